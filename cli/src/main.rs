@@ -1,0 +1,3 @@
+//! The `sundog` command.
+
+fn main() {}

@@ -1,0 +1,92 @@
+//! Streaming with several threads: decode ahead, compute, and encode behind, all at once.
+
+use crate::codec::{RowSink, RowSource};
+use crate::error::Result;
+use crate::executor::{Stop, stream};
+use crate::image::Rows;
+use crate::plan::Segment;
+use crate::window::Band;
+use std::ops::Range;
+
+/// Rows decoded in one piece for one output band.
+struct Ahead {
+    pieces: Vec<Rows>,
+    next: usize,
+}
+
+impl Ahead {
+    /// Decodes up to row `end`.
+    fn read(&mut self, source: &mut dyn RowSource, end: usize) -> Result<Option<Rows>> {
+        if end <= self.next {
+            return Ok(None);
+        }
+        let mut rows = Rows::zeroed(source.shape(), self.next..end);
+        source.read(&mut Band::of(&mut rows))?;
+        self.next = end;
+        Ok(Some(rows))
+    }
+}
+
+/// Runs the output bands in order. While one is computed, the rows of the next are decoded and the
+/// previous one is encoded.
+pub fn through(
+    pool: &rayon::ThreadPool,
+    segment: &Segment,
+    bands: Vec<Range<usize>>,
+    source: &mut dyn RowSource,
+    sink: &mut dyn RowSink,
+    stop: &Stop,
+) -> Result<()> {
+    let mut ahead = Ahead {
+        pieces: Vec::new(),
+        next: 0,
+    };
+    let mut behind: Option<Rows> = None;
+    let needs: Vec<Range<usize>> = bands
+        .iter()
+        .map(|band| segment.rows_needed(band.clone()))
+        .collect();
+    if let Some(first) = needs.first() {
+        let rows = ahead.read(source, first.end)?;
+        ahead.pieces.extend(rows);
+    }
+    for (i, band) in bands.iter().enumerate() {
+        let mut rows = Rows::zeroed(segment.output(), band.clone());
+        let upcoming = needs
+            .get(i + 1)
+            .map_or(source.shape().rows, |need| need.end);
+        let pieces: Vec<Rows> = std::mem::take(&mut ahead.pieces);
+        let held: Vec<&Rows> = pieces.iter().collect();
+        let (mut computed, mut read, mut written) = (Ok(()), Ok(None), Ok(()));
+        pool.in_place_scope(|scope| {
+            scope.spawn(|_| {
+                read = if i + 1 < bands.len() {
+                    ahead.read(source, upcoming)
+                } else {
+                    Ok(None)
+                }
+            });
+            if let Some(done) = &behind {
+                scope.spawn(|_| written = sink.write(done));
+            }
+            computed = stream(segment, &held, Band::of(&mut rows), Some(pool), stop);
+        });
+        written?;
+        computed?;
+        ahead.pieces = pieces;
+        ahead.pieces.extend(read?);
+        let keep = needs.get(i + 1).map_or(usize::MAX, |need| need.start);
+        ahead.pieces.retain(|piece| piece.range().end > keep);
+        behind = Some(rows);
+    }
+    if let Some(done) = &behind {
+        sink.write(done)?;
+    }
+    // Rows that no output needs are decoded all the same, so that a damaged end is noticed.
+    let total = source.shape().rows;
+    while ahead.next < total {
+        let end = (ahead.next + 256).min(total);
+        ahead.read(source, end)?;
+    }
+    Ok(())
+}

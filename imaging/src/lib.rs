@@ -1,0 +1,26 @@
+//! Pixels and what is done to them: images, operations, plans, bands, halo exchange and codecs.
+//!
+//! This crate is pure: it opens no file or socket, reads no environment variable and does not know
+//! MPI. Its callers hand it bytes, readers and a [`comm::Comm`].
+
+pub mod bands;
+mod bands_parallel;
+pub mod border;
+pub mod codec;
+pub mod comm;
+pub mod error;
+pub mod executor;
+pub mod halo;
+pub mod image;
+pub mod op;
+pub mod ops;
+pub mod pipeline;
+pub mod plan;
+pub mod simd;
+pub mod window;
+
+pub use border::Border;
+pub use error::{Error, Result};
+pub use image::{Buffer, Color, Element, Image, Metadata, Rows, SampleType, Shape};
+pub use pipeline::Pipeline;
+pub use plan::Plan;

@@ -1,0 +1,14 @@
+//! invert: the photographic negative.
+
+use super::table::Table;
+use crate::op::{Group, Op, Step};
+
+/// The operation.
+pub static OP: Op = Op {
+    name: "invert",
+    about: "Replaces each sample by white minus the sample.",
+    params: &[],
+    example: "invert",
+    group: Group::Point,
+    build: |_| Ok(vec![Step::local(Table::curve(|v| 1.0 - v))]),
+};

@@ -1,0 +1,234 @@
+//! From a pipeline and an image's shape to something that can always be run.
+//!
+//! A maximal run of local steps is a *segment*: one halo exchange of the summed depth comes before
+//! it, and rows stream through all of its steps without a whole image in between.
+
+use crate::error::Result;
+use crate::image::{SampleType, Shape};
+use crate::op::{Collective, Local, Measured, Step};
+use crate::ops::table::Table;
+use crate::pipeline::Pipeline;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Local steps with the shapes between them.
+#[derive(Clone)]
+pub struct Segment {
+    /// Shape of the first step's input.
+    pub input: Shape,
+    /// The steps; consecutive 8-bit tables are already composed.
+    pub locals: Vec<Arc<dyn Local>>,
+    /// Output shape of each step.
+    pub shapes: Vec<Shape>,
+}
+
+impl Segment {
+    /// Checks the steps against the shape and composes tables.
+    pub fn new(input: Shape, locals: &[Arc<dyn Local>]) -> Result<Segment> {
+        let mut segment = Segment {
+            input,
+            locals: Vec::new(),
+            shapes: Vec::new(),
+        };
+        let mut pending: Option<[u8; 256]> = None;
+        for local in locals {
+            let shape = local.output(segment.output())?;
+            let table = local
+                .table()
+                .filter(|_| segment.output().sample == SampleType::U8);
+            match (table, pending.take()) {
+                (Some(next), Some(first)) => {
+                    pending = Some(std::array::from_fn(|v| next[first[v] as usize]));
+                }
+                (Some(next), None) => pending = Some(next),
+                (None, first) => {
+                    segment.flush(first);
+                    segment.locals.push(local.clone());
+                    segment.shapes.push(shape);
+                }
+            }
+        }
+        segment.flush(pending);
+        Ok(segment)
+    }
+
+    fn flush(&mut self, table: Option<[u8; 256]>) {
+        if let Some(table) = table {
+            self.shapes.push(self.output());
+            self.locals.push(Arc::new(Table::eight(table)));
+        }
+    }
+
+    /// Shape of the last step's output.
+    pub fn output(&self) -> Shape {
+        *self.shapes.last().unwrap_or(&self.input)
+    }
+
+    /// Input shape of step `k`.
+    pub fn input_of(&self, k: usize) -> Shape {
+        if k == 0 {
+            self.input
+        } else {
+            self.shapes[k - 1]
+        }
+    }
+
+    /// Input rows of step `k` (inside its image) for its output rows `out`.
+    pub fn need(&self, k: usize, out: Range<usize>) -> Range<usize> {
+        let input = self.input_of(k);
+        if out.is_empty() {
+            let at = out.start.min(input.rows);
+            return at..at;
+        }
+        clip(self.locals[k].rows_needed(out, input), input.rows)
+    }
+
+    /// Rows of the segment's input for rows `out` of its output.
+    pub fn rows_needed(&self, out: Range<usize>) -> Range<usize> {
+        (0..self.locals.len())
+            .rev()
+            .fold(out, |range, k| self.need(k, range))
+    }
+
+    /// The largest number of bytes in one row of any image of the segment.
+    pub fn widest_row(&self) -> usize {
+        self.shapes
+            .iter()
+            .map(Shape::row_bytes)
+            .fold(self.input.row_bytes(), usize::max)
+    }
+
+    /// Rows by which a band of output reaches beyond itself in the segment's input, at the most.
+    pub fn depth(&self) -> usize {
+        let rows = self.output().rows;
+        let probe = |y: usize| self.rows_needed(y..(y + 1).min(rows)).len();
+        if rows == 0 {
+            0
+        } else {
+            [0, rows / 3, rows / 2, rows - 1]
+                .map(probe)
+                .into_iter()
+                .max()
+                .unwrap_or(1)
+                .saturating_sub(1)
+        }
+    }
+
+    /// Rough nanoseconds of one core for the whole segment.
+    pub fn cost(&self) -> f64 {
+        self.locals
+            .iter()
+            .zip(&self.shapes)
+            .map(|(l, s)| l.cost() * (s.rows * s.row_len()) as f64)
+            .sum()
+    }
+}
+
+/// `range` cut to `0..rows`.
+pub fn clip(range: Range<isize>, rows: usize) -> Range<usize> {
+    let start = range.start.clamp(0, rows as isize) as usize;
+    start..(range.end.clamp(0, rows as isize) as usize).max(start)
+}
+
+/// What comes before a segment.
+#[derive(Clone)]
+pub enum Head {
+    /// Nothing: rows come straight from the source.
+    Source,
+    /// A whole-image measure whose local steps go first in the segment.
+    Measured(Arc<dyn Measured>),
+    /// A step that talks to the other ranks.
+    Collective(Arc<dyn Collective>),
+}
+
+/// One stage of a plan: a head and the segment behind it.
+#[derive(Clone)]
+pub struct Stage {
+    /// What comes first.
+    pub head: Head,
+    /// Shape of the head's input.
+    pub input: Shape,
+    /// Local steps that follow the head.
+    pub tail: Vec<Arc<dyn Local>>,
+    /// The segment as planned; for a measured head with the steps of an empty tally, so only its
+    /// shapes and rows needed may be used.
+    pub segment: Segment,
+}
+
+/// A pipeline fitted to an image's shape. It can always be run.
+#[derive(Clone)]
+pub struct Plan {
+    /// Shape of the source.
+    pub input: Shape,
+    /// Shape of the result.
+    pub output: Shape,
+    /// At least one stage; only the first has [`Head::Source`].
+    pub stages: Vec<Stage>,
+}
+
+impl Plan {
+    /// Fits the pipeline to a shape. Fails where an operation cannot be applied (a crop beyond the edge).
+    pub fn new(pipeline: &Pipeline, input: Shape) -> Result<Plan> {
+        Plan::from_steps(&pipeline.steps()?, input)
+    }
+
+    /// Fits steps to a shape.
+    pub fn from_steps(steps: &[Step], input: Shape) -> Result<Plan> {
+        let mut groups: Vec<(Head, Vec<Arc<dyn Local>>)> = vec![(Head::Source, Vec::new())];
+        for step in steps {
+            match step {
+                Step::Local(local) => match groups.last_mut() {
+                    Some((_, tail)) => tail.push(local.clone()),
+                    None => unreachable!("there is a first group"),
+                },
+                Step::Measured(m) => groups.push((Head::Measured(m.clone()), Vec::new())),
+                Step::Collective(c) => groups.push((Head::Collective(c.clone()), Vec::new())),
+            }
+        }
+        // Nothing local before the first head: the head takes the source itself.
+        let mut stages = Vec::new();
+        let mut shape = input;
+        for (head, tail) in groups {
+            let segment = match &head {
+                Head::Source => Segment::new(shape, &tail)?,
+                Head::Measured(m) => {
+                    let mut locals = m.finish(shape, &m.empty(shape))?;
+                    locals.extend(tail.iter().cloned());
+                    Segment::new(shape, &locals)?
+                }
+                Head::Collective(c) => Segment::new(c.output(shape)?, &tail)?,
+            };
+            let output = segment.output();
+            stages.push(Stage {
+                head,
+                input: shape,
+                tail,
+                segment,
+            });
+            shape = output;
+        }
+        Ok(Plan {
+            input,
+            output: shape,
+            stages,
+        })
+    }
+
+    /// Whether rows can stream from source to result without the whole image in memory.
+    pub fn streams(&self) -> bool {
+        self.stages.len() == 1
+    }
+
+    /// Rough nanoseconds of one core for the whole image.
+    pub fn cost(&self) -> f64 {
+        let heads = self.stages.iter().map(|stage| {
+            let samples = (stage.input.rows * stage.input.row_len()) as f64;
+            match &stage.head {
+                Head::Source => 0.0,
+                Head::Measured(m) => m.cost() * samples,
+                Head::Collective(c) => c.cost() * samples,
+            }
+        });
+        heads.sum::<f64>() + self.stages.iter().map(|s| s.segment.cost()).sum::<f64>()
+    }
+}

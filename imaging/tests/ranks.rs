@@ -1,0 +1,125 @@
+//! The same pixels for any number of ranks, threads and any SIMD level.
+
+use imaging::comm::{Comm, serial::Serial, threads};
+use imaging::executor::{Context, run_rows};
+use imaging::halo::partition;
+use imaging::simd::{self, Level};
+use imaging::{Buffer, Color, Image, Pipeline, Plan, Rows, SampleType, Shape};
+
+/// A picture with edges, slopes and noise, the same on every machine.
+fn picture(shape: Shape) -> Image {
+    let mut state = 88172645463325252u64;
+    let mut value = |y: usize, x: usize, c: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        let slope = (x * 5 + y * 3 + c * 40) % 256;
+        let block = if (x / 7 + y / 5) % 3 == 0 { 90 } else { 0 };
+        ((slope / 2 + block + (state >> 60) as usize) % 256) as u16
+    };
+    let mut samples = Vec::with_capacity(shape.rows * shape.row_len());
+    for y in 0..shape.rows {
+        for x in 0..shape.cols {
+            for c in 0..shape.channels() {
+                samples.push(value(y, x, c));
+            }
+        }
+    }
+    let data = match shape.sample {
+        SampleType::U8 => Buffer::U8(samples.iter().map(|&v| v as u8).collect()),
+        SampleType::U16 => Buffer::U16(samples.iter().map(|&v| v * 251).collect()),
+        SampleType::F32 => Buffer::F32(samples.iter().map(|&v| v as f32 / 255.0).collect()),
+    };
+    Image::new(shape, data)
+}
+
+fn part(image: &Image, comm: &dyn Comm) -> Rows {
+    let shape = image.shape();
+    let range = partition(shape.rows, comm.size(), comm.rank());
+    let mut rows = Rows::zeroed(shape, range.clone());
+    rows.data
+        .bytes_mut()
+        .copy_from_slice(image.rows.bytes_of(range));
+    rows
+}
+
+/// The pixels on `ranks` ranks of `threads` threads each.
+fn run(
+    plan: &Plan,
+    image: &Image,
+    ranks: usize,
+    n_threads: usize,
+) -> Result<Vec<u8>, imaging::Error> {
+    let parts = threads::run(ranks, |comm| {
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(n_threads)
+            .build()
+            .unwrap();
+        let mut context = Context::with_pool(comm, &pool);
+        run_rows(&mut context, plan, part(image, comm)).map(|rows| rows.data.bytes().to_vec())
+    });
+    Ok(parts.into_iter().collect::<Result<Vec<_>, _>>()?.concat())
+}
+
+fn serial(plan: &Plan, image: &Image) -> Vec<u8> {
+    let comm = Serial::default();
+    let mut context = Context::new(&comm);
+    run_rows(&mut context, plan, image.rows.clone())
+        .unwrap()
+        .data
+        .bytes()
+        .to_vec()
+}
+
+/// Every operation's example and some chains.
+fn pipelines() -> Vec<String> {
+    let mut texts: Vec<String> = imaging::ops::ALL
+        .iter()
+        .map(|op| op.example.to_owned())
+        .collect();
+    texts.push("invert | gaussian(sigma=2) | invert | gaussian(sigma=0.7, border=constant)".into());
+    texts.push("gaussian(sigma=9, border=reflect)".into());
+    texts
+}
+
+fn shapes() -> Vec<Shape> {
+    let mut shapes = Vec::new();
+    for (rows, cols) in [(1, 1), (1, 23), (19, 1), (3, 5), (61, 47)] {
+        for color in [Color::Gray, Color::GrayAlpha, Color::Rgb, Color::Rgba] {
+            for sample in [SampleType::U8, SampleType::U16, SampleType::F32] {
+                shapes.push(Shape::new(rows, cols, color, sample));
+            }
+        }
+    }
+    shapes
+}
+
+#[test]
+fn pixels_do_not_depend_on_ranks_threads_or_simd() {
+    let best = simd::best();
+    for text in pipelines() {
+        let pipeline = Pipeline::parse(&text).unwrap();
+        for shape in shapes() {
+            let image = picture(shape);
+            // An operation may refuse a shape (a crop beyond its edge); then there is nothing to compare.
+            let Ok(plan) = Plan::new(&pipeline, shape) else {
+                continue;
+            };
+            let expected = serial(&plan, &image);
+            assert_eq!(expected.len(), plan.output.bytes());
+            for ranks in [1, 2, 3, 4, 5, 7] {
+                let got = run(&plan, &image, ranks, 1 + ranks % 2).unwrap();
+                assert!(got == expected, "{text} on {shape:?}: {ranks} ranks differ");
+            }
+            for level in Level::ALL.into_iter().filter(|&l| l <= best) {
+                assert!(simd::force(level));
+                assert!(
+                    serial(&plan, &image) == expected,
+                    "{text} on {shape:?}: {} differs",
+                    level.name()
+                );
+            }
+            simd::force(best);
+        }
+    }
+}

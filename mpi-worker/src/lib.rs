@@ -1,0 +1,1 @@
+//! Runs a batch of images on a world of ranks.

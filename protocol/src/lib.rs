@@ -1,0 +1,1 @@
+//! What crosses a wire or lands in a receipt.
