@@ -34,9 +34,9 @@ pub struct Incoming<'a> {
     pub bytes: &'a mut [u8],
 }
 
-/// A rank's view of its world. All ranks make the same calls in the same order, apart from the mailbox
+/// A rank's view of its world, used by one thread of the rank. All ranks make the same calls in the same order, apart from the mailbox
 /// ([`Comm::post`] and [`Comm::poll`]).
-pub trait Comm: Send + Sync {
+pub trait Comm {
     /// This rank, from 0.
     fn rank(&self) -> usize;
 
