@@ -8,6 +8,7 @@ use crate::comm::{Comm, Incoming, Outgoing, agree};
 use crate::error::{Error, Result};
 use crate::halo::{self, HaloStats, partition};
 use crate::image::{Rows, Shape};
+use crate::memory::superband_rows;
 use crate::op::{Local, Measured, Tally};
 use crate::plan::{Head, Plan, Segment, clip};
 use crate::window::{Band, Scratch, Window};
@@ -19,17 +20,33 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A flag by which a caller ends a computation between two bands.
 #[derive(Clone, Debug, Default)]
-pub struct Stop(Arc<AtomicBool>);
+pub struct Stop {
+    own: Arc<AtomicBool>,
+    parent: Option<Arc<Stop>>,
+}
 
 impl Stop {
-    /// Ask the computation to end.
-    pub fn set(&self) {
-        self.0.store(true, Ordering::Relaxed);
+    /// A flag of its own that also counts as set once `self` is.
+    pub fn child(&self) -> Stop {
+        Stop {
+            own: Arc::default(),
+            parent: Some(Arc::new(self.clone())),
+        }
     }
 
-    /// An error once [`Stop::set`] was called.
+    /// Ask the computation to end.
+    pub fn set(&self) {
+        self.own.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether [`Stop::set`] was called here or on a parent.
+    pub fn is_set(&self) -> bool {
+        self.own.load(Ordering::Relaxed) || self.parent.as_ref().is_some_and(|p| p.is_set())
+    }
+
+    /// An error once the flag is set.
     pub fn check(&self) -> Result<()> {
-        match self.0.load(Ordering::Relaxed) {
+        match self.is_set() {
             true => Err(Error::Stopped("stopped before it was done".into())),
             false => Ok(()),
         }
@@ -327,7 +344,7 @@ pub fn run_file(
     }
     let (chunk, segment) = head(context, last, chunk)?;
     let rows = segment.output().rows;
-    let step = superband(context, &segment);
+    let step = superband_rows(&segment, context.threads());
     let mut walk = Walk::new(&segment, &context.stop);
     let mut at = 0;
     while at < rows {
@@ -346,14 +363,6 @@ pub fn run_file(
         at += step;
     }
     Ok(())
-}
-
-/// Rows written to an encoder at once: bands for all threads.
-fn superband(context: &Context<'_>, segment: &Segment) -> usize {
-    match context.threads() {
-        1 => band_rows(segment),
-        n => (4 * n * band_rows(segment)).max(8 * segment.depth()),
-    }
 }
 
 /// Decodes and streams into memory.
@@ -389,7 +398,7 @@ fn through(
     sink: &mut dyn RowSink,
 ) -> Result<()> {
     let rows = segment.output().rows;
-    let step = superband(context, segment);
+    let step = superband_rows(segment, context.threads());
     let bands = (0..rows)
         .step_by(step.max(1))
         .map(|at| at..(at + step).min(rows));

@@ -12,6 +12,7 @@ pub mod error;
 pub mod executor;
 pub mod halo;
 pub mod image;
+pub mod memory;
 pub mod op;
 pub mod ops;
 pub mod pipeline;
