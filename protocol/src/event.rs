@@ -1,0 +1,195 @@
+//! Events: what happens to a job, one JSON object each.
+//!
+//! Unknown fields are ignored when reading, so that a later program may add some.
+
+use crate::job::Mode;
+use crate::state::{JobState, TaskState};
+use crate::version;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What happened. The field `event` tells which.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// What a task would do; only from a dry run.
+    TaskPlanned(TaskPlanned),
+    /// What a job would use; the last line of a dry run.
+    JobPlanned(JobPlanned),
+    /// A job's tasks are known and work begins.
+    JobStarted(JobStarted),
+    /// A node took a task.
+    TaskStarted(TaskStarted),
+    /// A task reached its last state.
+    TaskFinished(TaskFinished),
+    /// A job reached its last state.
+    JobFinished(JobFinished),
+}
+
+/// See [`Event::TaskPlanned`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct TaskPlanned {
+    /// Version of this format: 1.
+    #[serde(default = "version")]
+    pub version: u32,
+    /// Number of the task, from 0.
+    pub task: u64,
+    /// Path or URL of the input.
+    pub input: String,
+    /// Path or URL of the output.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<String>,
+    /// Width of the input in pixels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub width: Option<u64>,
+    /// Height of the input in pixels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub height: Option<u64>,
+    /// Whether one rank takes the image or all share its rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<Mode>,
+    /// Why that mode.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub mode_reason: String,
+    /// Ranks that work on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ranks: Option<usize>,
+    /// Memory predicted for it, in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_bytes: Option<u64>,
+    /// Why it would fail or be skipped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// See [`Event::JobPlanned`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct JobPlanned {
+    /// Version of this format: 1.
+    #[serde(default = "version")]
+    pub version: u32,
+    /// Number of tasks.
+    pub tasks: u64,
+    /// Ranks.
+    pub ranks: usize,
+    /// Threads of each rank.
+    pub threads: usize,
+    /// Images in flight at once on a machine.
+    pub in_flight: usize,
+    /// Memory predicted for the whole job, in bytes.
+    pub memory_bytes: u64,
+    /// The cap, in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_limit: Option<u64>,
+}
+
+/// See [`Event::JobStarted`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct JobStarted {
+    /// Version of this format: 1.
+    #[serde(default = "version")]
+    pub version: u32,
+    /// Gap-free number of the event in its job, from 1, where a stream numbers them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seq: Option<u64>,
+    /// The job's id.
+    pub job: String,
+    /// Number of tasks.
+    pub tasks: u64,
+    /// When, RFC 3339 in UTC.
+    pub time: String,
+}
+
+/// See [`Event::TaskStarted`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct TaskStarted {
+    /// Version of this format: 1.
+    #[serde(default = "version")]
+    pub version: u32,
+    /// Gap-free number of the event in its job, from 1, where a stream numbers them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seq: Option<u64>,
+    /// The job's id.
+    pub job: String,
+    /// Number of the task.
+    pub task: u64,
+    /// Path or URL of the input.
+    pub input: String,
+    /// The machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
+    /// Which attempt, from 1.
+    pub attempt: u32,
+}
+
+/// See [`Event::TaskFinished`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct TaskFinished {
+    /// Version of this format: 1.
+    #[serde(default = "version")]
+    pub version: u32,
+    /// Gap-free number of the event in its job, from 1, where a stream numbers them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seq: Option<u64>,
+    /// The job's id.
+    pub job: String,
+    /// Number of the task, from 0.
+    pub task: u64,
+    /// Path or URL of the input.
+    pub input: String,
+    /// Path or URL of the output.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<String>,
+    /// How it ended.
+    pub state: TaskState,
+    /// Why it did not succeed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Milliseconds from fetch to store.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ms: Option<u64>,
+    /// The machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
+    /// Whether one rank took the image or all shared its rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<Mode>,
+    /// Which attempt, from 1.
+    pub attempt: u32,
+    /// What is odd about a result that is otherwise sound.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+}
+
+/// See [`Event::JobFinished`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct JobFinished {
+    /// Version of this format: 1.
+    #[serde(default = "version")]
+    pub version: u32,
+    /// Gap-free number of the event in its job, from 1, where a stream numbers them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seq: Option<u64>,
+    /// The job's id.
+    pub job: String,
+    /// How it ended.
+    pub state: JobState,
+    /// Outputs stored.
+    pub succeeded: u64,
+    /// Failed.
+    pub failed: u64,
+    /// Refused by a limit.
+    pub rejected: u64,
+    /// Stopped, or never begun.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub cancelled: u64,
+    /// Milliseconds from start to end.
+    pub ms: u64,
+    /// What a reader should know (no inputs were found, say).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+fn is_zero(value: &u64) -> bool {
+    *value == 0
+}
