@@ -1,8 +1,39 @@
 //! Formats: probing headers against limits, decoding row by row, encoding row by row.
+//!
+//! Bytes come from outside and may be hostile: every decoder checks its header against [`Limits`]
+//! before it allocates in proportion to the image, treats a truncated or corrupt file as an error,
+//! and never panics. The format is told from the first bytes, never from a file's name.
 
-use crate::error::Result;
+mod convert;
+pub mod exif;
+mod format;
+#[cfg(test)]
+mod hostile;
+mod kind;
+mod limits;
+mod memory;
+pub mod orientation;
+mod png;
+mod pnm;
+mod tiff;
+
+pub use format::{Format, PngCompression, Subsampling, TiffCompression};
+pub use kind::{FormatKind, streams};
+pub use limits::Limits;
+pub use memory::{MemoryFile, decode, encode};
+
+use crate::error::{Error, Result};
 use crate::image::{Metadata, Rows, Shape};
 use crate::window::Band;
+use std::io::{Read, Seek, SeekFrom, Write};
+
+/// Where encoded bytes come from. Decoders buffer by themselves.
+pub trait ReadSeek: Read + Seek + Send {}
+impl<T: Read + Seek + Send> ReadSeek for T {}
+
+/// Where encoded bytes go. Encoders buffer by themselves.
+pub trait WriteSeek: Write + Seek + Send {}
+impl<T: Write + Seek + Send> WriteSeek for T {}
 
 /// A decoder that yields rows from the top.
 pub trait RowSource: Send {
@@ -12,8 +43,21 @@ pub trait RowSource: Send {
     /// ICC profile, EXIF and orientation.
     fn metadata(&self) -> &Metadata;
 
-    /// Decodes the next `band.count` rows; `band.first` is the row after the last one read.
+    /// Decodes the next `band.count` rows; `band.first` is the row after the last one read. With the
+    /// last row the rest of the file is checked too.
     fn read(&mut self, band: &mut Band<'_>) -> Result<()>;
+
+    /// Makes `row` the next row to be read without decoding those between, where the format allows;
+    /// otherwise answers false and changes nothing.
+    fn seek_row(&mut self, row: usize) -> Result<bool> {
+        let _ = row;
+        Ok(false)
+    }
+
+    /// Oddities of the file that cost no pixel (bytes left over before a marker, say).
+    fn warnings(&self) -> &[String] {
+        &[]
+    }
 }
 
 /// An encoder that takes rows from the top.
@@ -23,4 +67,198 @@ pub trait RowSink: Send {
 
     /// Ends the file after all rows were written.
     fn finish(self: Box<Self>) -> Result<()>;
+}
+
+/// What a file's header says.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Header {
+    /// The format.
+    pub kind: FormatKind,
+    /// Size and layout as decoded: palettes are expanded to RGB or RGBA, CMYK becomes RGB, gray of
+    /// 1, 2 and 4 bits becomes 8 bits.
+    pub shape: Shape,
+    /// Bits of one stored sample (of a palette's index for palettes).
+    pub bits: u8,
+    /// EXIF orientation of the stored pixels, 1..=8; not applied by the decoder.
+    pub orientation: u8,
+    /// Whether an ICC profile is there, as far as the header says.
+    pub has_icc: bool,
+    /// Images, pages or frames in the file (at least 1); the first is decoded.
+    pub frames: u32,
+    /// Whether rows are decoded one after the other without the whole image in memory.
+    pub streams: bool,
+    /// Whether [`RowSource::seek_row`] works, so that each rank can decode only its own rows.
+    pub seekable: bool,
+    /// Bytes that the decoder holds beside the rows it hands out.
+    pub decoder_bytes: usize,
+}
+
+impl Header {
+    /// The shape when opened with [`OpenOptions::shrink`].
+    pub fn shrunk(&self, shrink: u32) -> Shape {
+        let by = |n: usize| n.div_ceil(shrink.max(1) as usize);
+        match self.kind {
+            FormatKind::Jpeg => Shape {
+                rows: by(self.shape.rows),
+                cols: by(self.shape.cols),
+                ..self.shape
+            },
+            _ => self.shape,
+        }
+    }
+}
+
+/// How to decode.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OpenOptions {
+    /// Decode at 1/1, 1/2, 1/4 or 1/8 of the size, which is quicker: JPEG only, others ignore it.
+    pub shrink: u32,
+}
+
+impl Default for OpenOptions {
+    fn default() -> Self {
+        OpenOptions { shrink: 1 }
+    }
+}
+
+/// Which metadata goes into the output. The orientation written is always 1, since pixels are
+/// turned upright before they are encoded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum KeepMetadata {
+    /// ICC profile and EXIF.
+    #[default]
+    All,
+    /// Pixels alone.
+    None,
+    /// The ICC profile, so that colours keep their meaning, and nothing personal.
+    Icc,
+}
+
+impl KeepMetadata {
+    /// From `all`, `none` or `icc`.
+    pub fn from_name(name: &str) -> Option<KeepMetadata> {
+        match name {
+            "all" => Some(KeepMetadata::All),
+            "none" => Some(KeepMetadata::None),
+            "icc" => Some(KeepMetadata::Icc),
+            _ => None,
+        }
+    }
+
+    /// What is left of the metadata, with orientation 1.
+    pub fn filter(self, metadata: &Metadata) -> Metadata {
+        let (icc, exif) = match self {
+            KeepMetadata::All => (metadata.icc.clone(), metadata.exif.clone()),
+            KeepMetadata::Icc => (metadata.icc.clone(), None),
+            KeepMetadata::None => (None, None),
+        };
+        Metadata {
+            icc,
+            exif: exif.map(exif::upright),
+            orientation: 1,
+        }
+    }
+}
+
+/// Tells the format from the first bytes and goes back to the beginning.
+pub fn detect(input: &mut dyn ReadSeek) -> Result<FormatKind> {
+    let mut start = Vec::with_capacity(32);
+    input.seek(SeekFrom::Start(0))?;
+    (&mut *input).take(32).read_to_end(&mut start)?;
+    input.seek(SeekFrom::Start(0))?;
+    if start.is_empty() {
+        return Err(Error::Decode("the file is empty".into()));
+    }
+    FormatKind::detect(&start).ok_or_else(|| {
+        Error::Decode(
+            "no image format that is known here (JPEG, PNG, TIFF, WebP, BMP, PNM, GIF)".into(),
+        )
+    })
+}
+
+/// Reads headers only and checks them against the limits.
+pub fn probe(input: &mut dyn ReadSeek, limits: &Limits) -> Result<Header> {
+    let kind = detect(input)?;
+    limits.file(input)?;
+    let header = match kind {
+        FormatKind::Png => png::probe(input, limits),
+        FormatKind::Tiff => tiff::probe(input, limits),
+        FormatKind::Pnm => pnm::probe(input, limits),
+        _ => Err(missing(kind)),
+    }?;
+    input.seek(SeekFrom::Start(0))?;
+    Ok(header)
+}
+
+/// Opens a decoder; nothing in proportion to the image is allocated before the limits were checked.
+pub fn open(
+    mut input: Box<dyn ReadSeek>,
+    limits: &Limits,
+    options: &OpenOptions,
+) -> Result<Box<dyn RowSource>> {
+    let kind = detect(&mut *input)?;
+    limits.file(&mut *input)?;
+    let _ = options;
+    match kind {
+        FormatKind::Png => png::open(input, limits),
+        FormatKind::Tiff => tiff::open(input, limits),
+        FormatKind::Pnm => pnm::open(input, limits),
+        _ => Err(missing(kind)),
+    }
+}
+
+fn missing(kind: FormatKind) -> Error {
+    Error::Decode(format!("{} is not read yet", kind.name()))
+}
+
+/// Opens an encoder for rows of `shape`, which are converted to what the format can hold (see
+/// [`Format::stored`]).
+pub fn create(
+    output: Box<dyn WriteSeek>,
+    format: &Format,
+    shape: Shape,
+    metadata: &Metadata,
+    keep: KeepMetadata,
+) -> Result<Box<dyn RowSink>> {
+    if shape.pixels() == 0 {
+        return Err(Error::Encode(format!(
+            "an image of {}x{} pixels cannot be written",
+            shape.cols, shape.rows
+        )));
+    }
+    let metadata = keep.filter(metadata);
+    let stored = format.stored(shape);
+    let sink = match format {
+        Format::Png { compression } => png::create(output, *compression, stored, &metadata),
+        Format::Tiff { compression } => tiff::create(output, *compression, stored, &metadata),
+        Format::Pnm => pnm::create(output, stored),
+        _ => Err(Error::Encode(format!("{format} is not written yet"))),
+    }?;
+    Ok(convert::before(sink, shape, stored))
+}
+
+/// Bytes that the decoder holds beside the rows it hands out.
+pub fn decoder_memory(header: &Header) -> usize {
+    header.decoder_bytes
+}
+
+/// Bytes that the encoder holds beside the rows it is given, of which `shape` is the image.
+pub fn encoder_memory(format: &Format, shape: Shape) -> usize {
+    const BUFFERS: usize = 256 << 10;
+    let stored = format.stored(shape);
+    let own = match format {
+        Format::Png { .. } => png::encoder_memory(stored),
+        Format::Tiff { .. } => tiff::encoder_memory(stored),
+        // 16 rows of the planes before and after the transform.
+        Format::Jpeg { .. } => 64 * stored.row_bytes(),
+        // The whole image, its planes, and the encoded bytes.
+        Format::WebP { .. } | Format::WebPLossless => 3 * stored.bytes(),
+        Format::Bmp | Format::Pnm => stored.row_bytes(),
+    };
+    let converted = if stored == shape {
+        0
+    } else {
+        convert::BAND_BYTES + stored.row_bytes()
+    };
+    own + converted + BUFFERS
 }

@@ -1,0 +1,26 @@
+//! TIFF by rows.
+
+use super::{Header, Limits, ReadSeek, RowSink, RowSource, TiffCompression, WriteSeek};
+use crate::error::{Error, Result};
+use crate::image::{Metadata, Shape};
+
+pub(super) fn probe(_input: &mut dyn ReadSeek, _limits: &Limits) -> Result<Header> {
+    Err(Error::Decode("TIFF is not read yet".into()))
+}
+
+pub(super) fn open(_input: Box<dyn ReadSeek>, _limits: &Limits) -> Result<Box<dyn RowSource>> {
+    Err(Error::Decode("TIFF is not read yet".into()))
+}
+
+pub(super) fn create(
+    _output: Box<dyn WriteSeek>,
+    _compression: TiffCompression,
+    _shape: Shape,
+    _metadata: &Metadata,
+) -> Result<Box<dyn RowSink>> {
+    Err(Error::Encode("TIFF is not written yet".into()))
+}
+
+pub(super) fn encoder_memory(shape: Shape) -> usize {
+    3 * shape.row_bytes()
+}
