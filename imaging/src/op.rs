@@ -315,6 +315,12 @@ pub trait Local: Send + Sync {
         false
     }
 
+    /// Whether the step leaves every image of this shape as it is; the planner then drops it.
+    fn is_identity(&self, input: Shape) -> bool {
+        let _ = input;
+        false
+    }
+
     /// For a step that maps each 8-bit sample by itself: the table, one for all colour channels.
     /// Consecutive tables are composed into one.
     fn table(&self) -> Option<[u8; 256]> {

@@ -33,6 +33,9 @@ impl Segment {
         let mut pending: Option<[u8; 256]> = None;
         for local in locals {
             let shape = local.output(segment.output())?;
+            if local.is_identity(segment.output()) {
+                continue;
+            }
             let table = local
                 .table()
                 .filter(|_| segment.output().sample == SampleType::U8);

@@ -1,8 +1,10 @@
 //! All operations, one file each; this list is what menus, validation and the reference page read.
 
 pub mod gaussian;
+pub mod gray;
 pub mod invert;
 pub mod table;
+pub mod to_rgb;
 
 use crate::op::Op;
 
@@ -10,6 +12,8 @@ use crate::op::Op;
 pub static ALL: &[&Op] = &[
     // Point operations
     &invert::OP,
+    &gray::OP,
+    &to_rgb::OP,
     // Filters
     &gaussian::OP,
 ];
