@@ -1,10 +1,19 @@
 //! All operations, one file each; this list is what menus, validation and the reference page read.
 
+pub mod brightness;
+pub mod contrast;
+pub mod gamma;
 pub mod gaussian;
 pub mod gray;
 pub mod invert;
+pub mod levels;
+pub mod look_up;
+pub mod posterize;
+pub mod saturation;
+pub mod sepia;
 pub mod table;
 pub mod to_rgb;
+pub mod threshold;
 
 use crate::op::Op;
 
@@ -14,6 +23,14 @@ pub static ALL: &[&Op] = &[
     &invert::OP,
     &gray::OP,
     &to_rgb::OP,
+    &brightness::OP,
+    &contrast::OP,
+    &gamma::OP,
+    &levels::OP,
+    &posterize::OP,
+    &saturation::OP,
+    &sepia::OP,
+    &threshold::OP,
     // Filters
     &gaussian::OP,
 ];

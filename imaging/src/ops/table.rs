@@ -1,15 +1,22 @@
 //! Lookup tables: every point operation on 8-bit samples ends as one of these.
 
+use super::look_up::look_up;
 use crate::image::{Element, SampleType};
 use crate::op::Local;
 use crate::window::{Band, Scratch, Window};
+use std::sync::OnceLock;
 
 /// Maps each colour sample by itself; alpha is copied.
 pub struct Table {
     eight: [u8; 256],
-    /// A curve on 0..=1 for 16-bit and float samples.
-    curve: Option<Box<dyn Fn(f64) -> f64 + Send + Sync>>,
-    sixteen: std::sync::OnceLock<Vec<u16>>,
+    /// The same for wider samples; absent where the planner composed 8-bit tables.
+    wider: Option<Wider>,
+    sixteen: OnceLock<Vec<u16>>,
+}
+
+struct Wider {
+    sixteen: Box<dyn Fn(u16) -> u16 + Send + Sync>,
+    float: Box<dyn Fn(f32) -> f32 + Send + Sync>,
 }
 
 impl Table {
@@ -17,19 +24,36 @@ impl Table {
     pub fn eight(table: [u8; 256]) -> Table {
         Table {
             eight: table,
-            curve: None,
-            sixteen: std::sync::OnceLock::new(),
+            wider: None,
+            sixteen: OnceLock::new(),
         }
     }
 
-    /// A curve on 0..=1, sampled at each grey level, rounded half to even and clamped.
-    pub fn curve(curve: impl Fn(f64) -> f64 + Send + Sync + 'static) -> Table {
-        let eight = std::array::from_fn(|v| u8::saturate(curve(v as f64 / 255.0) * 255.0));
+    /// A mapping given for each sample type.
+    pub fn each(
+        eight: impl Fn(u8) -> u8,
+        sixteen: impl Fn(u16) -> u16 + Send + Sync + 'static,
+        float: impl Fn(f32) -> f32 + Send + Sync + 'static,
+    ) -> Table {
         Table {
-            eight,
-            curve: Some(Box::new(curve)),
-            sixteen: std::sync::OnceLock::new(),
+            eight: std::array::from_fn(|v| eight(v as u8)),
+            wider: Some(Wider {
+                sixteen: Box::new(sixteen),
+                float: Box::new(float),
+            }),
+            sixteen: OnceLock::new(),
         }
+    }
+
+    /// A curve on 0..=1, sampled at each grey level, rounded half to even and clamped (floats are
+    /// mapped without clamping).
+    pub fn curve(curve: impl Fn(f64) -> f64 + Send + Sync + Clone + 'static) -> Table {
+        let (sixteen, float) = (curve.clone(), curve.clone());
+        Table::each(
+            move |v| u8::saturate(curve(f64::from(v) / 255.0) * 255.0),
+            move |v| u16::saturate(sixteen(f64::from(v) / 65535.0) * 65535.0),
+            move |v| float(f64::from(v)) as f32,
+        )
     }
 
     fn map<T: Element>(
@@ -66,15 +90,11 @@ impl Local for Table {
     }
 
     fn apply(&self, input: &Window<'_>, out: &mut Band<'_>, _scratch: &mut Scratch) {
-        match (input.shape().sample, &self.curve) {
+        match (input.shape().sample, &self.wider) {
             (SampleType::U8, _) => self.map::<u8>(input, out, |s, t| look_up(s, t, &self.eight)),
             (_, None) => unreachable!("the planner composes tables for 8-bit samples only"),
-            (SampleType::U16, Some(curve)) => {
-                let full = || {
-                    (0..=65535)
-                        .map(|v| u16::saturate(curve(v as f64 / 65535.0) * 65535.0))
-                        .collect()
-                };
+            (SampleType::U16, Some(wider)) => {
+                let full = || (0..=65535).map(|v| (wider.sixteen)(v)).collect();
                 let table = self.sixteen.get_or_init(full);
                 self.map::<u16>(input, out, |s, t| {
                     for (t, s) in t.iter_mut().zip(s) {
@@ -82,19 +102,11 @@ impl Local for Table {
                     }
                 });
             }
-            (SampleType::F32, Some(curve)) => self.map::<f32>(input, out, |s, t| {
+            (SampleType::F32, Some(wider)) => self.map::<f32>(input, out, |s, t| {
                 for (t, s) in t.iter_mut().zip(s) {
-                    *t = curve(*s as f64) as f32;
+                    *t = (wider.float)(*s);
                 }
             }),
-        }
-    }
-}
-
-crate::simd! {
-    fn look_up(source: &[u8], target: &mut [u8], table: &[u8; 256]) {
-        for (t, s) in target.iter_mut().zip(source) {
-            *t = table[*s as usize];
         }
     }
 }

@@ -1,0 +1,22 @@
+//! brightness: adds a constant.
+
+use super::table::Table;
+use crate::op::{Group, Op, Param, Step};
+
+/// The operation.
+pub static OP: Op = Op {
+    name: "brightness",
+    about: "Adds a constant to each sample.",
+    params: &[Param::float(
+        "delta",
+        -1.0..=1.0,
+        0.0,
+        "what is added, as a share of white",
+    )],
+    example: "brightness(delta=0.2)",
+    group: Group::Point,
+    build: |args| {
+        let delta = args.float("delta");
+        Ok(vec![Step::local(Table::curve(move |v| v + delta))])
+    },
+};
