@@ -12,8 +12,8 @@ pub mod posterize;
 pub mod saturation;
 pub mod sepia;
 pub mod table;
-pub mod to_rgb;
 pub mod threshold;
+pub mod to_rgb;
 
 use crate::op::Op;
 
