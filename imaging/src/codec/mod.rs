@@ -5,6 +5,7 @@
 //! and never panics. The format is told from the first bytes, never from a file's name.
 
 mod convert;
+mod deflate;
 pub mod exif;
 mod format;
 #[cfg(test)]
