@@ -14,6 +14,7 @@ mod kind;
 mod limits;
 mod memory;
 pub mod orientation;
+mod parallel;
 mod png;
 mod pnm;
 mod tiff;

@@ -1,0 +1,166 @@
+//! PNG decoding. Every checksum counts, and the file must go on to its end chunk.
+
+use crate::codec::{FormatKind, Header, Limits, ReadSeek, RowSource, exif};
+use crate::error::{Error, Result};
+use crate::image::{Color, Metadata, SampleType, Shape};
+use crate::window::Band;
+use ::png::{BitDepth, ColorType, DecodeOptions, Decoder, DecodingError, Reader, Transformations};
+use std::io::{BufReader, ErrorKind, Read, Seek};
+
+/// Bytes read from the file at once.
+const BUFFER: usize = 256 << 10;
+/// Inflated bytes held by the decoder, beside the rows that filters look back at.
+const WINDOW: usize = 192 << 10;
+
+fn error(error: DecodingError) -> Error {
+    match error {
+        DecodingError::IoError(e) if e.kind() == ErrorKind::UnexpectedEof => {
+            Error::Decode("truncated PNG: the file ends too early".into())
+        }
+        DecodingError::IoError(e) => e.into(),
+        DecodingError::LimitsExceeded => {
+            Error::Limit("the PNG's profiles and other metadata are larger than the limit".into())
+        }
+        other => Error::Decode(format!("not a sound PNG file: {other}")),
+    }
+}
+
+/// Reads up to the pixels.
+fn start<R: Read + Seek>(
+    input: R,
+    limits: &Limits,
+) -> Result<(Reader<BufReader<R>>, Header, Metadata)> {
+    let mut options = DecodeOptions::default();
+    options.set_ignore_checksums(false);
+    options.set_skip_ancillary_crc_failures(false);
+    options.set_ignore_text_chunk(true);
+    let mut decoder = Decoder::new_with_options(BufReader::with_capacity(BUFFER, input), options);
+    let info = decoder.read_header_info().map_err(error)?;
+    let (rows, cols) = (u64::from(info.height), u64::from(info.width));
+    let (color_type, depth) = (info.color_type, info.bit_depth);
+    // Before the transparency chunk is known: most channels that can come of it.
+    let sample = match depth {
+        BitDepth::Sixteen => SampleType::U16,
+        _ => SampleType::U8,
+    };
+    let shape = limits.shape(rows, cols, color(color_type, false), sample)?;
+    decoder.set_limits(::png::Limits {
+        bytes: 3 * (8 * shape.cols + 1) + limits.max_metadata,
+    });
+    decoder.set_transformations(Transformations::EXPAND);
+    let reader = decoder.read_info().map_err(error)?;
+    let info = reader.info();
+    let shape = limits.shape(rows, cols, color(color_type, info.trns.is_some()), sample)?;
+    let metadata = Metadata {
+        icc: info.icc_profile.as_ref().map(|icc| icc.to_vec()),
+        exif: info.exif_metadata.as_ref().map(|exif| exif.to_vec()),
+        orientation: info
+            .exif_metadata
+            .as_ref()
+            .map_or(1, |block| exif::orientation(block)),
+    };
+    let whole = if info.interlaced { shape.bytes() } else { 0 };
+    let header = Header {
+        kind: FormatKind::Png,
+        shape,
+        bits: depth as u8,
+        orientation: metadata.orientation,
+        has_icc: metadata.icc.is_some(),
+        frames: info
+            .animation_control
+            .map_or(1, |control| control.num_frames.max(1)),
+        streams: !info.interlaced,
+        seekable: false,
+        decoder_bytes: BUFFER + WINDOW + 3 * shape.row_bytes() + whole,
+    };
+    Ok((reader, header, metadata))
+}
+
+fn color(color_type: ColorType, transparency: bool) -> Color {
+    match (color_type, transparency) {
+        (ColorType::Grayscale, false) => Color::Gray,
+        (ColorType::Grayscale, true) | (ColorType::GrayscaleAlpha, _) => Color::GrayAlpha,
+        (ColorType::Rgb | ColorType::Indexed, false) => Color::Rgb,
+        (ColorType::Rgb | ColorType::Indexed, true) | (ColorType::Rgba, _) => Color::Rgba,
+    }
+}
+
+/// Reads the header and all that stands before the pixels.
+pub fn probe(input: &mut dyn ReadSeek, limits: &Limits) -> Result<Header> {
+    start(input, limits).map(|(_, header, _)| header)
+}
+
+/// A decoder for the first or only image of the file.
+pub fn open(input: Box<dyn ReadSeek>, limits: &Limits) -> Result<Box<dyn RowSource>> {
+    let (reader, header, metadata) = start(input, limits)?;
+    Ok(Box::new(Source {
+        reader,
+        shape: header.shape,
+        metadata,
+        next: 0,
+        whole: None,
+    }))
+}
+
+struct Source {
+    reader: Reader<BufReader<Box<dyn ReadSeek>>>,
+    shape: Shape,
+    metadata: Metadata,
+    next: usize,
+    /// All rows of an interlaced image.
+    whole: Option<Vec<u8>>,
+}
+
+impl Source {
+    fn end(&mut self) -> Result<()> {
+        self.whole = None;
+        self.reader.finish().map_err(error)
+    }
+}
+
+impl RowSource for Source {
+    fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
+
+    fn read(&mut self, band: &mut Band<'_>) -> Result<()> {
+        if band.count == 0 {
+            return Ok(());
+        }
+        let len = self.shape.row_bytes();
+        let out = band.data.bytes_mut();
+        if self.reader.info().interlaced {
+            if self.whole.is_none() {
+                let mut whole = vec![0; self.shape.bytes()];
+                self.reader.next_frame(&mut whole).map_err(error)?;
+                self.whole = Some(whole);
+            }
+            if let Some(whole) = &self.whole {
+                out.copy_from_slice(&whole[self.next * len..][..out.len()]);
+            }
+        } else {
+            for row in out.chunks_exact_mut(len) {
+                if self.reader.read_row(row).map_err(error)?.is_none() {
+                    return Err(Error::Decode(
+                        "not a sound PNG file: rows are missing".into(),
+                    ));
+                }
+            }
+        }
+        if self.shape.sample == SampleType::U16 {
+            for pair in out.chunks_exact_mut(2) {
+                let value = u16::from_be_bytes([pair[0], pair[1]]);
+                pair.copy_from_slice(&value.to_ne_bytes());
+            }
+        }
+        self.next += band.count;
+        if self.next == self.shape.rows {
+            self.end()?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,179 @@
+//! Round trips, other writers' images, truncation and damage.
+
+use crate::codec::hostile::{flipped, picture, pictures, round_trip, small, truncated, try_decode};
+use crate::codec::{
+    Format, KeepMetadata, OpenOptions, PngCompression, decode, encode, exif, probe,
+};
+use crate::error::Error;
+use crate::image::{Buffer, Color, SampleType};
+use std::io::Cursor;
+
+const COLORS: [Color; 4] = [Color::Gray, Color::GrayAlpha, Color::Rgb, Color::Rgba];
+const ALL: [PngCompression; 4] = [
+    PngCompression::None,
+    PngCompression::Fast,
+    PngCompression::Balanced,
+    PngCompression::Best,
+];
+const FAST: Format = Format::Png {
+    compression: PngCompression::Fast,
+};
+
+#[test]
+fn every_kind_of_image_survives_every_compression() {
+    for image in pictures(&COLORS, &[SampleType::U8, SampleType::U16]) {
+        for compression in ALL {
+            assert_eq!(round_trip(&image, &Format::Png { compression }), image);
+        }
+    }
+}
+
+#[test]
+fn segments_join_to_one_stream_on_any_number_of_threads() {
+    for (rows, cols) in [(3, 200_000), (1500, 700)] {
+        let image = picture(rows, cols, Color::Rgb, SampleType::U8);
+        for compression in ALL {
+            let format = Format::Png { compression };
+            let alone = encode(&image, &format, KeepMetadata::All).unwrap();
+            let pool = rayon::ThreadPoolBuilder::new()
+                .num_threads(3)
+                .build()
+                .unwrap();
+            let shared = pool
+                .install(|| encode(&image, &format, KeepMetadata::All))
+                .unwrap();
+            assert!(alone == shared);
+            let limits = crate::codec::Limits::default();
+            let back = decode(alone, &limits, &OpenOptions::default()).unwrap();
+            assert!(back == image);
+        }
+    }
+}
+
+#[test]
+fn metadata_survives() {
+    let mut image = picture(5, 7, Color::Rgb, SampleType::U8);
+    image.metadata.icc = Some((0..3000u32).map(|i| (i / 7) as u8).collect());
+    image.metadata.exif = Some(exif::tests::block(true, 1));
+    assert_eq!(round_trip(&image, &FAST), image);
+}
+
+#[test]
+fn every_truncation_is_an_error() {
+    let mut image = picture(9, 11, Color::Rgba, SampleType::U8);
+    image.metadata.icc = Some(vec![5; 300]);
+    for compression in ALL {
+        let bytes = encode(&image, &Format::Png { compression }, KeepMetadata::All).unwrap();
+        truncated(&bytes, 0);
+    }
+}
+
+#[test]
+fn every_changed_byte_is_an_error() {
+    let image = picture(4, 5, Color::Gray, SampleType::U8);
+    let bytes = encode(&image, &FAST, KeepMetadata::All).unwrap();
+    for at in 0..bytes.len() {
+        let mut wild = bytes.clone();
+        wild[at] ^= 0x10;
+        assert!(try_decode(&wild).is_err(), "byte {at}");
+    }
+}
+
+/// Corrects the checksums of all chunks, so that damage reaches the decoder.
+fn mend(mut bytes: Vec<u8>) -> Vec<u8> {
+    let mut at = 8;
+    while at + 12 <= bytes.len() {
+        let len = u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap()) as usize;
+        let Some(end) = len.checked_add(at + 8).filter(|e| e + 4 <= bytes.len()) else {
+            break;
+        };
+        let sum = crc32fast::hash(&bytes[at + 4..end]);
+        bytes[end..end + 4].copy_from_slice(&sum.to_be_bytes());
+        at = end + 4;
+    }
+    bytes
+}
+
+#[test]
+fn damage_never_panics() {
+    let image = picture(9, 11, Color::Rgb, SampleType::U16);
+    let bytes = encode(&image, &FAST, KeepMetadata::All).unwrap();
+    flipped(&bytes, 3000);
+    for at in 0..bytes.len() {
+        for change in [1, 4, 0x80, 0xFF] {
+            let mut wild = bytes.clone();
+            wild[at] ^= change;
+            let _ = try_decode(&mend(wild));
+        }
+    }
+}
+
+#[test]
+fn a_huge_image_is_refused_by_its_header() {
+    let mut bytes = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR".to_vec();
+    bytes.extend(50_000u32.to_be_bytes());
+    bytes.extend(50_000u32.to_be_bytes());
+    bytes.extend([1, 0, 0, 0, 0, 0, 0, 0, 0]);
+    let result = probe(
+        &mut Cursor::new(mend(bytes)),
+        &crate::codec::Limits::default(),
+    );
+    assert!(matches!(result, Err(Error::Limit(_))), "{result:?}");
+}
+
+/// A file of these chunks, with an image of one byte a row for the depth and colour type.
+fn handmade(ihdr: [u8; 13], extra: &[(&[u8; 4], &[u8])], rows: &[u8]) -> Vec<u8> {
+    let mut out = b"\x89PNG\r\n\x1a\n".to_vec();
+    let data = crate::codec::deflate::zlib(rows);
+    let mut chunks: Vec<(&[u8; 4], &[u8])> = vec![(b"IHDR", &ihdr)];
+    chunks.extend(extra);
+    chunks.extend([(b"IDAT", &data[..]), (b"IEND", &[][..])]);
+    for (name, data) in chunks {
+        out.extend((data.len() as u32).to_be_bytes());
+        out.extend(*name);
+        out.extend(data);
+        out.extend([0; 4]);
+    }
+    mend(out)
+}
+
+#[test]
+fn palettes_bits_and_transparent_colours_are_expanded() {
+    let palette: &[u8] = &[1, 2, 3, 4, 5, 6, 7, 8, 9];
+    let head = |depth, color| [0, 0, 0, 3, 0, 0, 0, 1, depth, color, 0, 0, 0];
+    let open = |bytes: Vec<u8>| decode(bytes, &small(), &OpenOptions::default()).unwrap();
+    let image = open(handmade(
+        head(2, 3),
+        &[(b"PLTE", palette)],
+        &[0, 0b10_01_00_00],
+    ));
+    assert_eq!(image.shape().color, Color::Rgb);
+    assert_eq!(image.rows.data, Buffer::U8(vec![7, 8, 9, 4, 5, 6, 1, 2, 3]));
+    let chunks: [(&[u8; 4], &[u8]); 2] = [(b"PLTE", palette), (b"tRNS", &[9])];
+    let image = open(handmade(head(2, 3), &chunks, &[0, 0b10_01_00_00]));
+    assert_eq!(
+        image.rows.data,
+        Buffer::U8(vec![7, 8, 9, 255, 4, 5, 6, 255, 1, 2, 3, 9])
+    );
+    let image = open(handmade(
+        head(1, 0),
+        &[(b"tRNS", &[0, 1])],
+        &[0, 0b0110_0000],
+    ));
+    assert_eq!(image.shape().color, Color::GrayAlpha);
+    assert_eq!(image.rows.data, Buffer::U8(vec![0, 255, 255, 0, 255, 0]));
+    let image = open(handmade(head(4, 0), &[], &[0, 0x0F, 0x30]));
+    assert_eq!(image.rows.data, Buffer::U8(vec![0, 255, 51]));
+}
+
+#[test]
+fn missing_pixels_and_missing_ends_are_errors() {
+    let head = [0, 0, 0, 3, 0, 0, 0, 2, 8, 0, 0, 0, 0];
+    assert!(try_decode(&handmade(head, &[], &[0, 1, 2, 3, 0, 4, 5, 6])).is_ok());
+    assert!(try_decode(&handmade(head, &[], &[0, 1, 2, 3, 0, 4, 5])).is_err());
+    assert!(try_decode(&handmade(head, &[], &[0, 1, 2, 3, 9, 4, 5, 6])).is_err());
+    let interlaced = [0, 0, 0, 1, 0, 0, 0, 2, 8, 0, 0, 0, 1];
+    let file = handmade(interlaced, &[], &[0, 7, 0, 9]);
+    assert_eq!(try_decode(&file).unwrap().rows.data, Buffer::U8(vec![7, 9]));
+    truncated(&file, 0);
+}
