@@ -1,0 +1,211 @@
+//! Output files that appear whole or not at all, with their hash.
+
+use sha2::{Digest, Sha256};
+use std::fs::{self, File};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+/// A file's content in short.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Digested {
+    /// SHA-256 in hexadecimal.
+    pub sha256: String,
+    /// Length in bytes.
+    pub bytes: u64,
+}
+
+/// A file being written beside its final place; gone when dropped before [`Pending::commit`].
+pub struct Pending {
+    target: PathBuf,
+    temporary: PathBuf,
+    state: Arc<Mutex<State>>,
+    committed: bool,
+}
+
+struct State {
+    file: File,
+    buffer: Vec<u8>,
+    at: u64,
+    hasher: Sha256,
+    /// Bytes were written out of order: the hash is taken again from the file.
+    out_of_order: bool,
+    hashed: u64,
+}
+
+const BUFFER: usize = 1 << 20;
+
+impl Pending {
+    /// Opens a temporary file in the target's directory, which is made where it is missing.
+    pub fn create(target: &Path) -> io::Result<Pending> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let parent = match target.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        fs::create_dir_all(parent)?;
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let temporary = parent.join(format!(".sundog-{}-{number}.tmp", std::process::id()));
+        let file = File::options().read(true).write(true).create_new(true).open(&temporary)?;
+        let state = State {
+            file,
+            buffer: Vec::with_capacity(BUFFER),
+            at: 0,
+            hasher: Sha256::new(),
+            out_of_order: false,
+            hashed: 0,
+        };
+        let state = Arc::new(Mutex::new(state));
+        Ok(Pending { target: target.to_owned(), temporary, state, committed: false })
+    }
+
+    /// Where an encoder writes.
+    pub fn writer(&self) -> Writer {
+        Writer(self.state.clone())
+    }
+
+    /// Makes the bytes durable, gives the file its name, and returns its hash and length.
+    pub fn commit(mut self) -> io::Result<Digested> {
+        let digested = {
+            let mut state = self.state.lock().unwrap_or_else(|e| e.into_inner());
+            state.flush()?;
+            let digested = state.digest()?;
+            state.file.sync_data()?;
+            digested
+        };
+        fs::rename(&self.temporary, &self.target)?;
+        self.committed = true;
+        if let Some(parent) = self.target.parent().filter(|p| !p.as_os_str().is_empty()) {
+            // The new name itself; some file systems cannot sync directories, which is no failure.
+            let _ = File::open(parent).and_then(|dir| dir.sync_all());
+        }
+        Ok(digested)
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        if !self.committed {
+            let _ = fs::remove_file(&self.temporary);
+        }
+    }
+}
+
+impl State {
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.write_all(&self.buffer)?;
+        if !self.out_of_order {
+            self.hasher.update(&self.buffer);
+            self.hashed += self.buffer.len() as u64;
+        }
+        self.buffer.clear();
+        Ok(())
+    }
+
+    fn digest(&mut self) -> io::Result<Digested> {
+        if self.out_of_order {
+            self.file.seek(SeekFrom::Start(0))?;
+            return digest(&mut self.file);
+        }
+        let sha256 = hex(&std::mem::take(&mut self.hasher).finalize());
+        Ok(Digested { sha256, bytes: self.hashed })
+    }
+}
+
+/// Writes into a [`Pending`] file; seeking is allowed.
+pub struct Writer(Arc<Mutex<State>>);
+
+impl Write for Writer {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut state = self.0.lock().unwrap_or_else(|e| e.into_inner());
+        if state.buffer.len() + bytes.len() > BUFFER {
+            state.flush()?;
+        }
+        if bytes.len() > BUFFER {
+            state.file.write_all(bytes)?;
+            if !state.out_of_order {
+                state.hasher.update(bytes);
+                state.hashed += bytes.len() as u64;
+            }
+        } else {
+            state.buffer.extend_from_slice(bytes);
+        }
+        state.at += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.lock().unwrap_or_else(|e| e.into_inner()).flush()
+    }
+}
+
+impl Seek for Writer {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let mut state = self.0.lock().unwrap_or_else(|e| e.into_inner());
+        if matches!(to, SeekFrom::Current(0)) || to == SeekFrom::Start(state.at) {
+            return Ok(state.at);
+        }
+        state.flush()?;
+        state.out_of_order = true;
+        state.at = state.file.seek(to)?;
+        Ok(state.at)
+    }
+}
+
+/// Hash and length of what a reader yields.
+pub fn digest(reader: &mut dyn Read) -> io::Result<Digested> {
+    let (mut hasher, mut bytes, mut buffer) = (Sha256::new(), 0, vec![0; 1 << 18]);
+    loop {
+        let n = match reader.read(&mut buffer) {
+            Ok(0) => return Ok(Digested { sha256: hex(&hasher.finalize()), bytes }),
+            Ok(n) => n,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        hasher.update(&buffer[..n]);
+        bytes += n as u64;
+    }
+}
+
+/// Hash and length of a file.
+pub fn digest_file(path: &Path) -> io::Result<Digested> {
+    digest(&mut File::open(path)?)
+}
+
+/// SHA-256 of bytes in hexadecimal.
+pub fn sha256(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_appears_whole_or_not_at_all() {
+        let dir = std::env::temp_dir().join(format!("sundog-atomic-{}", std::process::id()));
+        let target = dir.join("deep/er.bin");
+        let dropped = Pending::create(&target).unwrap();
+        dropped.writer().write_all(b"half").unwrap();
+        drop(dropped);
+        assert_eq!(fs::read_dir(dir.join("deep")).unwrap().count(), 0);
+        for seek in [false, true] {
+            let pending = Pending::create(&target).unwrap();
+            let mut writer = pending.writer();
+            writer.write_all(b"abc").unwrap();
+            if seek {
+                writer.seek(SeekFrom::Start(0)).unwrap();
+                writer.write_all(b"abc").unwrap();
+            }
+            let digested = pending.commit().unwrap();
+            assert_eq!(digested, Digested { sha256: sha256(b"abc"), bytes: 3 });
+            assert_eq!(fs::read(&target).unwrap(), b"abc");
+        }
+        fs::remove_dir_all(dir).unwrap();
+    }
+}

@@ -1,0 +1,86 @@
+//! A job's settings, parsed once: pipeline, format, limits.
+
+use imaging::codec::{Format, FormatKind, Header, KeepMetadata, Limits, orientation};
+use imaging::op::Step;
+use imaging::{Error, Pipeline, Plan, Result};
+use protocol::job::{self, Job};
+use std::time::Duration;
+
+/// What every task of a job needs to know.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The operations.
+    pub pipeline: Pipeline,
+    /// The output's format; `None`: the input's.
+    pub format: Option<Format>,
+    /// Bounds on one image.
+    pub limits: Limits,
+    /// Which metadata goes into the outputs.
+    pub keep: KeepMetadata,
+    /// Longest time for one image.
+    pub timeout: Option<Duration>,
+    /// Cap for the whole process tree, in bytes.
+    pub memory: Option<u64>,
+    /// Name of this machine, for receipts.
+    pub node: String,
+}
+
+impl Settings {
+    /// Parses the parts of a job. Errors name the operation, parameter or option.
+    pub fn of(job: &Job) -> Result<Settings> {
+        let defaults = Limits::default();
+        let limits = Limits {
+            max_pixels: job.limits.max_pixels,
+            max_bytes: job.limits.max_bytes.map_or(defaults.max_bytes, |size| size.0),
+            ..defaults
+        };
+        let timeout = match job.limits.timeout_secs {
+            None => None,
+            Some(secs) => Some(Duration::try_from_secs_f64(secs).map_err(|_| {
+                Error::Pipeline(format!("timeout_secs = {secs} is no time (give seconds above 0)"))
+            })?),
+        };
+        Ok(Settings {
+            pipeline: Pipeline::from_json(&job.pipeline.to_value())?,
+            format: job.format.as_deref().map(Format::parse).transpose()?,
+            limits,
+            keep: match job.keep_metadata {
+                job::KeepMetadata::All => KeepMetadata::All,
+                job::KeepMetadata::None => KeepMetadata::None,
+                job::KeepMetadata::Icc => KeepMetadata::Icc,
+            },
+            timeout,
+            memory: job.limits.memory.map(|size| size.0),
+            node: node_name(),
+        })
+    }
+
+    /// The format of the output of an image of `kind`.
+    pub fn format_for(&self, kind: FormatKind) -> Format {
+        self.format.clone().unwrap_or_else(|| Format::default_for(kind))
+    }
+
+    /// The plan for an image, and by how much its decoder may shrink it.
+    pub fn plan(&self, header: &Header) -> Result<(Plan, u32)> {
+        let mut steps: Vec<Step> = orientation::steps(header.orientation)?;
+        let upright = steps.is_empty();
+        let shrink = match header.kind {
+            FormatKind::Jpeg if upright => Plan::decode_shrink(&self.pipeline, header.shape) as u32,
+            _ => 1,
+        };
+        if shrink > 1 {
+            let reduced = header.shrunk(shrink);
+            return Ok((Plan::new_shrunk(&self.pipeline, header.shape, reduced)?, shrink));
+        }
+        steps.extend(self.pipeline.steps()?);
+        Ok((Plan::from_steps(&steps, header.shape)?, 1))
+    }
+}
+
+fn node_name() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    match name.trim() {
+        "" => "localhost".into(),
+        name => name.into(),
+    }
+}

@@ -1,0 +1,145 @@
+//! One image on all ranks: each holds a chunk of rows and exchanges halos with its neighbours.
+
+use crate::atomic::Pending;
+use crate::settings::Settings;
+use crate::single::{cannot_write, late, ms};
+use crate::source::{Hash, TimedSink, TimedSource, fetch, open};
+use crate::task::{Done, Finished, Order};
+use imaging::codec::{self, Header, OpenOptions, RowSink, RowSource};
+use imaging::comm::{Comm, agree};
+use imaging::executor::{Context, Stop, gather, guarded, run_rows, scatter};
+use imaging::window::Band;
+use imaging::{Plan, Result, Rows};
+use protocol::receipt::StageMs;
+use std::time::{Duration, Instant};
+
+/// Runs one image; all ranks call this together. Rank 0 gets the outcome.
+pub fn run(comm: &dyn Comm, order: &Order, settings: &Settings, pool: &rayon::ThreadPool, stop: Stop) -> Option<Finished> {
+    let start = Instant::now();
+    let mut input_sha256 = None;
+    let outcome = late(attempt(comm, order, settings, pool, &stop, &mut input_sha256), start, settings);
+    let elapsed = start.elapsed().as_millis() as u64;
+    (comm.rank() == 0).then(|| Finished::new(order, &settings.node, input_sha256, elapsed, outcome))
+}
+
+fn attempt(
+    comm: &dyn Comm,
+    order: &Order,
+    settings: &Settings,
+    pool: &rayon::ThreadPool,
+    stop: &Stop,
+    input_sha256: &mut Option<String>,
+) -> Result<Done> {
+    let mut context = Context::with_pool(comm, pool);
+    context.stop = stop.clone();
+    let start = Instant::now();
+    let prepared = agree(comm, guarded(|| prepare(order, settings, comm.rank())))?;
+    let Prepared { plan, header, mut source, hash } = prepared;
+    let fetched = start.elapsed();
+
+    let decoding = Instant::now();
+    let rows = if header.seekable {
+        let part = context.part(plan.input);
+        agree(comm, guarded(|| read_part(source.as_deref_mut(), plan.input, part)))?
+    } else {
+        // Clippy's map would move the box out of the option.
+        let mut timed = source.as_deref_mut().map(|inner| TimedSource { inner, spent: Duration::ZERO });
+        scatter(&mut context, plan.input, timed.as_mut().map(|s| s as &mut dyn RowSource))?
+    };
+    let decode = decoding.elapsed();
+
+    let computing = Instant::now();
+    let rows = run_rows(&mut context, &plan, rows)?;
+    let compute = computing.elapsed().saturating_sub(context.halo.wait);
+
+    let encoding = Instant::now();
+    let mut output = agree(comm, guarded(|| begin_output(comm, order, settings, &plan, &header, source.as_deref())))?;
+    gather(&mut context, &rows, output.as_mut().map(|(_, sink)| sink as &mut dyn RowSink))?;
+    let mut halo = [context.halo.bytes as i64];
+    comm.all_reduce(&mut halo, imaging::comm::Reduce::Sum);
+    let finished = match output {
+        None => Ok(None),
+        Some((pending, sink)) => guarded(|| {
+            Box::new(sink).finish()?;
+            let encode = encoding.elapsed();
+            *input_sha256 = hash.map(Hash::finish).transpose()?;
+            let storing = Instant::now();
+            let digested = pending.commit().map_err(|e| cannot_write(order, &e))?;
+            Ok(Some((digested, encode, storing.elapsed())))
+        }),
+    };
+    let finished = agree(comm, finished)?;
+    let (sha256, bytes, encode, store) = match finished {
+        Some((digested, encode, store)) => (digested.sha256, digested.bytes, encode, store),
+        None => Default::default(),
+    };
+    Ok(Done {
+        output_sha256: sha256,
+        bytes,
+        width: plan.output.cols as u64,
+        height: plan.output.rows as u64,
+        ms: StageMs {
+            fetch: ms(fetched),
+            decode: ms(decode),
+            compute: ms(compute),
+            halo: ms(context.halo.wait),
+            encode: ms(encode),
+            store: ms(store),
+        },
+        warnings: source.map(|s| s.warnings().to_vec()).unwrap_or_default(),
+        halo_bytes: halo[0] as u64,
+    })
+}
+
+struct Prepared {
+    plan: Plan,
+    header: Header,
+    /// On rank 0, and on all ranks where each can decode its own rows.
+    source: Option<Box<dyn RowSource>>,
+    hash: Option<Hash>,
+}
+
+fn prepare(order: &Order, settings: &Settings, rank: usize) -> Result<Prepared> {
+    let path = order.input_path();
+    if rank == 0 {
+        let (mut input, hash) = fetch(&path)?;
+        let header = codec::probe(&mut *input, &settings.limits)?;
+        let (plan, shrink) = settings.plan(&header)?;
+        let source = codec::open(input, &settings.limits, &OpenOptions { shrink, ..Default::default() })?;
+        return Ok(Prepared { plan, header, source: Some(source), hash: Some(hash) });
+    }
+    let mut input = open(&path)?;
+    let header = codec::probe(&mut input, &settings.limits)?;
+    let (plan, _) = settings.plan(&header)?;
+    let source = match header.seekable {
+        true => Some(codec::open(Box::new(input), &settings.limits, &OpenOptions::default())?),
+        false => None,
+    };
+    Ok(Prepared { plan, header, source, hash: None })
+}
+
+fn read_part(source: Option<&mut dyn RowSource>, shape: imaging::Shape, part: std::ops::Range<usize>) -> Result<Rows> {
+    let mut rows = Rows::zeroed(shape, part.clone());
+    if let Some(source) = source.filter(|_| !part.is_empty()) {
+        source.seek_row(part.start)?;
+        source.read(&mut Band::of(&mut rows))?;
+    }
+    Ok(rows)
+}
+
+fn begin_output(
+    comm: &dyn Comm,
+    order: &Order,
+    settings: &Settings,
+    plan: &Plan,
+    header: &Header,
+    source: Option<&dyn RowSource>,
+) -> Result<Option<(Pending, TimedSink)>> {
+    let Some(source) = source.filter(|_| comm.rank() == 0) else {
+        return Ok(None);
+    };
+    let pending = Pending::create(&order.output_path()).map_err(|e| cannot_write(order, &e))?;
+    let format = settings.format_for(header.kind);
+    let inner = codec::create(Box::new(pending.writer()), &format, plan.output, source.metadata(), settings.keep)?;
+    Ok(Some((pending, TimedSink { inner, spent: Duration::ZERO })))
+}

@@ -1,0 +1,122 @@
+//! Opening an input: its bytes, its hash, and clocks around decoder and encoder.
+
+use crate::atomic::{self, Digested};
+use imaging::codec::{ReadSeek, RowSink, RowSource};
+use imaging::window::Band;
+use imaging::{Error, Metadata, Result, Rows, Shape};
+use std::fs::File;
+use std::io::{Cursor, Read};
+use std::path::Path;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// Files up to this size are read whole; the hash of larger ones is taken while they are decoded.
+pub const READ_WHOLE: u64 = 16 << 20;
+
+/// The hash of an input, known now or when its thread ends.
+pub enum Hash {
+    /// Known.
+    Known(String),
+    /// Being taken.
+    Running(JoinHandle<std::io::Result<Digested>>),
+}
+
+impl Hash {
+    /// Waits for the hash.
+    pub fn finish(self) -> Result<String> {
+        match self {
+            Hash::Known(hash) => Ok(hash),
+            Hash::Running(thread) => match thread.join() {
+                Ok(digested) => Ok(digested?.sha256),
+                Err(_) => Err(Error::Io("the hash could not be taken".into())),
+            },
+        }
+    }
+}
+
+/// Opens a file for probing.
+pub fn open(path: &Path) -> Result<File> {
+    let file = File::open(path).map_err(|error| Error::Io(explain(&error)))?;
+    match file.metadata() {
+        Ok(meta) if meta.is_file() => Ok(file),
+        Ok(_) => Err(Error::Io("not a regular file".into())),
+        Err(error) => Err(Error::Io(explain(&error))),
+    }
+}
+
+fn explain(error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => "no such file".into(),
+        std::io::ErrorKind::PermissionDenied => "permission denied (hint: check its owner and mode)".into(),
+        _ => error.to_string(),
+    }
+}
+
+/// Opens an input and begins to hash it.
+pub fn fetch(path: &Path) -> Result<(Box<dyn ReadSeek>, Hash)> {
+    let mut file = open(path)?;
+    let len = file.metadata()?.len();
+    if len <= READ_WHOLE {
+        let mut bytes = Vec::with_capacity(len as usize);
+        file.read_to_end(&mut bytes)?;
+        let hash = Hash::Known(atomic::sha256(&bytes));
+        return Ok((Box::new(Cursor::new(bytes)), hash));
+    }
+    let path = path.to_owned();
+    let hash = std::thread::spawn(move || atomic::digest_file(&path));
+    Ok((Box::new(file), Hash::Running(hash)))
+}
+
+/// A decoder with a clock.
+pub struct TimedSource<'a> {
+    /// The decoder.
+    pub inner: &'a mut dyn RowSource,
+    /// Time spent in it.
+    pub spent: Duration,
+}
+
+impl RowSource for TimedSource<'_> {
+    fn shape(&self) -> Shape {
+        self.inner.shape()
+    }
+
+    fn metadata(&self) -> &Metadata {
+        self.inner.metadata()
+    }
+
+    fn read(&mut self, band: &mut Band<'_>) -> Result<()> {
+        let start = Instant::now();
+        let result = self.inner.read(band);
+        self.spent += start.elapsed();
+        result
+    }
+
+    fn seek_row(&mut self, row: usize) -> Result<bool> {
+        self.inner.seek_row(row)
+    }
+
+    fn warnings(&self) -> &[String] {
+        self.inner.warnings()
+    }
+}
+
+/// An encoder with a clock.
+pub struct TimedSink {
+    /// The encoder.
+    pub inner: Box<dyn RowSink>,
+    /// Time spent in it.
+    pub spent: Duration,
+}
+
+impl RowSink for TimedSink {
+    fn write(&mut self, rows: &Rows) -> Result<()> {
+        let start = Instant::now();
+        let result = self.inner.write(rows);
+        self.spent += start.elapsed();
+        result
+    }
+
+    fn finish(self: Box<Self>) -> Result<()> {
+        self.inner.finish()
+    }
+}

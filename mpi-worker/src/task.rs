@@ -1,0 +1,142 @@
+//! One image: what is to be done with it, and what came of it.
+
+use imaging::Error;
+use protocol::job::Mode;
+use protocol::name;
+use protocol::receipt::{StageMs, TaskReceipt};
+use protocol::state::TaskState;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// What a rank is told about an image.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Order {
+    /// Number of the task in its job, from 0.
+    pub task: u64,
+    /// The input's path as text without loss.
+    pub input: String,
+    /// The output's path as text without loss.
+    pub output: String,
+    /// How the image is spread over ranks: [`Mode::Images`] or [`Mode::Rows`].
+    pub mode: Mode,
+    /// Why this mode.
+    pub reason: String,
+    /// Ranks that share it.
+    pub ranks: usize,
+    /// Predicted bytes on all ranks together.
+    pub memory: u64,
+    /// Predicted nanoseconds of one core.
+    pub cost: f64,
+    /// Width and height of the input.
+    pub size: (usize, usize),
+}
+
+impl Order {
+    /// Where the input lies.
+    pub fn input_path(&self) -> PathBuf {
+        name::to_path(&self.input)
+    }
+
+    /// Where the output goes.
+    pub fn output_path(&self) -> PathBuf {
+        name::to_path(&self.output)
+    }
+}
+
+/// The end of a task.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Finished {
+    /// What lands in the job's receipt.
+    pub receipt: TaskReceipt,
+    /// Whether a limit refused it before decoding.
+    pub refused: bool,
+    /// Wall time of the task in milliseconds.
+    pub ms: u64,
+    /// Bytes sent to other ranks as halos.
+    pub halo_bytes: u64,
+}
+
+/// What a successful task leaves.
+pub struct Done {
+    /// SHA-256 of the output.
+    pub output_sha256: String,
+    /// Bytes of the output.
+    pub bytes: u64,
+    /// Width of the output.
+    pub width: u64,
+    /// Height of the output.
+    pub height: u64,
+    /// Time in each stage.
+    pub ms: StageMs,
+    /// Oddities of the input that cost no pixel.
+    pub warnings: Vec<String>,
+    /// Bytes sent to other ranks as halos.
+    pub halo_bytes: u64,
+}
+
+impl Finished {
+    /// Fills a receipt from the order and its outcome.
+    pub fn new(order: &Order, node: &str, input_sha256: Option<String>, ms: u64, outcome: Result<Done, Error>) -> Finished {
+        let mut receipt = TaskReceipt {
+            version: protocol::VERSION,
+            task: order.task,
+            input: order.input.clone(),
+            input_sha256,
+            output: None,
+            output_sha256: None,
+            bytes: None,
+            width: None,
+            height: None,
+            mode: Some(order.mode),
+            mode_reason: order.reason.clone(),
+            ranks: Some(order.ranks),
+            ms: StageMs::default(),
+            attempt: 1,
+            node: node.to_owned(),
+            state: TaskState::Failed,
+            skipped: false,
+            reason: None,
+            warnings: Vec::new(),
+        };
+        let refused = matches!(outcome, Err(Error::Limit(_)));
+        let mut halo_bytes = 0;
+        match outcome {
+            Ok(done) => {
+                receipt.state = TaskState::Succeeded;
+                receipt.output = Some(order.output.clone());
+                receipt.output_sha256 = Some(done.output_sha256);
+                receipt.bytes = Some(done.bytes);
+                receipt.width = Some(done.width);
+                receipt.height = Some(done.height);
+                receipt.ms = done.ms;
+                receipt.warnings = done.warnings;
+                halo_bytes = done.halo_bytes;
+            }
+            Err(Error::Stopped(reason)) if reason.starts_with("stopped") => {
+                receipt.state = TaskState::Cancelled;
+                receipt.reason = Some(reason);
+            }
+            Err(error) => receipt.reason = Some(error.to_string()),
+        }
+        Finished { receipt, refused, ms, halo_bytes }
+    }
+
+    /// A task that failed before it could be ordered.
+    pub fn failed(task: u64, input: String, node: &str, error: Error) -> Finished {
+        let order = Order {
+            task,
+            input,
+            output: String::new(),
+            mode: Mode::Auto,
+            reason: String::new(),
+            ranks: 0,
+            memory: 0,
+            cost: 0.0,
+            size: (0, 0),
+        };
+        let mut finished = Finished::new(&order, node, None, 0, Err(error));
+        finished.receipt.mode = None;
+        finished.receipt.ranks = None;
+        finished
+    }
+}
