@@ -419,7 +419,7 @@ fn through(
 }
 
 /// Bytes moved at once when rank 0 hands rows out or collects them.
-const MESSAGE_BYTES: usize = 8 << 20;
+pub const MESSAGE_BYTES: usize = 8 << 20;
 
 /// Hands a decoder's rows from rank 0 to the ranks that own them; for formats that only decode from
 /// the top. Only rank 0 passes a source.

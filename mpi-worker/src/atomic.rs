@@ -47,7 +47,11 @@ impl Pending {
         fs::create_dir_all(parent)?;
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let temporary = parent.join(format!(".sundog-{}-{number}.tmp", std::process::id()));
-        let file = File::options().read(true).write(true).create_new(true).open(&temporary)?;
+        let file = File::options()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .open(&temporary)?;
         let state = State {
             file,
             buffer: Vec::with_capacity(BUFFER),
@@ -57,7 +61,12 @@ impl Pending {
             hashed: 0,
         };
         let state = Arc::new(Mutex::new(state));
-        Ok(Pending { target: target.to_owned(), temporary, state, committed: false })
+        Ok(Pending {
+            target: target.to_owned(),
+            temporary,
+            state,
+            committed: false,
+        })
     }
 
     /// Where an encoder writes.
@@ -109,7 +118,10 @@ impl State {
             return digest(&mut self.file);
         }
         let sha256 = hex(&std::mem::take(&mut self.hasher).finalize());
-        Ok(Digested { sha256, bytes: self.hashed })
+        Ok(Digested {
+            sha256,
+            bytes: self.hashed,
+        })
     }
 }
 
@@ -158,7 +170,12 @@ pub fn digest(reader: &mut dyn Read) -> io::Result<Digested> {
     let (mut hasher, mut bytes, mut buffer) = (Sha256::new(), 0, vec![0; 1 << 18]);
     loop {
         let n = match reader.read(&mut buffer) {
-            Ok(0) => return Ok(Digested { sha256: hex(&hasher.finalize()), bytes }),
+            Ok(0) => {
+                return Ok(Digested {
+                    sha256: hex(&hasher.finalize()),
+                    bytes,
+                });
+            }
             Ok(n) => n,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(error),
@@ -203,7 +220,13 @@ mod tests {
                 writer.write_all(b"abc").unwrap();
             }
             let digested = pending.commit().unwrap();
-            assert_eq!(digested, Digested { sha256: sha256(b"abc"), bytes: 3 });
+            assert_eq!(
+                digested,
+                Digested {
+                    sha256: sha256(b"abc"),
+                    bytes: 3
+                }
+            );
             assert_eq!(fs::read(&target).unwrap(), b"abc");
         }
         fs::remove_dir_all(dir).unwrap();

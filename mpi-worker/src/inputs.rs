@@ -1,5 +1,6 @@
 //! From what the user named to the list of images: files, directories (recursive), patterns.
 
+use imaging::codec::FormatKind;
 use std::collections::HashSet;
 use std::fs;
 use std::io::Read;
@@ -26,12 +27,6 @@ pub struct Found {
     pub passed_over: usize,
 }
 
-/// File name extensions that count as images before a look at their bytes.
-const EXTENSIONS: &[&str] = &[
-    "jpg", "jpeg", "jpe", "jfif", "png", "tif", "tiff", "webp", "bmp", "dib", "pnm", "pbm", "pgm",
-    "ppm", "pam", "pfm", "gif",
-];
-
 /// Expands inputs. Directories below `output` are left out, so that a second run does not take the
 /// results of the first. Nothing here ends a batch: what cannot be read is listed as a failure.
 pub fn expand(named: &[PathBuf], output: Option<&Path>) -> Found {
@@ -41,8 +36,15 @@ pub fn expand(named: &[PathBuf], output: Option<&Path>) -> Found {
         let path = local(path);
         match fs::metadata(&path) {
             Ok(meta) if meta.is_dir() => {
-                let skip = skip.as_deref().filter(|&s| fs::canonicalize(&path).is_ok_and(|p| p != s));
-                let mut walk = Walk { root: &path, skip, seen: HashSet::new(), found: &mut found };
+                let skip = skip
+                    .as_deref()
+                    .filter(|&s| fs::canonicalize(&path).is_ok_and(|p| p != s));
+                let mut walk = Walk {
+                    root: &path,
+                    skip,
+                    seen: HashSet::new(),
+                    found: &mut found,
+                };
                 walk.directory(&path);
             }
             Ok(_) => {
@@ -69,7 +71,9 @@ fn local(path: &Path) -> PathBuf {
 fn reason(error: &std::io::Error) -> String {
     match error.kind() {
         std::io::ErrorKind::NotFound => "no such file or directory".into(),
-        std::io::ErrorKind::PermissionDenied => "permission denied (hint: check the owner and mode)".into(),
+        std::io::ErrorKind::PermissionDenied => {
+            "permission denied (hint: check the owner and mode)".into()
+        }
         _ => error.to_string(),
     }
 }
@@ -86,24 +90,37 @@ fn matches(path: &Path, pattern: &str, skip: Option<&Path>, found: &mut Found) {
         .collect();
     let paths = match glob::glob(pattern) {
         Ok(paths) => paths,
-        Err(error) => return found.failures.push((path.to_owned(), format!("not a pattern: {error}"))),
+        Err(error) => {
+            return found
+                .failures
+                .push((path.to_owned(), format!("not a pattern: {error}")));
+        }
     };
     let before = found.inputs.len() + found.failures.len();
     for entry in paths {
         match entry {
             Ok(path) if path.is_dir() => {
-                let mut walk = Walk { root: &root, skip, seen: HashSet::new(), found };
+                let mut walk = Walk {
+                    root: &root,
+                    skip,
+                    seen: HashSet::new(),
+                    found,
+                };
                 walk.directory(&path);
             }
             Ok(path) => {
                 let relative = path.strip_prefix(&root).unwrap_or(&path).to_owned();
                 found.inputs.push(Input { path, relative });
             }
-            Err(error) => found.failures.push((error.path().to_owned(), reason(error.error()))),
+            Err(error) => found
+                .failures
+                .push((error.path().to_owned(), reason(error.error()))),
         }
     }
     if found.inputs.len() + found.failures.len() == before {
-        found.failures.push((path.to_owned(), "no file matches this pattern".into()));
+        found
+            .failures
+            .push((path.to_owned(), "no file matches this pattern".into()));
     }
 }
 
@@ -117,7 +134,10 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     fn directory(&mut self, path: &Path) {
-        if self.skip.is_some_and(|skip| fs::canonicalize(path).is_ok_and(|p| p == skip)) {
+        if self
+            .skip
+            .is_some_and(|skip| fs::canonicalize(path).is_ok_and(|p| p == skip))
+        {
             return;
         }
         let identity = fs::metadata(path).map(|m| (m.dev(), m.ino()));
@@ -152,13 +172,13 @@ fn is_image(path: &Path) -> bool {
     if name.is_some_and(|n| n.starts_with(".sundog-")) {
         return false;
     }
-    let extension = path.extension().map(|e| e.to_string_lossy().to_lowercase());
-    if extension.is_some_and(|e| EXTENSIONS.contains(&e.as_str())) {
+    let extension = path.extension().map(|e| e.to_string_lossy());
+    if extension.is_some_and(|e| FormatKind::from_extension(&e).is_some()) {
         return true;
     }
     let mut start = [0; 32];
     let read = fs::File::open(path).and_then(|mut file| file.read(&mut start));
-    read.is_ok_and(|n| imaging::codec::detect(&start[..n]).is_some())
+    read.is_ok_and(|n| FormatKind::detect(&start[..n]).is_some())
 }
 
 #[cfg(test)]
@@ -175,8 +195,15 @@ mod tests {
             fs::write(root.join(name), "x").unwrap();
         }
         std::os::unix::fs::symlink("..", root.join("b/loop")).unwrap();
-        let found = expand(&[root.clone(), root.join("none"), root.join("*.png")], Some(&root.join("out")));
-        let relative: Vec<_> = found.inputs.iter().map(|i| i.relative.to_str().unwrap()).collect();
+        let found = expand(
+            &[root.clone(), root.join("none"), root.join("*.png")],
+            Some(&root.join("out")),
+        );
+        let relative: Vec<_> = found
+            .inputs
+            .iter()
+            .map(|i| i.relative.to_str().unwrap())
+            .collect();
         assert_eq!(relative, ["b/c/a.JPG", "z.png", "z.png"]);
         assert_eq!(found.failures.len(), 1);
         assert_eq!(found.passed_over, 1);

@@ -1,1 +1,15 @@
 //! Runs a batch of images on a world of ranks.
+//!
+//! The library knows ranks only through [`imaging::comm::Comm`]; MPI is linked by the binary alone.
+
+pub mod atomic;
+pub mod batch;
+pub mod dispense;
+pub mod inputs;
+pub mod planner;
+pub mod settings;
+pub mod shared;
+pub mod single;
+pub mod source;
+pub mod task;
+pub mod watch;

@@ -1,7 +1,9 @@
 //! A job's settings, parsed once: pipeline, format, limits.
 
-use imaging::codec::{Format, FormatKind, Header, KeepMetadata, Limits, orientation};
-use imaging::op::Step;
+use imaging::codec::{
+    Format, FormatKind, Header, KeepMetadata, Limits,
+    orientation::{self, Turn},
+};
 use imaging::{Error, Pipeline, Plan, Result};
 use protocol::job::{self, Job};
 use std::time::Duration;
@@ -31,13 +33,18 @@ impl Settings {
         let defaults = Limits::default();
         let limits = Limits {
             max_pixels: job.limits.max_pixels,
-            max_bytes: job.limits.max_bytes.map_or(defaults.max_bytes, |size| size.0),
+            max_bytes: job
+                .limits
+                .max_bytes
+                .map_or(defaults.max_bytes, |size| size.0),
             ..defaults
         };
         let timeout = match job.limits.timeout_secs {
             None => None,
             Some(secs) => Some(Duration::try_from_secs_f64(secs).map_err(|_| {
-                Error::Pipeline(format!("timeout_secs = {secs} is no time (give seconds above 0)"))
+                Error::Pipeline(format!(
+                    "timeout_secs = {secs} is no time (give seconds above 0)"
+                ))
             })?),
         };
         Ok(Settings {
@@ -57,23 +64,29 @@ impl Settings {
 
     /// The format of the output of an image of `kind`.
     pub fn format_for(&self, kind: FormatKind) -> Format {
-        self.format.clone().unwrap_or_else(|| Format::default_for(kind))
+        self.format.clone().unwrap_or_else(|| Format::of(kind))
     }
 
     /// The plan for an image, and by how much its decoder may shrink it.
     pub fn plan(&self, header: &Header) -> Result<(Plan, u32)> {
-        let mut steps: Vec<Step> = orientation::steps(header.orientation)?;
-        let upright = steps.is_empty();
-        let shrink = match header.kind {
-            FormatKind::Jpeg if upright => Plan::decode_shrink(&self.pipeline, header.shape) as u32,
-            _ => 1,
-        };
-        if shrink > 1 {
-            let reduced = header.shrunk(shrink);
-            return Ok((Plan::new_shrunk(&self.pipeline, header.shape, reduced)?, shrink));
-        }
+        let turns: Vec<&str> = orientation::turns(header.orientation)
+            .iter()
+            .map(turn)
+            .collect();
+        let mut steps = Pipeline::parse(&turns.join(" | "))?.steps()?;
         steps.extend(self.pipeline.steps()?);
         Ok((Plan::from_steps(&steps, header.shape)?, 1))
+    }
+}
+
+/// The operation that does a turn.
+fn turn(turn: &Turn) -> &'static str {
+    match turn {
+        Turn::FlipHorizontal => "flip",
+        Turn::FlipVertical => "flip(axis=vertical)",
+        Turn::Clockwise => "rotate",
+        Turn::Half => "rotate(degrees=180)",
+        Turn::Anticlockwise => "rotate(degrees=270)",
     }
 }
 

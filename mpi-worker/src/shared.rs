@@ -3,7 +3,7 @@
 use crate::atomic::Pending;
 use crate::settings::Settings;
 use crate::single::{cannot_write, late, ms};
-use crate::source::{Hash, TimedSink, TimedSource, fetch, open};
+use crate::source::{Hash, TimedSink, fetch, open};
 use crate::task::{Done, Finished, Order};
 use imaging::codec::{self, Header, OpenOptions, RowSink, RowSource};
 use imaging::comm::{Comm, agree};
@@ -14,10 +14,20 @@ use protocol::receipt::StageMs;
 use std::time::{Duration, Instant};
 
 /// Runs one image; all ranks call this together. Rank 0 gets the outcome.
-pub fn run(comm: &dyn Comm, order: &Order, settings: &Settings, pool: &rayon::ThreadPool, stop: Stop) -> Option<Finished> {
+pub fn run(
+    comm: &dyn Comm,
+    order: &Order,
+    settings: &Settings,
+    pool: &rayon::ThreadPool,
+    stop: Stop,
+) -> Option<Finished> {
     let start = Instant::now();
     let mut input_sha256 = None;
-    let outcome = late(attempt(comm, order, settings, pool, &stop, &mut input_sha256), start, settings);
+    let outcome = late(
+        attempt(comm, order, settings, pool, &stop, &mut input_sha256),
+        start,
+        settings,
+    );
     let elapsed = start.elapsed().as_millis() as u64;
     (comm.rank() == 0).then(|| Finished::new(order, &settings.node, input_sha256, elapsed, outcome))
 }
@@ -34,17 +44,23 @@ fn attempt(
     context.stop = stop.clone();
     let start = Instant::now();
     let prepared = agree(comm, guarded(|| prepare(order, settings, comm.rank())))?;
-    let Prepared { plan, header, mut source, hash } = prepared;
+    let Prepared {
+        plan,
+        header,
+        mut source,
+        hash,
+    } = prepared;
     let fetched = start.elapsed();
 
     let decoding = Instant::now();
     let rows = if header.seekable {
         let part = context.part(plan.input);
-        agree(comm, guarded(|| read_part(source.as_deref_mut(), plan.input, part)))?
+        agree(comm, guarded(|| read_part(&mut source, plan.input, part)))?
     } else {
-        // Clippy's map would move the box out of the option.
-        let mut timed = source.as_deref_mut().map(|inner| TimedSource { inner, spent: Duration::ZERO });
-        scatter(&mut context, plan.input, timed.as_mut().map(|s| s as &mut dyn RowSource))?
+        let inner = source
+            .as_mut()
+            .map(|source| &mut **source as &mut dyn RowSource);
+        scatter(&mut context, plan.input, inner)?
     };
     let decode = decoding.elapsed();
 
@@ -53,8 +69,15 @@ fn attempt(
     let compute = computing.elapsed().saturating_sub(context.halo.wait);
 
     let encoding = Instant::now();
-    let mut output = agree(comm, guarded(|| begin_output(comm, order, settings, &plan, &header, source.as_deref())))?;
-    gather(&mut context, &rows, output.as_mut().map(|(_, sink)| sink as &mut dyn RowSink))?;
+    let mut output = agree(
+        comm,
+        guarded(|| begin_output(comm, order, settings, &plan, &header, source.as_deref())),
+    )?;
+    gather(
+        &mut context,
+        &rows,
+        output.as_mut().map(|(_, sink)| sink as &mut dyn RowSink),
+    )?;
     let mut halo = [context.halo.bytes as i64];
     comm.all_reduce(&mut halo, imaging::comm::Reduce::Sum);
     let finished = match output {
@@ -105,22 +128,47 @@ fn prepare(order: &Order, settings: &Settings, rank: usize) -> Result<Prepared> 
         let (mut input, hash) = fetch(&path)?;
         let header = codec::probe(&mut *input, &settings.limits)?;
         let (plan, shrink) = settings.plan(&header)?;
-        let source = codec::open(input, &settings.limits, &OpenOptions { shrink, ..Default::default() })?;
-        return Ok(Prepared { plan, header, source: Some(source), hash: Some(hash) });
+        let source = codec::open(
+            input,
+            &settings.limits,
+            &OpenOptions {
+                shrink,
+                ..Default::default()
+            },
+        )?;
+        return Ok(Prepared {
+            plan,
+            header,
+            source: Some(source),
+            hash: Some(hash),
+        });
     }
     let mut input = open(&path)?;
     let header = codec::probe(&mut input, &settings.limits)?;
     let (plan, _) = settings.plan(&header)?;
     let source = match header.seekable {
-        true => Some(codec::open(Box::new(input), &settings.limits, &OpenOptions::default())?),
+        true => Some(codec::open(
+            Box::new(input),
+            &settings.limits,
+            &OpenOptions::default(),
+        )?),
         false => None,
     };
-    Ok(Prepared { plan, header, source, hash: None })
+    Ok(Prepared {
+        plan,
+        header,
+        source,
+        hash: None,
+    })
 }
 
-fn read_part(source: Option<&mut dyn RowSource>, shape: imaging::Shape, part: std::ops::Range<usize>) -> Result<Rows> {
+fn read_part(
+    source: &mut Option<Box<dyn RowSource>>,
+    shape: imaging::Shape,
+    part: std::ops::Range<usize>,
+) -> Result<Rows> {
     let mut rows = Rows::zeroed(shape, part.clone());
-    if let Some(source) = source.filter(|_| !part.is_empty()) {
+    if let Some(source) = source.as_mut().filter(|_| !part.is_empty()) {
         source.seek_row(part.start)?;
         source.read(&mut Band::of(&mut rows))?;
     }
@@ -140,6 +188,18 @@ fn begin_output(
     };
     let pending = Pending::create(&order.output_path()).map_err(|e| cannot_write(order, &e))?;
     let format = settings.format_for(header.kind);
-    let inner = codec::create(Box::new(pending.writer()), &format, plan.output, source.metadata(), settings.keep)?;
-    Ok(Some((pending, TimedSink { inner, spent: Duration::ZERO })))
+    let inner = codec::create(
+        Box::new(pending.writer()),
+        &format,
+        plan.output,
+        source.metadata(),
+        settings.keep,
+    )?;
+    Ok(Some((
+        pending,
+        TimedSink {
+            inner,
+            spent: Duration::ZERO,
+        },
+    )))
 }

@@ -12,12 +12,23 @@ use protocol::receipt::StageMs;
 use std::time::{Duration, Instant};
 
 /// Runs one image on the calling thread, or on a pool. Never fails: what goes wrong is in the receipt.
-pub fn run(order: &Order, settings: &Settings, pool: Option<&rayon::ThreadPool>, stop: Stop) -> Finished {
+pub fn run(
+    order: &Order,
+    settings: &Settings,
+    pool: Option<&rayon::ThreadPool>,
+    stop: Stop,
+) -> Finished {
     let start = Instant::now();
     let mut input_sha256 = None;
     let outcome = guarded(|| attempt(order, settings, pool, &stop, &mut input_sha256));
     let outcome = late(outcome, start, settings);
-    Finished::new(order, &settings.node, input_sha256, start.elapsed().as_millis() as u64, outcome)
+    Finished::new(
+        order,
+        &settings.node,
+        input_sha256,
+        start.elapsed().as_millis() as u64,
+        outcome,
+    )
 }
 
 /// Names the time limit where it was what stopped the image.
@@ -25,7 +36,9 @@ pub fn late<T>(outcome: Result<T>, start: Instant, settings: &Settings) -> Resul
     match (outcome, settings.timeout) {
         (Err(Error::Stopped(_)), Some(timeout)) if start.elapsed() >= timeout => {
             let secs = timeout.as_secs_f64();
-            Err(Error::Stopped(format!("took longer than {secs} s (raise it with --timeout)")))
+            Err(Error::Stopped(format!(
+                "took longer than {secs} s (raise it with --timeout)"
+            )))
         }
         (outcome, _) => outcome,
     }
@@ -45,18 +58,37 @@ fn attempt(
     let header = codec::probe(&mut *input, &settings.limits)?;
     let (plan, shrink) = settings.plan(&header)?;
     let begun = Instant::now();
-    let mut source = codec::open(input, &settings.limits, &OpenOptions { shrink, ..Default::default() })?;
+    let mut source = codec::open(
+        input,
+        &settings.limits,
+        &OpenOptions {
+            shrink,
+            ..Default::default()
+        },
+    )?;
     let opened = begun.elapsed();
     let format = settings.format_for(header.kind);
     let pending = Pending::create(&order.output_path()).map_err(|e| cannot_write(order, &e))?;
-    let sink = codec::create(Box::new(pending.writer()), &format, plan.output, source.metadata(), settings.keep)?;
+    let sink = codec::create(
+        Box::new(pending.writer()),
+        &format,
+        plan.output,
+        source.metadata(),
+        settings.keep,
+    )?;
 
     let comm = Serial::default();
     let mut context = Context::new(&comm);
     context.pool = pool;
     context.stop = stop.clone();
-    let mut source = TimedSource { inner: &mut *source, spent: opened };
-    let mut sink = Box::new(TimedSink { inner: sink, spent: Duration::ZERO });
+    let mut source = TimedSource {
+        inner: &mut *source,
+        spent: opened,
+    };
+    let mut sink = Box::new(TimedSink {
+        inner: sink,
+        spent: Duration::ZERO,
+    });
     let computing = Instant::now();
     run_file(&mut context, &plan, &mut source, &mut *sink)?;
     let computing = computing.elapsed();

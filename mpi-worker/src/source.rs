@@ -47,7 +47,9 @@ pub fn open(path: &Path) -> Result<File> {
 fn explain(error: &std::io::Error) -> String {
     match error.kind() {
         std::io::ErrorKind::NotFound => "no such file".into(),
-        std::io::ErrorKind::PermissionDenied => "permission denied (hint: check its owner and mode)".into(),
+        std::io::ErrorKind::PermissionDenied => {
+            "permission denied (hint: check its owner and mode)".into()
+        }
         _ => error.to_string(),
     }
 }

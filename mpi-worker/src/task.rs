@@ -23,8 +23,10 @@ pub struct Order {
     pub reason: String,
     /// Ranks that share it.
     pub ranks: usize,
-    /// Predicted bytes on all ranks together.
+    /// Predicted bytes in the mode chosen, on all ranks together.
     pub memory: u64,
+    /// Predicted bytes when all ranks share its rows.
+    pub shared_memory: u64,
     /// Predicted nanoseconds of one core.
     pub cost: f64,
     /// Width and height of the input.
@@ -76,7 +78,13 @@ pub struct Done {
 
 impl Finished {
     /// Fills a receipt from the order and its outcome.
-    pub fn new(order: &Order, node: &str, input_sha256: Option<String>, ms: u64, outcome: Result<Done, Error>) -> Finished {
+    pub fn new(
+        order: &Order,
+        node: &str,
+        input_sha256: Option<String>,
+        ms: u64,
+        outcome: Result<Done, Error>,
+    ) -> Finished {
         let mut receipt = TaskReceipt {
             version: protocol::VERSION,
             task: order.task,
@@ -118,7 +126,12 @@ impl Finished {
             }
             Err(error) => receipt.reason = Some(error.to_string()),
         }
-        Finished { receipt, refused, ms, halo_bytes }
+        Finished {
+            receipt,
+            refused,
+            ms,
+            halo_bytes,
+        }
     }
 
     /// A task that failed before it could be ordered.
@@ -131,6 +144,7 @@ impl Finished {
             reason: String::new(),
             ranks: 0,
             memory: 0,
+            shared_memory: 0,
             cost: 0.0,
             size: (0, 0),
         };

@@ -1,0 +1,554 @@
+//! A batch from its job file to its receipt, on whatever world of ranks it is given.
+
+use crate::atomic::{self, Pending};
+use crate::dispense::{self, Work};
+use crate::inputs::{self, Found};
+use crate::planner::{self, Batch, Target, World};
+use crate::settings::Settings;
+use crate::shared;
+use crate::single;
+use crate::task::{Finished, Order};
+use crate::watch::Watch;
+use imaging::comm::{Comm, Reduce, agree};
+use imaging::executor::Stop;
+use imaging::{Error, Result};
+use protocol::event::{
+    Event, JobFinished, JobPlanned, JobStarted, TaskFinished, TaskPlanned, TaskStarted,
+};
+use protocol::job::{Job, Mode, OnError};
+use protocol::name;
+use protocol::receipt::{Build, Counts, JobReceipt};
+use protocol::state::{JobState, TaskState};
+use serde::{Deserialize, Serialize};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// A job and how it is run this time.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Request {
+    /// Number of the job, unique for ever.
+    pub job_id: String,
+    /// The job.
+    pub job: Job,
+    /// Only these inputs (as text without loss), for a retry.
+    pub only: Option<Vec<String>>,
+    /// Plan and tell, but write nothing.
+    pub dry_run: bool,
+    /// Git commit of the build, for the receipt.
+    pub commit: Option<String>,
+}
+
+/// How a batch ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// The job's last state.
+    pub state: JobState,
+    /// How many tasks came to what.
+    pub counts: Counts,
+    /// Whether every failure was a refusal by a limit.
+    pub refused: bool,
+    /// Where the receipt lies.
+    pub receipt: Option<PathBuf>,
+    /// Bytes sent as halos.
+    pub halo_bytes: u64,
+}
+
+impl Outcome {
+    /// The exit code of a command that ran this batch.
+    pub fn exit_code(&self) -> u8 {
+        match self.state {
+            JobState::Succeeded => 0,
+            JobState::Partial => 3,
+            JobState::Cancelled => 130,
+            _ if self.refused => 5,
+            _ => 1,
+        }
+    }
+}
+
+/// Runs a batch. All ranks call this together; rank 0 brings the request and gets the events.
+/// `threads` is the number of threads of each rank; `processes` says whether ranks are processes.
+pub fn run(
+    comm: &dyn Comm,
+    request: Option<&Request>,
+    threads: usize,
+    processes: bool,
+    stop: &Stop,
+    emit: &mut dyn FnMut(Event),
+) -> Result<Outcome> {
+    let mut bytes = request
+        .filter(|_| comm.rank() == 0)
+        .map(to_json)
+        .unwrap_or_default();
+    comm.broadcast(0, &mut bytes);
+    let request: Request = from_json(&bytes)?;
+    let world = World {
+        ranks: comm.size(),
+        threads,
+        processes,
+    };
+    let settings = agree(comm, Settings::of(&request.job))?;
+    let started = Instant::now();
+    let mut log = Log::new(&request, emit);
+    let planned = match comm.rank() {
+        0 => prepare(&request, &settings, world),
+        _ => Ok(Batch::default()),
+    };
+    let batch = agree(comm, planned)?;
+    if comm.rank() == 0 {
+        log.planned(&batch, &settings, world);
+    }
+    if request.dry_run {
+        return Ok(log.outcome(None));
+    }
+    run_orders(comm, batch, &settings, world, stop, &mut log, &request)?;
+    let written = match comm.rank() {
+        0 => log.finish(started, stop.is_set()),
+        _ => Ok(None),
+    };
+    let receipt = agree(comm, written)?;
+    Ok(log.outcome(receipt))
+}
+
+fn to_json<T: Serialize>(value: &T) -> Vec<u8> {
+    match serde_json::to_vec(value) {
+        Ok(bytes) => bytes,
+        Err(error) => unreachable!("plain data: {error}"),
+    }
+}
+
+fn from_json<T: for<'de> Deserialize<'de>>(bytes: &[u8]) -> Result<T> {
+    serde_json::from_slice(bytes)
+        .map_err(|error| Error::Io(format!("a message between ranks: {error}")))
+}
+
+/// Where a job's outputs go: a file when its name has an image's extension and there is one input file.
+pub fn target(job: &Job, found: &Found) -> Result<Target> {
+    if job.output.is_empty() {
+        return Err(Error::Pipeline(
+            "no output is named (give -o DIRECTORY or -o FILE)".into(),
+        ));
+    }
+    let output = name::to_path(job.output.strip_prefix("file://").unwrap_or(&job.output));
+    if output.is_dir() || job.output.ends_with('/') {
+        return Ok(Target::Directory(output));
+    }
+    let lone = job.inputs.len() == 1 && found.inputs.len() + found.failures.len() <= 1;
+    let from_file = lone && !name::to_path(&job.inputs[0]).is_dir();
+    match kind_of(&output) {
+        Some(_) if from_file => Ok(Target::File(output)),
+        Some(_) => Err(Error::Pipeline(format!(
+            "-o {} names a file, but there is not just one input file (give a directory)",
+            job.output
+        ))),
+        None => Ok(Target::Directory(output)),
+    }
+}
+
+/// Finds, probes and plans, on rank 0.
+fn prepare(request: &Request, settings: &Settings, world: World) -> Result<Batch> {
+    let job = &request.job;
+    let named: Vec<PathBuf> = match &request.only {
+        Some(only) => only.iter().map(|text| name::to_path(text)).collect(),
+        None => job.inputs.iter().map(|text| name::to_path(text)).collect(),
+    };
+    for text in &job.inputs {
+        if text.starts_with("s3://") || text.starts_with("gs://") {
+            return Err(Error::Pipeline(format!(
+                "`{text}`: this command reads files of this machine and file:// URLs"
+            )));
+        }
+    }
+    let output = name::to_path(&job.output);
+    let mut found = inputs::expand(&named, Some(&output));
+    if request.only.is_some() {
+        keep_relative_paths(&mut found, job, &output);
+    }
+    let target = target(job, &found)?;
+    let mut settings = settings.clone();
+    if let (Target::File(path), None) = (&target, &settings.format) {
+        settings.format = kind_of(path).map(imaging::codec::Format::of);
+    }
+    Ok(planner::plan(
+        found,
+        &target,
+        &settings,
+        world,
+        job.mode,
+        job.skip_existing,
+    ))
+}
+
+/// A retried file goes where it would have gone in the whole batch.
+fn keep_relative_paths(found: &mut Found, job: &Job, output: &Path) {
+    let named: Vec<PathBuf> = job.inputs.iter().map(|text| name::to_path(text)).collect();
+    let all = inputs::expand(&named, Some(output));
+    for input in &mut found.inputs {
+        if let Some(known) = all.inputs.iter().find(|known| known.path == input.path) {
+            input.relative.clone_from(&known.relative);
+        }
+    }
+}
+
+fn run_orders(
+    comm: &dyn Comm,
+    batch: Batch,
+    settings: &Settings,
+    world: World,
+    stop: &Stop,
+    log: &mut Log<'_>,
+    request: &Request,
+) -> Result<()> {
+    let stop_on_error = request.job.on_error == OnError::Stop;
+    let budget = settings
+        .memory
+        .map(|cap| cap.saturating_sub(world.base_bytes()));
+    log.failures(batch.failures);
+    let mut going = !(stop_on_error && log.failed());
+    let (rows, images): (Vec<Order>, Vec<Order>) =
+        batch.orders.into_iter().partition(|o| o.mode == Mode::Rows);
+    let mut bytes = to_json(&rows);
+    comm.broadcast(0, &mut bytes);
+    let rows: Vec<Order> = from_json(&bytes)?;
+    let settings = &with_format(comm, settings, request)?;
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(world.threads)
+        .build()
+        .map_err(|error| Error::Io(format!("cannot start threads: {error}")))?;
+    for order in rows {
+        let mut halt = [i64::from(stop.is_set() || !going)];
+        comm.all_reduce(&mut halt, Reduce::Max);
+        if halt[0] != 0 {
+            log.cancelled(&order, &settings.node);
+            continue;
+        }
+        log.started(&order);
+        let watch = Watch::start(settings.timeout);
+        let stop = stop.child();
+        let guard = watch.add(&stop);
+        let finished = match comm.size() {
+            1 => Some(single::run(&order, settings, Some(&pool), stop.clone())),
+            _ => shared::run(comm, &order, settings, &pool, stop.clone()),
+        };
+        drop(guard);
+        if let Some(finished) = finished {
+            going &= log.finished(finished) || !stop_on_error;
+        }
+    }
+    drop(pool);
+    let mut anything = [images.len() as i64 * i64::from(going)];
+    comm.all_reduce(&mut anything, Reduce::Max);
+    let left = if anything[0] == 0 {
+        images
+    } else if comm.rank() == 0 {
+        let log = std::cell::RefCell::new(&mut *log);
+        let work = Work {
+            orders: images,
+            budget,
+            started: &mut |order| log.borrow_mut().started(order),
+            finished: &mut |finished| log.borrow_mut().finished(finished) || !stop_on_error,
+        };
+        dispense::run(comm, settings, world.threads, stop, Some(work))
+    } else {
+        dispense::run(comm, settings, world.threads, stop, None)
+    };
+    for order in &left {
+        log.cancelled(order, &settings.node);
+    }
+    Ok(())
+}
+
+/// The output's format may come from the output file's name, which only rank 0 has looked at.
+fn with_format(comm: &dyn Comm, settings: &Settings, request: &Request) -> Result<Settings> {
+    let mut settings = settings.clone();
+    if settings.format.is_none() {
+        let output = name::to_path(&request.job.output);
+        let single =
+            request.job.inputs.len() == 1 && !output.is_dir() && !request.job.output.ends_with('/');
+        let kind = kind_of(&output).filter(|_| single);
+        settings.format = kind.map(imaging::codec::Format::of);
+    }
+    comm.barrier();
+    Ok(settings)
+}
+
+/// What happened, told as events and kept for the receipt. Silent on ranks other than 0.
+struct Log<'a> {
+    request: &'a Request,
+    emit: &'a mut dyn FnMut(Event),
+    started: String,
+    tasks: Vec<Finished>,
+    counts: Counts,
+}
+
+impl<'a> Log<'a> {
+    fn new(request: &'a Request, emit: &'a mut dyn FnMut(Event)) -> Log<'a> {
+        Log {
+            request,
+            emit,
+            started: now(),
+            tasks: Vec::new(),
+            counts: Counts::default(),
+        }
+    }
+
+    fn planned(&mut self, batch: &Batch, settings: &Settings, world: World) {
+        let tasks = (batch.orders.len() + batch.failures.len()) as u64;
+        self.counts.tasks = tasks + batch.skipped;
+        self.counts.skipped = batch.skipped;
+        self.counts.succeeded = batch.skipped;
+        if !self.request.dry_run {
+            let job = self.request.job_id.clone();
+            let started = JobStarted {
+                version: protocol::VERSION,
+                seq: None,
+                job,
+                tasks,
+                time: self.started.clone(),
+            };
+            return (self.emit)(Event::JobStarted(started));
+        }
+        let mut plans: Vec<TaskPlanned> = batch.orders.iter().map(task_planned).collect();
+        plans.extend(batch.failures.iter().map(|failure| TaskPlanned {
+            version: protocol::VERSION,
+            task: failure.receipt.task,
+            input: failure.receipt.input.clone(),
+            output: None,
+            width: None,
+            height: None,
+            mode: None,
+            mode_reason: String::new(),
+            ranks: None,
+            memory_bytes: None,
+            reason: failure.receipt.reason.clone(),
+        }));
+        plans.sort_by_key(|plan| plan.task);
+        plans
+            .into_iter()
+            .for_each(|plan| (self.emit)(Event::TaskPlanned(plan)));
+        self.counts.failed = batch.failures.len() as u64;
+        self.tasks.extend(batch.failures.iter().cloned());
+        (self.emit)(Event::JobPlanned(JobPlanned {
+            version: protocol::VERSION,
+            tasks,
+            ranks: world.ranks,
+            threads: world.threads,
+            in_flight: batch.in_flight,
+            memory_bytes: batch.memory,
+            memory_limit: settings.memory,
+        }));
+    }
+
+    fn started(&mut self, order: &Order) {
+        (self.emit)(Event::TaskStarted(TaskStarted {
+            version: protocol::VERSION,
+            seq: None,
+            job: self.request.job_id.clone(),
+            task: order.task,
+            input: order.input.clone(),
+            node: None,
+            attempt: 1,
+        }));
+    }
+
+    fn failures(&mut self, failures: Vec<Finished>) {
+        for failure in failures {
+            self.finished(failure);
+        }
+    }
+
+    fn failed(&self) -> bool {
+        self.counts.failed > 0
+    }
+
+    fn cancelled(&mut self, order: &Order, node: &str) {
+        let stopped = Err(Error::Stopped("stopped before it was begun".into()));
+        self.finished(Finished::new(order, node, None, 0, stopped));
+    }
+
+    /// Whether the task succeeded.
+    fn finished(&mut self, finished: Finished) -> bool {
+        let receipt = &finished.receipt;
+        match receipt.state {
+            TaskState::Succeeded => self.counts.succeeded += 1,
+            TaskState::Cancelled => self.counts.cancelled += 1,
+            TaskState::Rejected => self.counts.rejected += 1,
+            _ => self.counts.failed += 1,
+        }
+        (self.emit)(Event::TaskFinished(TaskFinished {
+            version: protocol::VERSION,
+            seq: None,
+            job: self.request.job_id.clone(),
+            task: receipt.task,
+            input: receipt.input.clone(),
+            output: receipt.output.clone(),
+            state: receipt.state,
+            reason: receipt.reason.clone(),
+            ms: Some(finished.ms),
+            node: Some(receipt.node.clone()).filter(|node| !node.is_empty()),
+            mode: receipt.mode,
+            attempt: receipt.attempt,
+            warnings: receipt.warnings.clone(),
+        }));
+        let succeeded = receipt.state == TaskState::Succeeded;
+        self.tasks.push(finished);
+        succeeded
+    }
+
+    fn state(&self) -> JobState {
+        match self.counts {
+            Counts {
+                cancelled: 1..,
+                failed: 0,
+                ..
+            } => JobState::Cancelled,
+            Counts {
+                failed: 0,
+                rejected: 0,
+                ..
+            } => JobState::Succeeded,
+            Counts { cancelled: 1.., .. } if self.request.job.on_error == OnError::Stop => {
+                JobState::Failed
+            }
+            Counts { cancelled: 1.., .. } => JobState::Cancelled,
+            Counts { succeeded: 1.., .. } => JobState::Partial,
+            _ => JobState::Failed,
+        }
+    }
+
+    fn note(&self) -> Option<String> {
+        let skipped = self.counts.skipped;
+        match (self.counts.tasks, skipped) {
+            (0, _) => Some("there was nothing to do: no input is an image".into()),
+            (_, 0) => None,
+            _ => Some(format!(
+                "{skipped} outputs existed already and were left alone"
+            )),
+        }
+    }
+
+    /// Writes the receipt, then tells the end.
+    fn finish(&mut self, started: Instant, stopped: bool) -> Result<Option<PathBuf>> {
+        let state = if stopped {
+            JobState::Cancelled
+        } else {
+            self.state()
+        };
+        let ms = started.elapsed().as_millis() as u64;
+        self.tasks.sort_by_key(|task| task.receipt.task);
+        let job = &self.request.job;
+        let receipt = JobReceipt {
+            version: protocol::VERSION,
+            job: self.request.job_id.clone(),
+            name: job.name.clone(),
+            spec: job.clone(),
+            spec_sha256: atomic::sha256(&to_json(job)),
+            build: build(self.request.commit.clone()),
+            started: self.started.clone(),
+            finished: now(),
+            ms,
+            state,
+            counts: self.counts,
+            note: self.note(),
+            tasks: self.tasks.iter().map(|task| task.receipt.clone()).collect(),
+        };
+        let path = receipt_path(job);
+        let text = serde_json::to_vec_pretty(&receipt).map_err(|e| Error::Io(e.to_string()))?;
+        let written = Pending::create(&path).and_then(|pending| {
+            pending.writer().write_all(&text)?;
+            pending.writer().write_all(b"\n")?;
+            pending.commit()
+        });
+        written.map_err(|error| {
+            Error::Io(format!(
+                "cannot write the receipt {}: {error}",
+                path.display()
+            ))
+        })?;
+        let note = self.note();
+        (self.emit)(Event::JobFinished(JobFinished {
+            version: protocol::VERSION,
+            seq: None,
+            job: self.request.job_id.clone(),
+            state,
+            succeeded: self.counts.succeeded,
+            failed: self.counts.failed,
+            rejected: self.counts.rejected,
+            cancelled: self.counts.cancelled,
+            ms,
+            note,
+        }));
+        Ok(Some(path))
+    }
+
+    fn outcome(&self, receipt: Option<PathBuf>) -> Outcome {
+        let failures = || {
+            self.tasks
+                .iter()
+                .filter(|t| t.receipt.state == TaskState::Failed)
+        };
+        Outcome {
+            state: self.state(),
+            counts: self.counts,
+            refused: failures().count() > 0 && failures().all(|t| t.refused),
+            receipt,
+            halo_bytes: self.tasks.iter().map(|t| t.halo_bytes).sum(),
+        }
+    }
+}
+
+fn task_planned(order: &Order) -> TaskPlanned {
+    TaskPlanned {
+        version: protocol::VERSION,
+        task: order.task,
+        input: order.input.clone(),
+        output: Some(order.output.clone()),
+        width: Some(order.size.0 as u64),
+        height: Some(order.size.1 as u64),
+        mode: Some(order.mode),
+        mode_reason: order.reason.clone(),
+        ranks: Some(order.ranks),
+        memory_bytes: Some(order.memory),
+        reason: None,
+    }
+}
+
+/// The format that a file's extension names.
+fn kind_of(path: &Path) -> Option<imaging::codec::FormatKind> {
+    imaging::codec::FormatKind::from_extension(path.extension()?.to_str()?)
+}
+
+/// Where a job's receipt goes: into its output directory, or beside its only output file.
+pub fn receipt_path(job: &Job) -> PathBuf {
+    let output = name::to_path(job.output.strip_prefix("file://").unwrap_or(&job.output));
+    let is_file = !output.is_dir() && !job.output.ends_with('/') && kind_of(&output).is_some();
+    match output.file_name() {
+        Some(file) if is_file || output.is_file() => {
+            let mut name = file.to_owned();
+            name.push(".sundog-receipt.json");
+            output.with_file_name(name)
+        }
+        _ => output.join("sundog-receipt.json"),
+    }
+}
+
+fn build(commit: Option<String>) -> Build {
+    Build {
+        version: env!("CARGO_PKG_VERSION").into(),
+        commit,
+        target: format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS),
+    }
+}
+
+/// The time in UTC with milliseconds.
+pub fn now() -> String {
+    jiff::Timestamp::now()
+        .strftime("%Y-%m-%dT%H:%M:%S%.3fZ")
+        .to_string()
+}
+
+/// A new job number, sortable by time.
+pub fn new_job_id() -> String {
+    ulid::Ulid::generate().to_string()
+}

@@ -1,0 +1,231 @@
+//! Whole images handed out to ranks and threads as they get free, within the memory cap.
+//!
+//! Rank 0 hands out; every rank works on as many images at once as it has threads. The costliest
+//! images go first, so that none is left alone at the end.
+
+use crate::settings::Settings;
+use crate::single;
+use crate::task::{Finished, Order};
+use crate::watch::Watch;
+use imaging::comm::Comm;
+use imaging::executor::Stop;
+use serde::{Deserialize, Serialize};
+use std::collections::{HashMap, VecDeque};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+#[derive(Serialize, Deserialize)]
+enum Message {
+    /// To a rank: work on this.
+    Take(Box<Order>),
+    /// To rank 0: done.
+    Finished(Box<Finished>),
+    /// To a rank: end what is in flight.
+    Stop,
+    /// To a rank: nothing more will come.
+    End,
+}
+
+/// What rank 0 hands out, and what happens to it.
+pub struct Work<'a> {
+    /// Images, the costliest first.
+    pub orders: Vec<Order>,
+    /// Bytes that images in flight may take together.
+    pub budget: Option<u64>,
+    /// Told of each image as it is begun.
+    pub started: &'a mut dyn FnMut(&Order),
+    /// Told of each image as it ends; false: hand out no more.
+    pub finished: &'a mut dyn FnMut(Finished) -> bool,
+}
+
+/// Threads of this rank that work on an image each.
+struct Workers {
+    orders: Option<Sender<Order>>,
+    results: Receiver<Finished>,
+}
+
+/// Runs all images. Every rank calls this together; rank 0 brings the work. Returns the orders that
+/// were never begun.
+pub fn run(
+    comm: &dyn Comm,
+    settings: &Settings,
+    threads: usize,
+    stop: &Stop,
+    work: Option<Work<'_>>,
+) -> Vec<Order> {
+    let watch = Watch::start(settings.timeout);
+    std::thread::scope(|scope| {
+        let (orders, queue) = channel::<Order>();
+        let (done, results) = channel::<Finished>();
+        let queue = Arc::new(Mutex::new(queue));
+        for _ in 0..threads {
+            let (done, queue, watch, stop) = (done.clone(), queue.clone(), &watch, stop.clone());
+            scope.spawn(move || {
+                loop {
+                    let order = queue.lock().unwrap_or_else(|e| e.into_inner()).recv();
+                    let Ok(order) = order else { break };
+                    let stop = stop.child();
+                    let guard = watch.add(&stop);
+                    let finished = single::run(&order, settings, None, stop);
+                    drop(guard);
+                    if done.send(finished).is_err() {
+                        break;
+                    }
+                }
+            });
+        }
+        drop(done);
+        let workers = Workers {
+            orders: Some(orders),
+            results,
+        };
+        match work {
+            Some(work) if comm.rank() == 0 => hand_out(comm, workers, threads, stop, work),
+            _ => {
+                serve(comm, workers, stop);
+                Vec::new()
+            }
+        }
+    })
+}
+
+/// Pauses that grow while nothing happens, so that an idle rank does not spin.
+struct Pause(Duration);
+
+impl Pause {
+    const LEAST: Duration = Duration::from_micros(100);
+    const MOST: Duration = Duration::from_millis(2);
+
+    fn reset(&mut self) {
+        self.0 = Pause::LEAST;
+    }
+
+    fn next(&mut self) -> Duration {
+        let pause = self.0;
+        self.0 = (pause * 2).min(Pause::MOST);
+        pause
+    }
+}
+
+fn send(comm: &dyn Comm, to: usize, message: &Message) {
+    match serde_json::to_vec(message) {
+        Ok(bytes) => comm.post(to, bytes),
+        Err(error) => unreachable!("messages are plain data: {error}"),
+    }
+}
+
+fn receive(comm: &dyn Comm) -> Option<(usize, Message)> {
+    let (from, bytes) = comm.poll()?;
+    match serde_json::from_slice(&bytes) {
+        Ok(message) => Some((from, message)),
+        Err(error) => unreachable!("ranks run the same build: {error}"),
+    }
+}
+
+fn hand_out(
+    comm: &dyn Comm,
+    mut workers: Workers,
+    threads: usize,
+    stop: &Stop,
+    work: Work<'_>,
+) -> Vec<Order> {
+    let mut queue: VecDeque<Order> = work.orders.into();
+    let mut flying: HashMap<u64, u64> = HashMap::new();
+    let mut free = vec![threads; comm.size()];
+    let (mut used, mut going, mut told) = (0, true, false);
+    let mut pause = Pause(Pause::LEAST);
+    loop {
+        if stop.is_set() && !told {
+            going = false;
+            told = true;
+            (1..comm.size()).for_each(|rank| send(comm, rank, &Message::Stop));
+        }
+        while going {
+            // The rank with most free threads, others before rank 0 when equal: it also hands out.
+            let Some(rank) = (0..comm.size())
+                .rev()
+                .max_by_key(|&r| free[r])
+                .filter(|&r| free[r] > 0)
+            else {
+                break;
+            };
+            let fits = |o: &Order| {
+                flying.is_empty() || work.budget.is_none_or(|budget| used + o.memory <= budget)
+            };
+            let Some(at) = queue.iter().position(fits) else {
+                break;
+            };
+            let Some(order) = queue.remove(at) else { break };
+            used += order.memory;
+            flying.insert(order.task, order.memory);
+            free[rank] -= 1;
+            (work.started)(&order);
+            match (&workers.orders, rank) {
+                (Some(orders), 0) => {
+                    // The threads live as long as this sender.
+                    let _ = orders.send(order);
+                }
+                _ => send(comm, rank, &Message::Take(Box::new(order))),
+            }
+        }
+        if flying.is_empty() && (queue.is_empty() || !going) {
+            break;
+        }
+        let result = if comm.size() == 1 {
+            // Waking up now and then for the stop flag.
+            workers
+                .results
+                .recv_timeout(Duration::from_millis(50))
+                .ok()
+                .map(|f| (0, f))
+        } else {
+            match receive(comm) {
+                Some((rank, Message::Finished(finished))) => Some((rank, *finished)),
+                Some(_) => None,
+                None => workers
+                    .results
+                    .recv_timeout(pause.next())
+                    .ok()
+                    .map(|f| (0, f)),
+            }
+        };
+        if let Some((rank, finished)) = result {
+            pause.reset();
+            free[rank] += 1;
+            used -= flying.remove(&finished.receipt.task).unwrap_or(0);
+            going &= (work.finished)(finished);
+        }
+    }
+    workers.orders = None;
+    (1..comm.size()).for_each(|rank| send(comm, rank, &Message::End));
+    queue.into()
+}
+
+/// A rank other than 0: takes orders until the end.
+fn serve(comm: &dyn Comm, mut workers: Workers, stop: &Stop) {
+    let mut pause = Pause(Pause::LEAST);
+    loop {
+        match receive(comm) {
+            Some((_, Message::Take(order))) => {
+                pause.reset();
+                if let Some(orders) = &workers.orders {
+                    let _ = orders.send(*order);
+                }
+                continue;
+            }
+            Some((_, Message::Stop)) => stop.set(),
+            Some((_, Message::End)) => break,
+            Some((_, Message::Finished(_))) | None => {}
+        }
+        match workers.results.recv_timeout(pause.next()) {
+            Ok(finished) => {
+                pause.reset();
+                send(comm, 0, &Message::Finished(Box::new(finished)));
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => std::thread::sleep(pause.next()),
+        }
+    }
+    workers.orders = None;
+}

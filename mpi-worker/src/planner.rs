@@ -1,0 +1,353 @@
+//! Which image goes where: a rank per image, or rows shared by all ranks, within the memory cap.
+
+use crate::inputs::{Found, Input};
+use crate::settings::Settings;
+use crate::source;
+use crate::task::{Finished, Order};
+use imaging::codec::{self, Format, Header};
+use imaging::{Error, Plan, Result, memory};
+use protocol::job::Mode;
+use protocol::name;
+use rayon::prelude::*;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+/// The ranks that a batch runs on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct World {
+    /// Number of ranks.
+    pub ranks: usize,
+    /// Threads of each rank.
+    pub threads: usize,
+    /// Whether each rank is a process of its own.
+    pub processes: bool,
+}
+
+impl World {
+    /// Images that can be worked on at once.
+    pub fn slots(&self) -> usize {
+        self.ranks * self.threads
+    }
+
+    /// Bytes of all processes before any image is opened.
+    pub fn base_bytes(&self) -> u64 {
+        match self.processes {
+            true => MPIRUN_BYTES + self.ranks as u64 * RANK_BYTES,
+            false => PROCESS_BYTES,
+        }
+    }
+}
+
+/// Resident size of an idle process, of an idle MPI rank, and of `mpirun` with the command that
+/// started it, as measured on x86-64 Linux.
+const PROCESS_BYTES: u64 = 12 << 20;
+const RANK_BYTES: u64 = 26 << 20;
+const MPIRUN_BYTES: u64 = 22 << 20;
+
+/// The plan of a batch.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// Images shared by all ranks, then those for a rank each, the costliest first.
+    pub orders: Vec<Order>,
+    /// Inputs that will not be processed, with the reason.
+    pub failures: Vec<Finished>,
+    /// Inputs left alone since their output exists.
+    pub skipped: u64,
+    /// Predicted peak bytes of all processes.
+    pub memory: u64,
+    /// Images in flight at once in the images mode.
+    pub in_flight: usize,
+}
+
+/// Where outputs go.
+#[derive(Clone, Debug)]
+pub enum Target {
+    /// Below a directory, by relative path.
+    Directory(PathBuf),
+    /// One file for the only input.
+    File(PathBuf),
+}
+
+/// What is known of one image before it is decoded.
+struct Probed {
+    path: PathBuf,
+    header: Header,
+    plan: Plan,
+    format: Format,
+    file_bytes: u64,
+}
+
+/// Probes all inputs and decides.
+pub fn plan(
+    found: Found,
+    target: &Target,
+    settings: &Settings,
+    world: World,
+    mode: Mode,
+    skip_existing: bool,
+) -> Batch {
+    let mut batch = Batch::default();
+    let mut number = 0;
+    let mut next = || {
+        number += 1;
+        number - 1
+    };
+    for (path, reason) in found.failures {
+        let error = Error::Io(reason);
+        batch.failures.push(Finished::failed(
+            next(),
+            name::to_text(&path),
+            &settings.node,
+            error,
+        ));
+    }
+    let probed: Vec<Result<Probed>> = found
+        .inputs
+        .par_iter()
+        .map(|input| probe(&input.path, settings))
+        .collect();
+    let mut taken: HashMap<PathBuf, PathBuf> = HashMap::new();
+    for (input, probed) in found.inputs.iter().zip(probed) {
+        let text = name::to_text(&input.path);
+        let ready = probed.and_then(|image| {
+            let output = output_path(target, input, &image);
+            check_output(&output, input, &mut taken)?;
+            Ok((image, output))
+        });
+        match ready {
+            Err(error) => {
+                batch
+                    .failures
+                    .push(Finished::failed(next(), text, &settings.node, error))
+            }
+            Ok((_, output)) if skip_existing && output.exists() => batch.skipped += 1,
+            Ok((image, output)) => {
+                match order(next(), text, &output, &image, settings, world, mode) {
+                    Ok(order) => batch.orders.push(order),
+                    Err(failed) => batch.failures.push(*failed),
+                }
+            }
+        }
+    }
+    batch.choose_modes(world, mode, settings);
+    batch.predict(world, settings);
+    batch
+}
+
+fn probe(path: &Path, settings: &Settings) -> Result<Probed> {
+    let mut file = source::open(path)?;
+    let file_bytes = file.metadata()?.len();
+    let header = imaging::executor::guarded(|| codec::probe(&mut file, &settings.limits))?;
+    let (plan, _) = settings.plan(&header)?;
+    check_size(&plan, settings)?;
+    let format = settings.format_for(header.kind);
+    Ok(Probed {
+        path: path.to_owned(),
+        header,
+        plan,
+        format,
+        file_bytes,
+    })
+}
+
+/// An output must obey the limit of an input: resize and pad can ask for anything.
+fn check_size(plan: &Plan, settings: &Settings) -> Result<()> {
+    let shapes = plan
+        .stages
+        .iter()
+        .flat_map(|s| s.segment.shapes.iter().chain([&s.segment.input]));
+    for shape in shapes {
+        let pixels = shape.rows as u64 * shape.cols as u64;
+        if pixels > settings.limits.max_pixels {
+            return Err(Error::Limit(format!(
+                "the pipeline makes {} x {} pixels, more than --max-pixels {} (raise it to {pixels})",
+                shape.cols, shape.rows, settings.limits.max_pixels
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn output_path(target: &Target, input: &Input, image: &Probed) -> PathBuf {
+    let directory = match target {
+        Target::File(path) => return path.clone(),
+        Target::Directory(path) => path,
+    };
+    let path = directory.join(&input.relative);
+    let extension = path.extension().map(|e| e.to_string_lossy().to_lowercase());
+    match extension {
+        Some(e) if image.format.kind().extensions().contains(&e.as_str()) => path,
+        _ => path.with_extension(image.format.kind().extensions()[0]),
+    }
+}
+
+fn check_output(output: &Path, input: &Input, taken: &mut HashMap<PathBuf, PathBuf>) -> Result<()> {
+    let same = |a: &Path, b: &Path| matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b);
+    if same(output, &input.path) {
+        return Err(Error::Io(
+            "the output would replace this input (give another -o, so that the original stays)"
+                .into(),
+        ));
+    }
+    if let Some(other) = taken.insert(output.to_owned(), input.path.clone()) {
+        let (output, other) = (name::to_text(output), name::to_text(&other));
+        return Err(Error::Io(format!(
+            "its output {output} is already that of {other} (rename one, or run them apart)"
+        )));
+    }
+    Ok(())
+}
+
+/// Bytes of one image on `ranks` ranks of `threads` threads, beside the base.
+fn image_bytes(image: &Probed, ranks: usize, threads: usize) -> u64 {
+    const WRITER: u64 = 1 << 20;
+    const STACKS: u64 = 1 << 20;
+    let fetched = match image.file_bytes <= source::READ_WHOLE {
+        true => image.file_bytes,
+        false => 1 << 19,
+    };
+    let pixels = memory::plan_bytes(&image.plan, ranks, threads) as u64 * ranks as u64;
+    let codecs = codec::decoder_memory(&image.header)
+        + codec::encoder_memory(&image.format, image.plan.output);
+    let messages = if ranks > 1 {
+        2 * imaging::executor::MESSAGE_BYTES as u64
+    } else {
+        0
+    };
+    fetched + pixels + codecs as u64 + messages + WRITER + STACKS
+}
+
+/// Rough nanoseconds per pixel of decoding and encoding, which ranks cannot share.
+const CODEC_NS: f64 = 8.0;
+
+fn order(
+    task: u64,
+    input: String,
+    output: &Path,
+    image: &Probed,
+    settings: &Settings,
+    world: World,
+    mode: Mode,
+) -> std::result::Result<Order, Box<Finished>> {
+    let alone = image_bytes(image, 1, 1);
+    let shared = match world.ranks {
+        1 => image_bytes(image, 1, world.threads),
+        n => image_bytes(image, n, world.threads),
+    };
+    let codec_ns = CODEC_NS * (image.header.shape.pixels() + image.plan.output.pixels()) as f64;
+    let mut order = Order {
+        task,
+        input,
+        output: name::to_text(output),
+        mode: Mode::Images,
+        reason: String::new(),
+        ranks: 1,
+        memory: alone,
+        shared_memory: shared,
+        cost: image.plan.cost() + codec_ns,
+        size: (image.header.shape.cols, image.header.shape.rows),
+    };
+    let wanted = if mode == Mode::Rows { shared } else { alone };
+    let least = world.base_bytes() + wanted;
+    if let Some(cap) = settings.memory.filter(|&cap| least > cap) {
+        let mib = |bytes: u64| bytes.div_ceil(1 << 20);
+        let error = Error::Limit(format!(
+            "needs about {} MiB of memory, more than the cap of {} MiB (give --memory {}MiB)",
+            mib(least),
+            mib(cap),
+            mib(least + least / 8)
+        ));
+        let mut failed = Finished::failed(
+            task,
+            std::mem::take(&mut order.input),
+            &settings.node,
+            error,
+        );
+        failed.refused = true;
+        return Err(Box::new(failed));
+    }
+    let _ = &image.path;
+    Ok(order)
+}
+
+impl Batch {
+    /// Costly images whose turn alone would outlast the rest go to all ranks together.
+    fn choose_modes(&mut self, world: World, mode: Mode, settings: &Settings) {
+        self.orders
+            .sort_by(|a, b| b.cost.total_cmp(&a.cost).then(a.task.cmp(&b.task)));
+        let slots = world.slots();
+        let budget = settings
+            .memory
+            .map(|cap| cap.saturating_sub(world.base_bytes()));
+        let mut rest: f64 = self.orders.iter().map(|o| o.cost).sum();
+        let images = self.orders.len();
+        let mut sharing = true;
+        for order in &mut self.orders {
+            let share = rest / slots as f64;
+            let fits = budget.is_none_or(|budget| order.shared_memory <= budget);
+            let (rows, reason) = match mode {
+                Mode::Rows => (true, "asked for by --mode rows".into()),
+                Mode::Images => (false, "asked for by --mode images".into()),
+                Mode::Auto if slots == 1 => (false, "one rank with one thread".into()),
+                Mode::Auto if !fits => {
+                    (false, "sharing its rows would not fit into --memory".into())
+                }
+                Mode::Auto if sharing && order.cost > share => {
+                    let reason = match images {
+                        1 => format!("the only image: its rows keep all {slots} workers busy"),
+                        _ => format!(
+                            "one of {images} images, but {:.0} % of the remaining work: alone it would outlast the rest",
+                            100.0 * order.cost / rest
+                        ),
+                    };
+                    (true, reason)
+                }
+                Mode::Auto => (
+                    false,
+                    format!("{images} images for {slots} workers: one image each"),
+                ),
+            };
+            order.reason = reason;
+            if rows {
+                order.mode = Mode::Rows;
+                order.memory = order.shared_memory;
+                order.ranks = world.ranks;
+                rest -= order.cost;
+            } else {
+                sharing = false;
+            }
+        }
+        // Images by rows first: then the others fill up all ranks to the end.
+        self.orders.sort_by_key(|o| o.mode != Mode::Rows);
+    }
+
+    /// The peak of memory, and how many images are in flight at that.
+    fn predict(&mut self, world: World, settings: &Settings) {
+        let budget = settings
+            .memory
+            .map(|cap| cap.saturating_sub(world.base_bytes()));
+        let rows = self
+            .orders
+            .iter()
+            .filter(|o| o.mode == Mode::Rows)
+            .map(|o| o.memory)
+            .max()
+            .unwrap_or(0);
+        let mut images: Vec<u64> = self
+            .orders
+            .iter()
+            .filter(|o| o.mode != Mode::Rows)
+            .map(|o| o.memory)
+            .collect();
+        images.sort_unstable_by(|a, b| b.cmp(a));
+        let (mut used, mut flying) = (0, 0);
+        for bytes in images {
+            if flying < world.slots() && budget.is_none_or(|budget| used + bytes <= budget) {
+                used += bytes;
+                flying += 1;
+            }
+        }
+        self.in_flight = flying.max(usize::from(rows > 0));
+        self.memory = world.base_bytes() + used.max(rows);
+    }
+}
