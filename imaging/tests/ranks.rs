@@ -79,6 +79,7 @@ fn pipelines() -> Vec<String> {
         .collect();
     texts.push("invert | gaussian(sigma=2) | invert | gaussian(sigma=0.7, border=constant)".into());
     texts.push("gaussian(sigma=9, border=reflect)".into());
+    texts.push("close(radius=3, shape=cross) | erode(radius=30) | morph_gradient(radius=14)".into());
     texts
 }
 

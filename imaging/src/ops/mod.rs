@@ -2,13 +2,17 @@
 
 pub mod brightness;
 pub mod contrast;
+pub mod extremum;
 pub mod gamma;
 pub mod gaussian;
 pub mod gray;
 pub mod invert;
 pub mod levels;
 pub mod look_up;
+pub mod morphology;
+pub mod morphology_difference;
 pub mod posterize;
+pub mod ranked;
 pub mod saturation;
 pub mod sepia;
 pub mod table;
@@ -33,6 +37,14 @@ pub static ALL: &[&Op] = &[
     &threshold::OP,
     // Filters
     &gaussian::OP,
+    // Morphology
+    &morphology::ERODE,
+    &morphology::DILATE,
+    &morphology::OPEN,
+    &morphology::CLOSE,
+    &morphology::GRADIENT,
+    &morphology::TOP_HAT,
+    &morphology::BLACK_HAT,
 ];
 
 /// The operation of that name.
