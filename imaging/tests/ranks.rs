@@ -79,7 +79,10 @@ fn pipelines() -> Vec<String> {
         .collect();
     texts.push("invert | gaussian(sigma=2) | invert | gaussian(sigma=0.7, border=constant)".into());
     texts.push("gaussian(sigma=9, border=reflect)".into());
-    texts.push("close(radius=3, shape=cross) | erode(radius=30) | morph_gradient(radius=14)".into());
+    texts
+        .push("close(radius=3, shape=cross) | erode(radius=30) | morph_gradient(radius=14)".into());
+    texts.push("canny(aperture=5, l2=true, low=200, high=700)".into());
+    texts.push("canny(aperture=7, low=500, high=900) | gaussian".into());
     texts
 }
 
@@ -122,5 +125,33 @@ fn pixels_do_not_depend_on_ranks_threads_or_simd() {
             }
             simd::force(best);
         }
+    }
+}
+
+#[test]
+fn a_winding_edge_has_no_seam() {
+    // A faint band winds through all rows; only at its beginning does it stand out.
+    let shape = Shape::new(120, 90, Color::Gray, SampleType::U8);
+    let mut samples = vec![100u8; 120 * 90];
+    for turn in 0..9 {
+        for y in 8..112 {
+            samples[y * 90 + turn * 10 + 3..][..5].fill(125);
+        }
+        let y = if turn % 2 == 0 { 107 } else { 8 };
+        for row in y..y + 5 {
+            samples[row * 90 + turn * 10 + 3..][..if turn < 8 { 15 } else { 5 }].fill(125);
+        }
+    }
+    samples[8 * 90 + 5] = 255;
+    let image = Image::new(shape, Buffer::U8(samples));
+    let plan = Plan::new(&Pipeline::parse("canny(low=40, high=200)").unwrap(), shape).unwrap();
+    let expected = serial(&plan, &image);
+    let far_end = &expected[60 * 90 + 80..][..10];
+    assert!(far_end.contains(&255), "the whole edge is found");
+    for ranks in [2, 3, 4, 5, 7, 119, 150] {
+        assert!(
+            run(&plan, &image, ranks, 1).unwrap() == expected,
+            "{ranks} ranks differ"
+        );
     }
 }

@@ -1,6 +1,7 @@
 //! All operations, one file each; this list is what menus, validation and the reference page read.
 
 pub mod brightness;
+pub mod canny;
 pub mod contrast;
 pub mod extremum;
 pub mod gamma;
@@ -45,6 +46,8 @@ pub static ALL: &[&Op] = &[
     &morphology::GRADIENT,
     &morphology::TOP_HAT,
     &morphology::BLACK_HAT,
+    // Edges and features
+    &canny::OP,
 ];
 
 /// The operation of that name.
