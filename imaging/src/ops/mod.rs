@@ -4,6 +4,8 @@ pub mod brightness;
 pub mod canny;
 pub mod contrast;
 pub mod extremum;
+pub mod crop;
+pub mod flip;
 pub mod gamma;
 pub mod gaussian;
 pub mod gray;
@@ -14,11 +16,19 @@ pub mod morphology;
 pub mod morphology_difference;
 pub mod posterize;
 pub mod ranked;
+pub mod output_size;
+pub mod pad;
+pub mod posterize;
+pub mod quarter_turn;
+pub mod reverse_pixels;
+pub mod rotate;
 pub mod saturation;
 pub mod sepia;
 pub mod table;
 pub mod threshold;
 pub mod to_rgb;
+pub mod turn;
+pub mod turn_block;
 
 use crate::op::Op;
 
@@ -48,6 +58,11 @@ pub static ALL: &[&Op] = &[
     &morphology::BLACK_HAT,
     // Edges and features
     &canny::OP,
+    // Geometry
+    &crop::OP,
+    &rotate::OP,
+    &flip::OP,
+    &pad::OP,
 ];
 
 /// The operation of that name.

@@ -28,6 +28,10 @@ struct Saturation {
 }
 
 impl Local for Saturation {
+    fn is_identity(&self, input: crate::Shape) -> bool {
+        input.color.is_gray()
+    }
+
     fn keeps_alpha(&self) -> bool {
         true
     }
