@@ -83,7 +83,9 @@ fn pipelines() -> Vec<String> {
     texts.push("gaussian(sigma=1) | rotate | gaussian(sigma=2) | rotate(degrees=180)".into());
     texts.push("rotate(degrees=17, fill=99) | invert | rotate(degrees=-110)".into());
     texts.push("pad(top=9, bottom=14, left=2, border=reflect101) | gaussian(sigma=1)".into());
-    texts.push("pad(right=2, bottom=3, value=80) | sepia | crop(x=1, y=2, width=2, height=2)".into());
+    texts.push(
+        "pad(right=2, bottom=3, value=80) | sepia | crop(x=1, y=2, width=2, height=2)".into(),
+    );
     texts
         .push("close(radius=3, shape=cross) | erode(radius=30) | morph_gradient(radius=14)".into());
     texts.push("canny(aperture=5, l2=true, low=200, high=700)".into());
