@@ -17,7 +17,6 @@ pub mod morphology_difference;
 pub mod output_size;
 pub mod pad;
 pub mod posterize;
-pub mod posterize;
 pub mod quarter_turn;
 pub mod ranked;
 pub mod reverse_pixels;
