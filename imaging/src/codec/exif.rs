@@ -59,7 +59,7 @@ fn long(bytes: &[u8], at: usize, big: bool) -> Option<u32> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(in crate::codec) mod tests {
     use super::*;
 
     /// A block with a make of no meaning and an orientation.

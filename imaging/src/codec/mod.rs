@@ -10,6 +10,7 @@ pub mod exif;
 mod format;
 #[cfg(test)]
 mod hostile;
+mod jpeg;
 mod kind;
 mod limits;
 mod memory;
@@ -183,6 +184,7 @@ pub fn probe(input: &mut dyn ReadSeek, limits: &Limits) -> Result<Header> {
     let kind = detect(input)?;
     limits.file(input)?;
     let header = match kind {
+        FormatKind::Jpeg => jpeg::probe(input, limits),
         FormatKind::Png => png::probe(input, limits),
         FormatKind::Tiff => tiff::probe(input, limits),
         FormatKind::Pnm => pnm::probe(input, limits),
@@ -200,8 +202,8 @@ pub fn open(
 ) -> Result<Box<dyn RowSource>> {
     let kind = detect(&mut *input)?;
     limits.file(&mut *input)?;
-    let _ = options;
     match kind {
+        FormatKind::Jpeg => jpeg::open(input, limits, options),
         FormatKind::Png => png::open(input, limits),
         FormatKind::Tiff => tiff::open(input, limits),
         FormatKind::Pnm => pnm::open(input, limits),
@@ -231,6 +233,10 @@ pub fn create(
     let metadata = keep.filter(metadata);
     let stored = format.stored(shape);
     let sink = match format {
+        Format::Jpeg {
+            quality,
+            subsampling,
+        } => jpeg::create(output, *quality, *subsampling, stored, &metadata),
         Format::Png { compression } => png::create(output, *compression, stored, &metadata),
         Format::Tiff { compression } => tiff::create(output, *compression, stored, &metadata),
         Format::Pnm => pnm::create(output, stored),

@@ -1,0 +1,87 @@
+//! JPEG by libjpeg-turbo's code (in MozJPEG, whose slower ways are off): streaming, strict.
+//!
+//! Pixels equal those of other programs on libjpeg-turbo to the bit: exact integer DCT, smooth
+//! chroma. A truncated file, corrupt data and every warning of libjpeg are errors, except stray
+//! bytes between markers that cost no pixel (see [`RowSource::warnings`]).
+
+mod decode;
+mod encode;
+mod header;
+mod link;
+
+use super::{
+    FormatKind, Header, Limits, OpenOptions, ReadSeek, RowSink, RowSource, Subsampling, WriteSeek,
+};
+use crate::error::{Error, Result};
+use crate::image::{Metadata, Shape};
+use std::io::BufReader;
+
+pub(super) fn probe(input: &mut dyn ReadSeek, limits: &Limits) -> Result<Header> {
+    let head = header::parse(&mut BufReader::new(input), limits)?;
+    Ok(Header {
+        kind: FormatKind::Jpeg,
+        shape: head.shape,
+        bits: head.precision,
+        orientation: head.metadata.orientation,
+        has_icc: head.metadata.icc.is_some(),
+        frames: 1,
+        streams: !head.whole,
+        seekable: false,
+        decoder_bytes: memory(&head),
+    })
+}
+
+/// Some rows of each component before and after upsampling; coefficients of the whole image where
+/// it comes in several scans.
+fn memory(head: &header::Head) -> usize {
+    let most = |f: fn(&(u8, u8)) -> u8| head.sampling.iter().map(f).max().unwrap_or(1) as usize;
+    let (h, v) = (most(|s| s.0), most(|s| s.1));
+    let (across, down) = (
+        head.shape.cols.div_ceil(8 * h),
+        head.shape.rows.div_ceil(8 * v),
+    );
+    let blocks: usize = (head.sampling.iter())
+        .map(|(h, v)| usize::from(*h) * usize::from(*v))
+        .sum();
+    let coefficients = if head.whole {
+        across * down * blocks * 128
+    } else {
+        0
+    };
+    let rows = head.shape.cols * head.sampling.len() * 8 * v * 5;
+    coefficients + rows + (256 << 10)
+}
+
+pub(super) fn open(
+    mut input: Box<dyn ReadSeek>,
+    limits: &Limits,
+    options: &OpenOptions,
+) -> Result<Box<dyn RowSource>> {
+    if !matches!(options.shrink, 1 | 2 | 4 | 8) {
+        return Err(Error::Pipeline(format!(
+            "a JPEG is shrunk by 1, 2, 4 or 8, not by {}",
+            options.shrink
+        )));
+    }
+    let head = header::parse(&mut BufReader::new(&mut *input), limits)?;
+    Ok(Box::new(decode::Decoder::new(input, head, options.shrink)?))
+}
+
+pub(super) fn create(
+    output: Box<dyn WriteSeek>,
+    quality: u8,
+    subsampling: Subsampling,
+    shape: Shape,
+    metadata: &Metadata,
+) -> Result<Box<dyn RowSink>> {
+    Ok(Box::new(encode::Encoder::new(
+        output,
+        quality,
+        subsampling,
+        shape,
+        metadata,
+    )?))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,180 @@
+//! JPEG round trips, strictness and hostile files.
+
+use crate::codec::hostile::{flipped, picture, pictures, round_trip, small, truncated, try_decode};
+use crate::codec::{Format, KeepMetadata, OpenOptions, Subsampling, decode, encode, exif, probe};
+use crate::error::Error;
+use crate::image::{Color, Image, SampleType};
+use std::io::Cursor;
+
+const ALL: [Subsampling; 3] = [Subsampling::S444, Subsampling::S422, Subsampling::S420];
+
+fn format(quality: u8, subsampling: Subsampling) -> Format {
+    Format::Jpeg {
+        quality,
+        subsampling,
+    }
+}
+
+fn bytes(rows: usize, cols: usize, color: Color, subsampling: Subsampling) -> Vec<u8> {
+    let image = picture(rows, cols, color, SampleType::U8);
+    encode(&image, &format(80, subsampling), KeepMetadata::All).unwrap()
+}
+
+fn mean_difference(a: &Image, b: &Image) -> f64 {
+    let (a, b) = (a.rows.data.bytes(), b.rows.data.bytes());
+    assert_eq!(a.len(), b.len());
+    let sum: u64 = a
+        .iter()
+        .zip(b)
+        .map(|(a, b)| u64::from(a.abs_diff(*b)))
+        .sum();
+    sum as f64 / a.len() as f64
+}
+
+#[test]
+fn what_is_written_is_nearly_read_again() {
+    for subsampling in ALL {
+        for image in pictures(&[Color::Gray, Color::Rgb], &[SampleType::U8]) {
+            let again = round_trip(&image, &format(100, subsampling));
+            assert_eq!(again.shape(), image.shape());
+            let far = mean_difference(&again, &image);
+            assert!(far < 30.0, "{subsampling:?} {:?}: {far}", image.shape());
+            if subsampling == Subsampling::S444 || image.shape().color == Color::Gray {
+                assert!(far < 1.5, "{:?}: {far}", image.shape());
+            }
+        }
+    }
+}
+
+#[test]
+fn other_samples_and_alpha_are_converted() {
+    for sample in [SampleType::U8, SampleType::U16, SampleType::F32] {
+        let image = picture(9, 9, Color::Rgba, sample);
+        let file = encode(&image, &Format::parse("jpeg").unwrap(), KeepMetadata::All).unwrap();
+        let again = try_decode(&file).unwrap();
+        assert_eq!(again.shape().color, Color::Rgb);
+        assert_eq!(again.shape().sample, SampleType::U8);
+    }
+}
+
+#[test]
+fn metadata_is_kept_and_the_orientation_is_reset() {
+    let mut image = picture(5, 5, Color::Rgb, SampleType::U8);
+    image.metadata.exif = Some(exif::tests::block(true, 6));
+    image.metadata.icc = Some((0..150_000u32).map(|v| v as u8).collect());
+    image.metadata.orientation = 6;
+    let again = round_trip(&image, &format(90, Subsampling::S420));
+    assert_eq!(again.metadata.exif, Some(exif::tests::block(true, 1)));
+    assert_eq!(again.metadata.icc, image.metadata.icc);
+    assert_eq!(again.metadata.orientation, 1);
+    let file = encode(&image, &format(90, Subsampling::S420), KeepMetadata::Icc).unwrap();
+    let again = try_decode(&file).unwrap();
+    assert_eq!(
+        (again.metadata.exif, again.metadata.icc),
+        (None, image.metadata.icc.clone())
+    );
+    image.metadata.exif = Some(vec![0; 70_000]);
+    let refused = encode(&image, &format(90, Subsampling::S420), KeepMetadata::All);
+    assert!(
+        refused
+            .unwrap_err()
+            .to_string()
+            .contains("--keep-metadata icc")
+    );
+}
+
+#[test]
+fn shrinking_rounds_sizes_up() {
+    let file = bytes(37, 23, Color::Rgb, Subsampling::S420);
+    let header = probe(&mut Cursor::new(&file), &small()).unwrap();
+    for shrink in [1, 2, 4, 8] {
+        let image = decode(file.clone(), &small(), &OpenOptions { shrink }).unwrap();
+        assert_eq!(image.shape(), header.shrunk(shrink));
+    }
+    assert!(decode(file, &small(), &OpenOptions { shrink: 3 }).is_err());
+}
+
+#[test]
+fn truncated_files_are_errors() {
+    for color in [Color::Gray, Color::Rgb] {
+        for subsampling in ALL {
+            truncated(&bytes(19, 21, color, subsampling), 0);
+        }
+    }
+}
+
+#[test]
+fn broken_files_never_panic() {
+    for subsampling in ALL {
+        flipped(&bytes(19, 21, Color::Rgb, subsampling), 1500);
+    }
+    flipped(&bytes(40, 33, Color::Gray, Subsampling::S420), 1500);
+}
+
+#[test]
+fn bombs_are_refused_by_their_header() {
+    let mut file = bytes(8, 8, Color::Rgb, Subsampling::S444);
+    let at = file.windows(2).position(|w| w == [0xFF, 0xC0]).unwrap() + 5;
+    file[at..at + 4].fill(0xFF);
+    let refused = probe(&mut Cursor::new(&file), &Default::default()).unwrap_err();
+    assert!(
+        matches!(&refused, Error::Limit(m) if m.contains("65535x65535")),
+        "{refused}"
+    );
+    file[at..at + 2].fill(0);
+    assert!(try_decode(&file).is_err());
+}
+
+#[test]
+fn stray_bytes_before_the_end_are_only_a_warning() {
+    let file = bytes(8, 8, Color::Rgb, Subsampling::S444);
+    let (image, end) = file.split_at(file.len() - 2);
+    let padded = [image, &[0; 5], end, b"trailing"].concat();
+    let mut source = crate::codec::open(
+        Box::new(Cursor::new(padded)),
+        &small(),
+        &OpenOptions::default(),
+    )
+    .unwrap();
+    let mut rows = crate::Rows::zeroed(source.shape(), 0..8);
+    source
+        .read(&mut crate::window::Band::of(&mut rows))
+        .unwrap();
+    assert_eq!(rows, try_decode(&file).unwrap().rows);
+    assert_eq!(source.warnings().len(), 1);
+    assert!(
+        source.warnings()[0].contains("extraneous bytes"),
+        "{:?}",
+        source.warnings()
+    );
+}
+
+#[test]
+fn a_write_that_fails_is_an_error() {
+    struct Full;
+    impl std::io::Write for Full {
+        fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+            Err(std::io::Error::other("disk full"))
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    impl std::io::Seek for Full {
+        fn seek(&mut self, _: std::io::SeekFrom) -> std::io::Result<u64> {
+            Ok(0)
+        }
+    }
+    let image = picture(300, 300, Color::Rgb, SampleType::U8);
+    let mut sink = crate::codec::create(
+        Box::new(Full),
+        &format(100, Subsampling::S444),
+        image.shape(),
+        &image.metadata,
+        KeepMetadata::All,
+    )
+    .unwrap();
+    let error = sink.write(&image.rows).unwrap_err();
+    assert_eq!(error, Error::Io("disk full".into()));
+    assert_eq!(sink.finish().unwrap_err(), error);
+}
