@@ -4,12 +4,15 @@ pub mod brightness;
 pub mod canny;
 pub mod contrast;
 pub mod crop;
+pub mod emboss;
 pub mod extremum;
 pub mod flip;
 pub mod gamma;
 pub mod gaussian;
+pub mod gradients;
 pub mod gray;
 pub mod invert;
+pub mod laplacian;
 pub mod levels;
 pub mod look_up;
 pub mod morphology;
@@ -20,14 +23,21 @@ pub mod posterize;
 pub mod quarter_turn;
 pub mod ranked;
 pub mod reverse_pixels;
+pub mod roberts;
 pub mod rotate;
+pub mod round;
 pub mod saturation;
 pub mod sepia;
+pub mod sharpen;
+pub mod stencil;
 pub mod table;
 pub mod threshold;
 pub mod to_rgb;
 pub mod turn;
 pub mod turn_block;
+
+#[cfg(test)]
+mod trial;
 
 use crate::op::Op;
 
@@ -47,6 +57,8 @@ pub static ALL: &[&Op] = &[
     &threshold::OP,
     // Filters
     &gaussian::OP,
+    &sharpen::OP,
+    &emboss::OP,
     // Morphology
     &morphology::ERODE,
     &morphology::DILATE,
@@ -56,6 +68,11 @@ pub static ALL: &[&Op] = &[
     &morphology::TOP_HAT,
     &morphology::BLACK_HAT,
     // Edges and features
+    &gradients::SOBEL,
+    &gradients::SCHARR,
+    &gradients::PREWITT,
+    &roberts::OP,
+    &laplacian::OP,
     &canny::OP,
     // Geometry
     &crop::OP,

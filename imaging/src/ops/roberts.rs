@@ -1,0 +1,38 @@
+//! roberts: gradients along the two diagonals of 2 × 2 samples.
+
+use super::round;
+use super::stencil::{Stencil, Stenciled};
+use crate::border::Border;
+use crate::op::{Group, Op, Step};
+
+/// The operation.
+pub static OP: Op = Op {
+    name: "roberts",
+    about: "Roberts' cross: the magnitude of the two diagonal differences.",
+    params: &[],
+    example: "roberts",
+    group: Group::Edges,
+    build: |_| Ok(vec![Step::local(Stenciled(Roberts))]),
+};
+
+struct Roberts;
+
+impl Stencil for Roberts {
+    const BORDER: Border = Border::Replicate;
+
+    #[inline(always)]
+    fn eight(&self, n: [i16; 9]) -> u8 {
+        let (d, e) = ((n[4] - n[8]) as i32, (n[5] - n[7]) as i32);
+        round::to_u8(((d * d + e * e) as f32).sqrt())
+    }
+    #[inline(always)]
+    fn sixteen(&self, n: [i32; 9]) -> u16 {
+        let (d, e) = ((n[4] - n[8]) as f32, (n[5] - n[7]) as f32);
+        round::to_u16((d * d + e * e).sqrt())
+    }
+    #[inline(always)]
+    fn float(&self, n: [f32; 9]) -> f32 {
+        let (d, e) = (n[4] - n[8], n[5] - n[7]);
+        (d * d + e * e).sqrt()
+    }
+}
