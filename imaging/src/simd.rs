@@ -86,6 +86,23 @@ pub fn force(level: Level) -> bool {
     possible
 }
 
+/// As [`force`], by name; the error lists what this processor has.
+pub fn force_named(name: &str) -> Result<(), String> {
+    let known = Level::ALL.into_iter().find(|level| level.name() == name);
+    if known.is_some_and(force) {
+        return Ok(());
+    }
+    let has: Vec<&str> = Level::ALL
+        .into_iter()
+        .filter(|&l| l <= best())
+        .map(Level::name)
+        .collect();
+    Err(format!(
+        "SUNDOG_SIMD={name} is no SIMD level of this processor (it has {})",
+        has.join(", ")
+    ))
+}
+
 /// Defines a function that is compiled once per [`Level`] and picks one at each call.
 ///
 /// The body must be plain code (inlined into each version). Generic parameters need one bound each:

@@ -4,8 +4,11 @@
 
 pub mod atomic;
 pub mod batch;
+pub mod bench;
 pub mod dispense;
 pub mod inputs;
+pub mod jobfile;
+pub mod mpirun;
 pub mod planner;
 pub mod settings;
 pub mod shared;

@@ -1,0 +1,176 @@
+//! Times a pipeline in memory, without any codec, on whatever world of ranks it is given.
+
+use imaging::codec::{self, Limits, OpenOptions, RowSource};
+use imaging::comm::{Comm, Reduce, agree};
+use imaging::executor::{Context, guarded, run_rows, scatter};
+use imaging::{Buffer, Color, Error, Pipeline, Plan, Result, Rows, SampleType, Shape};
+use serde::{Deserialize, Serialize};
+use std::ops::Range;
+use std::path::PathBuf;
+use std::time::Instant;
+
+/// What to time.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Request {
+    /// The pipeline's text.
+    pub pipeline: String,
+    /// Columns, rows and channels of a made picture…
+    pub size: (usize, usize, usize),
+    /// …or a file to take instead.
+    pub input: Option<PathBuf>,
+    /// Threads of each rank.
+    pub threads: usize,
+    /// Runs that count, after one that does not.
+    pub runs: usize,
+}
+
+/// The figures, as `sundog bench --json` prints them.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Report {
+    /// The pipeline in its canonical form.
+    pub pipeline: String,
+    /// `WxHxC`.
+    pub size: String,
+    /// Threads of each rank.
+    pub threads: usize,
+    /// Number of ranks.
+    pub ranks: usize,
+    /// Median over the runs of the slowest rank's time.
+    pub median_ms: f64,
+    /// Least over the runs.
+    pub min_ms: f64,
+    /// Input pixels per second at the median.
+    pub megapixels_per_s: f64,
+    /// Highest resident size of any rank.
+    pub peak_rss_mb: f64,
+    /// Bytes sent as halos in one run, all ranks together.
+    pub halo_bytes: u64,
+    /// Time blocked in halo waits in one run, the mean over ranks and runs.
+    pub halo_wait_ms: f64,
+}
+
+/// Runs the benchmark; all ranks call this together with the same request.
+pub fn run(comm: &dyn Comm, request: &Request) -> Result<Report> {
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(request.threads)
+        .build()
+        .map_err(|error| Error::Io(format!("cannot start threads: {error}")))?;
+    let pipeline = agree(comm, Pipeline::parse(&request.pipeline))?;
+    let mut context = Context::with_pool(comm, &pool);
+    let rows = source(&mut context, request)?;
+    let plan = agree(comm, Plan::new(&pipeline, rows.shape))?;
+    let (mut times, mut waits, mut bytes) = (Vec::new(), Vec::new(), 0);
+    for _ in 0..=request.runs {
+        let mut context = Context::with_pool(comm, &pool);
+        let input = rows.clone();
+        comm.barrier();
+        let start = Instant::now();
+        let result = run_rows(&mut context, &plan, input)?;
+        let mut nanos = [start.elapsed().as_nanos() as i64];
+        std::hint::black_box(&result);
+        comm.all_reduce(&mut nanos, Reduce::Max);
+        let mut sums = [
+            context.halo.wait.as_nanos() as i64,
+            context.halo.bytes as i64,
+        ];
+        comm.all_reduce(&mut sums, Reduce::Sum);
+        times.push(nanos[0] as f64 / 1e6);
+        waits.push(sums[0] as f64 / 1e6 / comm.size() as f64);
+        bytes = sums[1] as u64;
+    }
+    let mut peak = [peak_rss_bytes() as i64];
+    comm.all_reduce(&mut peak, Reduce::Max);
+    // The first run warms caches and page tables.
+    let mut times = times.split_off(1);
+    times.sort_by(f64::total_cmp);
+    let median = times[times.len() / 2];
+    let shape = rows.shape;
+    Ok(Report {
+        pipeline: pipeline.to_string(),
+        size: format!("{}x{}x{}", shape.cols, shape.rows, shape.channels()),
+        threads: request.threads,
+        ranks: comm.size(),
+        median_ms: round(median),
+        min_ms: round(times[0]),
+        megapixels_per_s: round(shape.pixels() as f64 / 1e3 / median),
+        peak_rss_mb: round(peak[0] as f64 / 1e6),
+        halo_bytes: bytes,
+        halo_wait_ms: round(waits[1..].iter().sum::<f64>() / times.len() as f64),
+    })
+}
+
+fn round(value: f64) -> f64 {
+    (value * 1e3).round() / 1e3
+}
+
+fn source(context: &mut Context<'_>, request: &Request) -> Result<Rows> {
+    let comm = context.comm;
+    let Some(path) = &request.input else {
+        let (cols, rows, channels) = request.size;
+        let color = match channels {
+            1 => Color::Gray,
+            2 => Color::GrayAlpha,
+            3 => Color::Rgb,
+            4 => Color::Rgba,
+            n => {
+                return Err(Error::Pipeline(format!(
+                    "--size with {n} channels (1 to 4 are possible)"
+                )));
+            }
+        };
+        let shape = Shape::new(rows, cols, color, SampleType::U8);
+        let part = context.part(shape);
+        return Ok(picture(shape, part));
+    };
+    let opened = agree(
+        comm,
+        guarded(|| {
+            let file = crate::source::open(path)?;
+            codec::open(Box::new(file), &Limits::default(), &OpenOptions::default())
+        }),
+    )?;
+    let mut opened = opened;
+    let shape = opened.shape();
+    let source = match comm.rank() {
+        0 => Some(&mut *opened as &mut dyn RowSource),
+        _ => None,
+    };
+    scatter(context, shape, source)
+}
+
+/// A smooth picture with noise, the same on every machine and for any division into rows.
+pub fn picture(shape: Shape, part: Range<usize>) -> Rows {
+    let mut samples = Vec::with_capacity(part.len() * shape.row_len());
+    let waves: Vec<f64> = (0..shape.cols)
+        .map(|x| libm::cos(x as f64 / 131.0))
+        .collect();
+    for y in part.clone() {
+        let mut state = (y as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+        for wave in &waves {
+            for c in 0..shape.channels() {
+                state ^= state << 13;
+                state ^= state >> 7;
+                state ^= state << 17;
+                let smooth = libm::sin(y as f64 / 97.0 + c as f64) * wave * 0.35 + 0.5;
+                // The sum of three uniform numbers is close to normal.
+                let uniform = (state & 0x3ff) + (state >> 20 & 0x3ff) + (state >> 40 & 0x3ff);
+                let noise = (uniform as f64 / 1536.0 - 1.0) * 30.0;
+                samples.push((smooth * 255.0 + noise).clamp(0.0, 255.0) as u8);
+            }
+        }
+    }
+    Rows {
+        shape,
+        first: part.start,
+        count: part.len(),
+        data: Buffer::U8(samples),
+    }
+}
+
+/// The highest resident size of this process so far, in bytes; 0 where the system does not tell.
+pub fn peak_rss_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib = line.and_then(|rest| rest.trim().trim_end_matches(" kB").parse::<u64>().ok());
+    kib.unwrap_or(0) * 1024
+}

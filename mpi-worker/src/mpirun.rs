@@ -1,0 +1,214 @@
+//! Starting a world of ranks with `mpirun` and talking to its rank 0.
+//!
+//! The request goes to rank 0's standard input as one line of JSON, and the input stays open: when it
+//! closes, because the caller wants to stop or has died, the ranks stop and clean up. Rank 0 answers
+//! with lines of JSON, each a [`Line`].
+
+use crate::batch::{Outcome, Request};
+use crate::bench;
+use imaging::Error;
+use protocol::event::Event;
+use serde::{Deserialize, Serialize};
+use std::ffi::OsString;
+use std::io::{self, BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+
+/// What rank 0 is asked to do.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Ask {
+    /// Run a batch with this many threads per rank.
+    Batch(Box<Request>, usize),
+    /// Time a pipeline.
+    Bench(bench::Request),
+}
+
+/// What rank 0 answers.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Line {
+    /// Something happened.
+    Event(Event),
+    /// The batch is over.
+    Outcome(Outcome),
+    /// The figures.
+    Bench(bench::Report),
+    /// It could not be done; `usage` says whether the request was wrong.
+    Error {
+        /// What went wrong.
+        message: String,
+        /// Whether the request itself was wrong.
+        usage: bool,
+    },
+}
+
+impl Line {
+    /// The line for an error.
+    pub fn error(error: &Error) -> Line {
+        Line::Error {
+            message: error.to_string(),
+            usage: matches!(error, Error::Pipeline(_)),
+        }
+    }
+}
+
+/// How to start ranks.
+#[derive(Clone, Debug)]
+pub struct Launcher {
+    /// The `mpirun` program.
+    pub mpirun: PathBuf,
+    /// Number of ranks.
+    pub ranks: usize,
+    /// Hosts to start them on; `None`: this one.
+    pub hostfile: Option<PathBuf>,
+    /// The worker program.
+    pub worker: PathBuf,
+}
+
+/// A running world.
+pub struct World {
+    child: Child,
+    stdin: Option<ChildStdin>,
+}
+
+impl Launcher {
+    /// A launcher with `mpirun` from the path and the worker beside the running program or in the path.
+    pub fn find(
+        mpirun: Option<PathBuf>,
+        ranks: usize,
+        hostfile: Option<PathBuf>,
+    ) -> Result<Launcher, Error> {
+        let mpirun = match mpirun {
+            Some(path) => path,
+            None => in_path("mpirun").ok_or_else(|| {
+                Error::Io(
+                    "mpirun was not found (install Open MPI, name it with --mpirun, or use --thread-ranks, which needs no MPI)"
+                        .into(),
+                )
+            })?,
+        };
+        let beside = std::env::current_exe()
+            .ok()
+            .map(|exe| exe.with_file_name("sundog-worker"));
+        let worker = beside.filter(|path| path.is_file()).or_else(|| in_path("sundog-worker")).ok_or_else(|| {
+            Error::Io(
+                "sundog-worker was not found beside this program nor in PATH (build it: cargo build --release -p sundog-worker --features mpi)"
+                    .into(),
+            )
+        })?;
+        Ok(Launcher {
+            mpirun,
+            ranks,
+            hostfile,
+            worker,
+        })
+    }
+
+    /// The command line, with the arguments of the worker.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(&self.mpirun);
+        command.arg("-n").arg(self.ranks.to_string());
+        // Two ranks would be bound to a core each, with all their threads.
+        command.args(["--bind-to", "none", "--oversubscribe", "--quiet"]);
+        if let Some(hostfile) = &self.hostfile {
+            command.arg("--hostfile").arg(hostfile);
+        }
+        command.arg(&self.worker).args(arguments);
+        // Open MPI refuses to run as root without these; in containers that is the usual user.
+        command
+            .env("OMPI_ALLOW_RUN_AS_ROOT", "1")
+            .env("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1");
+        command
+    }
+
+    /// Starts the ranks and asks them.
+    pub fn start(&self, ask: &Ask) -> Result<World, Error> {
+        use std::os::unix::process::CommandExt as _;
+        let mut command = self.command(&["serve-one"]);
+        // A group of its own: Ctrl-C reaches this program, which ends the ranks in order.
+        command.process_group(0);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().map_err(|error| {
+            Error::Io(format!("cannot start {}: {error}", self.mpirun.display()))
+        })?;
+        let mut stdin = child.stdin.take();
+        let mut text = serde_json::to_vec(ask).map_err(|error| Error::Io(error.to_string()))?;
+        text.push(b'\n');
+        if let Some(stdin) = &mut stdin {
+            stdin.write_all(&text)?;
+            stdin.flush()?;
+        }
+        Ok(World { child, stdin })
+    }
+}
+
+impl World {
+    /// Calls `line` for each answer until the world ends. `stopped` is asked now and then; once it is
+    /// true the ranks are told to stop.
+    pub fn follow(
+        mut self,
+        stopped: &dyn Fn() -> bool,
+        line: &mut dyn FnMut(Line),
+    ) -> Result<(), Error> {
+        let Some(stdout) = self.child.stdout.take() else {
+            unreachable!("standard output is piped")
+        };
+        let (sender, lines) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            for text in BufReader::new(stdout).lines().map_while(io::Result::ok) {
+                if sender.send(text).is_err() {
+                    break;
+                }
+            }
+        });
+        loop {
+            match lines.recv_timeout(std::time::Duration::from_millis(50)) {
+                Ok(text) => match serde_json::from_str(&text) {
+                    Ok(parsed) => line(parsed),
+                    // Something that a library printed.
+                    Err(_) => eprint_line(&text),
+                },
+                Err(std::sync::mpsc::RecvTimeoutError::Timeout) => {}
+                Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => break,
+            }
+            if stopped() {
+                self.stdin = None;
+            }
+        }
+        self.stdin = None;
+        let status = self.child.wait()?;
+        match status.success() {
+            true => Ok(()),
+            false => Err(Error::Io(format!(
+                "mpirun ended with {status}: a rank died or could not be started"
+            ))),
+        }
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.stdin = None;
+        if let Ok(None) = self.child.try_wait() {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
+}
+
+fn eprint_line(text: &str) {
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
+/// The first executable file of that name in PATH.
+pub fn in_path(name: &str) -> Option<PathBuf> {
+    let path: OsString = std::env::var_os("PATH")?;
+    std::env::split_paths(&path)
+        .map(|dir| dir.join(name))
+        .find(|file| is_executable(file))
+}
+
+fn is_executable(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt as _;
+    path.metadata()
+        .is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+}
