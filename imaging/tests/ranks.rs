@@ -91,6 +91,9 @@ fn pipelines() -> Vec<String> {
     texts.push("canny(aperture=5, l2=true, low=200, high=700)".into());
     texts.push("canny(aperture=7, low=500, high=900) | gaussian".into());
     texts
+        .push("close(radius=3, shape=cross) | erode(radius=30) | morph_gradient(radius=14)".into());
+    texts.push("median(radius=1) | median(radius=20)".into());
+    texts
 }
 
 fn shapes() -> Vec<Shape> {

@@ -15,6 +15,11 @@ pub mod invert;
 pub mod laplacian;
 pub mod levels;
 pub mod look_up;
+pub mod median;
+pub mod median_columns;
+pub mod median_network;
+pub mod median_sliding;
+pub mod median_tiles;
 pub mod morphology;
 pub mod morphology_difference;
 pub mod output_size;
@@ -33,11 +38,10 @@ pub mod stencil;
 pub mod table;
 pub mod threshold;
 pub mod to_rgb;
-pub mod turn;
-pub mod turn_block;
-
 #[cfg(test)]
 mod trial;
+pub mod turn;
+pub mod turn_block;
 
 use crate::op::Op;
 
@@ -59,6 +63,7 @@ pub static ALL: &[&Op] = &[
     &gaussian::OP,
     &sharpen::OP,
     &emboss::OP,
+    &median::OP,
     // Morphology
     &morphology::ERODE,
     &morphology::DILATE,
