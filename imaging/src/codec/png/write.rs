@@ -171,13 +171,23 @@ fn pack(rows: &[u8], shape: Shape, compression: PngCompression, opens: bool) -> 
     }
     match compression {
         PngCompression::None => deflate::append_stored(&filtered, &mut data),
-        PngCompression::Fast => {
-            for block in filtered.chunks(BLOCK) {
-                deflate::append_block(block, &mut data);
-            }
+        PngCompression::Fast => append_fast(&filtered, &mut data),
+        PngCompression::Balanced | PngCompression::Best => {
+            let level = if compression == PngCompression::Best {
+                9
+            } else {
+                6
+            };
+            let (mut quick, mut thorough) = (Vec::new(), Vec::new());
+            append_fast(&filtered, &mut quick);
+            append_zlib(&filtered, level, &mut thorough)?;
+            // Noise is packed better without looking for repetitions.
+            data.append(if quick.len() < thorough.len() {
+                &mut quick
+            } else {
+                &mut thorough
+            });
         }
-        PngCompression::Balanced => append_zlib(&filtered, 6, &mut data)?,
-        PngCompression::Best => append_zlib(&filtered, 9, &mut data)?,
     }
     let mut chunk = Vec::with_capacity(data.len() + 12);
     append_chunk(b"IDAT", &data, &mut chunk)?;
@@ -186,6 +196,12 @@ fn pack(rows: &[u8], shape: Shape, compression: PngCompression, opens: bool) -> 
         adler: deflate::adler(&filtered),
         len: filtered.len(),
     })
+}
+
+fn append_fast(data: &[u8], out: &mut Vec<u8>) {
+    for block in data.chunks(BLOCK) {
+        deflate::append_block(block, out);
+    }
 }
 
 /// Compresses by zlib up to a byte's end, so that more can follow.

@@ -1,26 +1,17 @@
-//! TIFF by rows.
+//! TIFF by rows: strips and tiles, classic and BigTIFF.
+//!
+//! Of several pages the first is read. Colours multiplied by alpha are divided by it.
 
-use super::{Header, Limits, ReadSeek, RowSink, RowSource, TiffCompression, WriteSeek};
-use crate::error::{Error, Result};
-use crate::image::{Metadata, Shape};
+mod directory;
+mod exif;
+mod fields;
+mod layout;
+mod read;
+mod samples;
+#[cfg(test)]
+mod tests;
+mod unpack;
+mod write;
 
-pub(super) fn probe(_input: &mut dyn ReadSeek, _limits: &Limits) -> Result<Header> {
-    Err(Error::Decode("TIFF is not read yet".into()))
-}
-
-pub(super) fn open(_input: Box<dyn ReadSeek>, _limits: &Limits) -> Result<Box<dyn RowSource>> {
-    Err(Error::Decode("TIFF is not read yet".into()))
-}
-
-pub(super) fn create(
-    _output: Box<dyn WriteSeek>,
-    _compression: TiffCompression,
-    _shape: Shape,
-    _metadata: &Metadata,
-) -> Result<Box<dyn RowSink>> {
-    Err(Error::Encode("TIFF is not written yet".into()))
-}
-
-pub(super) fn encoder_memory(shape: Shape) -> usize {
-    3 * shape.row_bytes()
-}
+pub(super) use read::{open, probe};
+pub(super) use write::{create, encoder_memory};

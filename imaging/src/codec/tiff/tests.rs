@@ -1,0 +1,300 @@
+//! Round trips, files built field by field, truncation and damage.
+
+use super::fields::{Field, serialise};
+use crate::codec::hostile::{flipped, picture, pictures, round_trip, small, truncated, try_decode};
+use crate::codec::{
+    Format, KeepMetadata, Limits, OpenOptions, TiffCompression, decode, encode, exif, open, probe,
+};
+use crate::image::{Buffer, Color, Image, Rows, SampleType, Shape};
+use crate::window::Band;
+use std::io::Cursor;
+
+const COLORS: [Color; 4] = [Color::Gray, Color::GrayAlpha, Color::Rgb, Color::Rgba];
+const SAMPLES: [SampleType; 3] = [SampleType::U8, SampleType::U16, SampleType::F32];
+const ALL: [TiffCompression; 4] = [
+    TiffCompression::None,
+    TiffCompression::Lzw,
+    TiffCompression::Deflate,
+    TiffCompression::PackBits,
+];
+
+#[test]
+fn every_kind_of_image_survives_every_compression() {
+    for image in pictures(&COLORS, &SAMPLES) {
+        for compression in ALL {
+            assert_eq!(round_trip(&image, &Format::Tiff { compression }), image);
+        }
+    }
+}
+
+#[test]
+fn many_strips_survive_on_any_number_of_threads_and_rows_are_found_by_number() {
+    for (rows, cols) in [(3, 100_000), (1500, 700)] {
+        let image = picture(rows, cols, Color::Rgb, SampleType::U8);
+        for compression in ALL {
+            let format = Format::Tiff { compression };
+            let alone = encode(&image, &format, KeepMetadata::All).unwrap();
+            let pool = rayon::ThreadPoolBuilder::new()
+                .num_threads(3)
+                .build()
+                .unwrap();
+            let (limits, options) = (Limits::default(), OpenOptions::default());
+            pool.install(|| {
+                assert!(alone == encode(&image, &format, KeepMetadata::All).unwrap());
+                assert!(decode(alone.clone(), &limits, &options).unwrap() == image);
+            });
+            let mut source = open(Box::new(Cursor::new(alone)), &limits, &options).unwrap();
+            for at in [rows - 1, 0, rows / 2, 1] {
+                assert!(source.seek_row(at).unwrap());
+                let mut part = Rows::zeroed(image.shape(), at..at + 1);
+                source.read(&mut Band::of(&mut part)).unwrap();
+                assert!(part.data.bytes() == image.rows.bytes_of(at..at + 1));
+            }
+        }
+    }
+}
+
+#[test]
+fn metadata_survives() {
+    let mut image = picture(5, 7, Color::Rgb, SampleType::U8);
+    image.metadata.icc = Some((0..3000u32).map(|i| (i / 7) as u8).collect());
+    image.metadata.exif = Some(exif::tests::block(true, 1));
+    let format = Format::of(crate::codec::FormatKind::Tiff);
+    let once = round_trip(&image, &format);
+    assert_eq!(once.rows, image.rows);
+    assert_eq!(once.metadata.icc, image.metadata.icc);
+    // The maker's name of the block, now in little-endian order.
+    assert_eq!(once.metadata.exif, Some(exif::tests::block(false, 1)));
+    assert_eq!(round_trip(&once, &format), once);
+}
+
+/// A TIFF built field by field.
+struct Made {
+    wide: bool,
+    fields: Vec<Field>,
+    chunks: Vec<Vec<u8>>,
+    tiled: bool,
+}
+
+impl Made {
+    fn new(rows: u64, cols: u64, bits: &[u16], photometric: u16) -> Made {
+        Made {
+            wide: false,
+            fields: vec![
+                Field::longs(256, &[cols], false),
+                Field::longs(257, &[rows], false),
+                Field::shorts(258, bits),
+                Field::shorts(262, &[photometric]),
+                Field::shorts(277, &[bits.len() as u16]),
+            ],
+            chunks: Vec::new(),
+            tiled: false,
+        }
+    }
+
+    fn with(mut self, tag: u16, values: &[u16]) -> Made {
+        self.fields.push(Field::shorts(tag, values));
+        self
+    }
+
+    fn chunks(mut self, chunks: &[&[u8]]) -> Made {
+        self.chunks = chunks.iter().map(|c| c.to_vec()).collect();
+        self
+    }
+
+    fn tiles(mut self, side: u16) -> Made {
+        self.tiled = true;
+        self.with(322, &[side]).with(323, &[side])
+    }
+
+    /// The chunks, then the directory.
+    fn bytes(&self) -> Vec<u8> {
+        let mut out = if self.wide {
+            b"II+\0\x08\0\0\0\0\0\0\0\0\0\0\0".to_vec()
+        } else {
+            b"II*\0\0\0\0\0".to_vec()
+        };
+        let mut offsets = Vec::new();
+        for chunk in &self.chunks {
+            offsets.push(out.len() as u64);
+            out.extend(chunk);
+        }
+        out.resize(out.len().div_ceil(2) * 2, 0);
+        let lengths: Vec<u64> = self.chunks.iter().map(|c| c.len() as u64).collect();
+        let (at, len) = if self.tiled { (324, 325) } else { (273, 279) };
+        let mut fields = self.fields.clone();
+        fields.push(Field::longs(at, &offsets, self.wide));
+        fields.push(Field::longs(len, &lengths, self.wide));
+        let directory = out.len() as u64;
+        out.extend(serialise(&fields, directory, self.wide));
+        let place = if self.wide { 8..16 } else { 4..8 };
+        let len = place.len();
+        out[place].copy_from_slice(&directory.to_le_bytes()[..len]);
+        out
+    }
+
+    fn image(&self) -> Image {
+        let bytes = self.bytes();
+        probe(&mut Cursor::new(&bytes), &small()).unwrap();
+        let image = decode(bytes.clone(), &small(), &OpenOptions::default()).unwrap();
+        truncated(&bytes, 0);
+        flipped(&bytes, 500);
+        image
+    }
+}
+
+fn u8s(image: &Image) -> &[u8] {
+    match &image.rows.data {
+        Buffer::U8(v) => v,
+        _ => panic!("samples of 8 bits"),
+    }
+}
+
+#[test]
+fn bits_palettes_and_white_as_zero_become_bytes() {
+    let bilevel = Made::new(2, 9, &[1], 1).chunks(&[&[0b1010_0000, 0x80, 0, 0]]);
+    let image = bilevel.image();
+    assert_eq!(u8s(&image)[..9], [255, 0, 255, 0, 0, 0, 0, 0, 255]);
+    let fax = Made::new(2, 9, &[1], 0).chunks(&[&[0b1010_0000, 0x80, 0, 0]]);
+    assert_eq!(
+        u8s(&fax.image())[..9],
+        [0, 255, 0, 255, 255, 255, 255, 255, 0]
+    );
+    let reversed = Made::new(1, 8, &[1], 1).with(266, &[2]).chunks(&[&[1]]);
+    assert_eq!(u8s(&reversed.image())[..], [255, 0, 0, 0, 0, 0, 0, 0]);
+    let nibbles = Made::new(1, 3, &[4], 1).chunks(&[&[0x0F, 0x30]]);
+    assert_eq!(u8s(&nibbles.image()), [0, 255, 51]);
+    let colors = [0x1000, 0xFFFF, 0, 0, 0x2000, 0, 0xFFFF, 0, 0x3000, 0, 0, 0];
+    let palette = Made::new(1, 3, &[2], 3)
+        .with(320, &colors)
+        .chunks(&[&[0b00_01_10_00]]);
+    let image = palette.image();
+    assert_eq!(image.shape().color, Color::Rgb);
+    assert_eq!(u8s(&image), [0x10, 0x20, 0x30, 255, 0, 0, 0, 255, 0]);
+    let inverted = Made::new(1, 2, &[16], 0).chunks(&[&[0, 0, 1, 0]]);
+    assert_eq!(inverted.image().rows.data, Buffer::U16(vec![65535, 65534]));
+}
+
+#[test]
+fn planes_extra_channels_and_multiplied_alpha_are_put_right() {
+    let planes =
+        Made::new(1, 2, &[8, 8, 8], 2)
+            .with(284, &[2])
+            .chunks(&[&[1, 2], &[3, 4], &[5, 6]]);
+    assert_eq!(u8s(&planes.image()), [1, 3, 5, 2, 4, 6]);
+    let unstated = Made::new(1, 1, &[8; 4], 2).chunks(&[&[1, 2, 3, 4]]);
+    assert_eq!(unstated.image().shape().color, Color::Rgba);
+    let extra = Made::new(1, 2, &[8; 5], 2)
+        .with(338, &[0, 2])
+        .chunks(&[&[1, 2, 3, 4, 5, 6, 7, 8, 9, 10]]);
+    assert_eq!(u8s(&extra.image()), [1, 2, 3, 5, 6, 7, 8, 10]);
+    let multiplied = Made::new(1, 2, &[8; 2], 1)
+        .with(338, &[1])
+        .chunks(&[&[50, 100, 7, 0]]);
+    let image = multiplied.image();
+    assert_eq!(image.shape().color, Color::GrayAlpha);
+    assert_eq!(u8s(&image), [128, 100, 7, 0]);
+}
+
+#[test]
+fn tiles_are_cut_at_the_edges_in_either_container() {
+    for wide in [false, true] {
+        let tile =
+            |first: u8| -> Vec<u8> { (0..256).map(|i| first + (i / 16 + i % 16) as u8).collect() };
+        let tiles: Vec<Vec<u8>> = (0..4).map(|i| tile(i * 40)).collect();
+        for packing in [1, 8] {
+            let packed: Vec<Vec<u8>> = match packing {
+                1 => tiles.clone(),
+                _ => tiles
+                    .iter()
+                    .map(|t| crate::codec::deflate::zlib(t))
+                    .collect(),
+            };
+            let packed: Vec<&[u8]> = packed.iter().map(Vec::as_slice).collect();
+            let mut made = Made::new(17, 20, &[8], 1)
+                .with(259, &[packing])
+                .tiles(16)
+                .chunks(&packed);
+            made.wide = wide;
+            let image = made.image();
+            for y in 0..17usize {
+                for x in 0..20usize {
+                    let from = &tiles[y / 16 * 2 + x / 16];
+                    assert_eq!(u8s(&image)[y * 20 + x], from[y % 16 * 16 + x % 16]);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn floats_of_either_width_are_read() {
+    let values = [0.25f64, -3.5, 1.0];
+    let narrow: Vec<u8> = values
+        .iter()
+        .flat_map(|v| (*v as f32).to_le_bytes())
+        .collect();
+    let wide: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+    for (bits, bytes) in [(32, narrow), (64, wide)] {
+        let made = Made::new(1, 3, &[bits], 1)
+            .with(339, &[3])
+            .chunks(&[&bytes]);
+        assert_eq!(made.image().rows.data, Buffer::F32(vec![0.25, -3.5, 1.0]));
+    }
+}
+
+#[test]
+fn every_truncation_is_an_error_and_damage_never_panics() {
+    let mut image = picture(9, 11, Color::Rgba, SampleType::U16);
+    image.metadata.icc = Some(vec![5; 300]);
+    image.metadata.exif = Some(exif::tests::block(false, 1));
+    for compression in ALL {
+        let bytes = encode(&image, &Format::Tiff { compression }, KeepMetadata::All).unwrap();
+        truncated(&bytes, 0);
+        flipped(&bytes, 4000);
+    }
+}
+
+#[test]
+fn hostile_numbers_are_refused_before_anything_is_allocated() {
+    let refused = |made: Made| try_decode(&made.bytes()).unwrap_err().to_string();
+    let row: &[u8] = &[0; 4];
+    assert!(refused(Made::new(50_000, 50_000, &[1], 1).chunks(&[row])).contains("max-pixels"));
+    assert!(refused(Made::new(4, 0, &[8], 1).chunks(&[row])).contains("no pixels"));
+    assert!(refused(Made::new(4, 4, &[8], 1).chunks(&[row])).contains("16 are needed"));
+    let few = Made::new(4, 4, &[8], 1).with(278, &[1]).chunks(&[row]);
+    assert!(refused(few).contains("fewer strips"));
+    let none = Made::new(4, 4, &[8], 1).with(278, &[0]).chunks(&[row]);
+    assert!(refused(none).contains("without pixels"));
+    let absurd = Made::new(4, 4, &[8], 1)
+        .with(259, &[8])
+        .tiles(65535)
+        .chunks(&[row]);
+    assert!(refused(absurd).contains("65535x65535"));
+    let bomb = Made::new(1000, 1000, &[8], 1)
+        .with(259, &[8])
+        .chunks(&[row]);
+    assert!(refused(bomb).contains("cannot unpack"));
+    assert!(refused(Made::new(1, 1, &[8; 3000], 1).chunks(&[row])).contains("3000 channels"));
+    let short = crate::codec::deflate::zlib(&[7; 15]);
+    let short = Made::new(4, 4, &[8], 1).with(259, &[8]).chunks(&[&short]);
+    assert!(refused(short).contains("before its rows do"));
+    let long = crate::codec::deflate::zlib(&[7; 100]);
+    let long = Made::new(4, 4, &[8], 1).with(259, &[8]).chunks(&[&long]);
+    assert_eq!(u8s(&try_decode(&long.bytes()).unwrap()), [7; 16]);
+}
+
+#[test]
+fn strips_that_shrink_much_are_searched_for_repetitions() {
+    let shape = Shape::new(400, 300, Color::Gray, SampleType::U8);
+    let data = (0..400 * 300)
+        .map(|i| (i % 300 / 16 * 37 ^ i / 300 / 16 * 11) as u8)
+        .collect();
+    let image = Image::new(shape, Buffer::U8(data));
+    let format = Format::Tiff {
+        compression: TiffCompression::Deflate,
+    };
+    let bytes = encode(&image, &format, KeepMetadata::All).unwrap();
+    assert!(bytes.len() < 3000, "{} bytes", bytes.len());
+    assert_eq!(round_trip(&image, &format).rows, image.rows);
+}
