@@ -82,6 +82,9 @@ fn pipelines() -> Vec<String> {
     texts.push("gaussian(sigma=1) | flip(axis=vertical) | gaussian(sigma=0.8) | flip".into());
     texts.push("gaussian(sigma=1) | rotate | gaussian(sigma=2) | rotate(degrees=180)".into());
     texts.push("rotate(degrees=17, fill=99) | invert | rotate(degrees=-110)".into());
+    texts
+        .push("gaussian(sigma=1) | equalize(mode=luma) | gaussian(sigma=1) | otsu | invert".into());
+    texts.push("equalize(mode=channels) | autocontrast(low=0.1) | rotate".into());
     texts.push("pad(top=9, bottom=14, left=2, border=reflect101) | gaussian(sigma=1)".into());
     texts.push(
         "pad(right=2, bottom=3, value=80) | sepia | crop(x=1, y=2, width=2, height=2)".into(),

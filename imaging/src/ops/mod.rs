@@ -1,16 +1,19 @@
 //! All operations, one file each; this list is what menus, validation and the reference page read.
 
+pub mod autocontrast;
 pub mod brightness;
 pub mod canny;
 pub mod contrast;
 pub mod crop;
 pub mod emboss;
+pub mod equalize;
 pub mod extremum;
 pub mod flip;
 pub mod gamma;
 pub mod gaussian;
 pub mod gradients;
 pub mod gray;
+pub mod histogram;
 pub mod invert;
 pub mod laplacian;
 pub mod levels;
@@ -22,6 +25,7 @@ pub mod median_sliding;
 pub mod median_tiles;
 pub mod morphology;
 pub mod morphology_difference;
+pub mod otsu;
 pub mod output_size;
 pub mod pad;
 pub mod posterize;
@@ -42,6 +46,7 @@ pub mod to_rgb;
 mod trial;
 pub mod turn;
 pub mod turn_block;
+pub mod ycrcb;
 
 use crate::op::Op;
 
@@ -59,6 +64,10 @@ pub static ALL: &[&Op] = &[
     &saturation::OP,
     &sepia::OP,
     &threshold::OP,
+    // Histograms
+    &otsu::OP,
+    &equalize::OP,
+    &autocontrast::OP,
     // Filters
     &gaussian::OP,
     &sharpen::OP,
