@@ -1,3 +1,25 @@
 //! The `sundog` command.
 
-fn main() {}
+mod args;
+mod commands;
+mod exit;
+mod interrupt;
+mod mpi;
+mod output;
+mod progress;
+mod receipts;
+mod resolve;
+mod settings;
+mod world;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match commands::run() {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            output::failure(&failure);
+            failure.exit.into()
+        }
+    }
+}

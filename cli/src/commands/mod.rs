@@ -1,0 +1,54 @@
+//! One file a command.
+
+pub mod bench;
+pub mod completions;
+pub mod config;
+pub mod docs;
+pub mod doctor;
+pub mod info;
+pub mod man;
+pub mod ops;
+pub mod reduce;
+pub mod reproduce;
+pub mod run;
+pub mod schema;
+pub mod verify;
+
+use crate::args::{Cli, Command, WELCOME};
+use crate::exit::{Exit, Failure, Result};
+use crate::output;
+use clap::Parser as _;
+use imaging::simd;
+
+/// Reads the command line and does what it says.
+pub fn run() -> Result {
+    let cli = Cli::parse();
+    force_simd()?;
+    let Some(command) = cli.command else {
+        output::line(WELCOME);
+        return Ok(Exit::Ok);
+    };
+    match command {
+        Command::Run(args) => run::run(*args),
+        Command::Reduce(args) => reduce::run(args),
+        Command::Ops(args) => ops::run(args),
+        Command::Bench(args) => bench::run(args),
+        Command::Verify(args) => verify::run(args),
+        Command::Reproduce(args) => reproduce::run(args),
+        Command::Info(args) => info::run(args),
+        Command::Config(args) => config::run(args),
+        Command::Doctor(args) => doctor::run(args),
+        Command::Schema(args) => schema::run(args),
+        Command::Completions(args) => completions::run(args),
+        Command::Man => man::run(),
+        Command::Docs(args) => docs::run(args),
+    }
+}
+
+/// Lowers the SIMD level to `SUNDOG_SIMD`, for comparisons: pixels are the same at every level.
+fn force_simd() -> Result<()> {
+    match std::env::var_os("SUNDOG_SIMD").filter(|v| !v.is_empty()) {
+        Some(name) => simd::force_named(&name.to_string_lossy()).map_err(Failure::usage),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,78 @@
+//! `sundog verify`: outputs against the hashes in their receipt.
+
+use crate::exit::{Exit, Result};
+use crate::{output, receipts};
+use protocol::state::TaskState;
+use serde_json::json;
+use std::path::PathBuf;
+
+/// Options.
+#[derive(clap::Args)]
+pub struct Args {
+    /// A job's receipt, or the directory that holds it
+    receipt: PathBuf,
+    /// Print one JSON object per output
+    #[arg(long)]
+    json: bool,
+}
+
+/// Compares every output; exit code 1 names those that differ.
+pub fn run(args: Args) -> Result {
+    let receipt = receipts::read(&args.receipt)?;
+    let (mut sound, mut wrong) = (0, 0);
+    let spec = serde_json::to_vec(&receipt.spec).unwrap_or_default();
+    if receipts::sha256(&spec) != receipt.spec_sha256 {
+        output::message(&format!(
+            "{}: the job in the receipt was changed",
+            output::red("differs")
+        ));
+        wrong += 1;
+    }
+    for task in &receipt.tasks {
+        let (Some(expected), Some(path)) = (
+            &task.output_sha256,
+            receipts::output_of(&receipt, &args.receipt, task),
+        ) else {
+            continue;
+        };
+        if task.state != TaskState::Succeeded {
+            continue;
+        }
+        let reason = match receipts::sha256_of_file(&path) {
+            Ok(found) if found == *expected => None,
+            Ok(_) => Some("its bytes differ from the receipt's".to_owned()),
+            Err(error) => Some(worker::jobfile::io_cause(&error)),
+        };
+        if args.json {
+            output::json(
+                &json!({"output": path.to_string_lossy(), "ok": reason.is_none(), "reason": reason}),
+            );
+        }
+        match reason {
+            None => sound += 1,
+            Some(reason) => {
+                wrong += 1;
+                if !args.json {
+                    output::message(&format!(
+                        "{}: {}: {reason}",
+                        output::red("differs"),
+                        path.display()
+                    ));
+                }
+            }
+        }
+    }
+    let failed = receipt
+        .tasks
+        .iter()
+        .filter(|t| t.state != TaskState::Succeeded)
+        .count();
+    if !args.json {
+        let rest = match failed {
+            0 => String::new(),
+            n => format!("; {n} that did not succeed have no output"),
+        };
+        output::message(&format!("{sound} of {} outputs match{rest}", sound + wrong));
+    }
+    Ok(if wrong == 0 { Exit::Ok } else { Exit::Failed })
+}

@@ -1,0 +1,29 @@
+//! Ctrl-C and SIGTERM: the first asks the work to end after its current bands, the second ends the process.
+
+use crate::output;
+use imaging::executor::Stop;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+static COUNT: AtomicUsize = AtomicUsize::new(0);
+
+/// A flag that the first interrupt sets. To be called once.
+pub fn stop() -> Stop {
+    let stop = Stop::default();
+    let flag = stop.clone();
+    let installed = ctrlc::set_handler(move || {
+        if COUNT.fetch_add(1, Ordering::Relaxed) > 0 {
+            std::process::exit(130);
+        }
+        flag.set();
+        output::message("stopping after the images in flight (once more: stop now)");
+    });
+    if let Err(error) = installed {
+        output::warning(&format!("Ctrl-C will not end the job cleanly: {error}"));
+    }
+    stop
+}
+
+/// Whether an interrupt came.
+pub fn happened() -> bool {
+    COUNT.load(Ordering::Relaxed) > 0
+}

@@ -1,0 +1,124 @@
+//! Hands a request to ranks under `mpirun`.
+
+use crate::exit::{Exit, Failure, Result};
+use crate::settings::Layers;
+use crate::world::threads_each;
+use imaging::executor::Stop;
+use protocol::Event;
+use std::path::PathBuf;
+use worker::batch::{Outcome, Request};
+use worker::bench;
+use worker::mpirun::{Ask, Launcher, Line};
+
+/// What starts the ranks, from flags over settings.
+#[derive(Clone, Debug, Default)]
+pub struct Start {
+    /// The `mpirun` to use; the one on the PATH without.
+    pub mpirun: Option<PathBuf>,
+    /// Machines to run on; this one without.
+    pub hostfile: Option<PathBuf>,
+}
+
+impl Start {
+    /// Flags over settings.
+    pub fn new(layers: &Layers, mpirun: Option<PathBuf>, hostfile: Option<PathBuf>) -> Start {
+        let setting = |key| layers.text(key).map(PathBuf::from);
+        Start {
+            mpirun: mpirun.or_else(|| setting("mpirun")),
+            hostfile: hostfile.or_else(|| setting("hostfile")),
+        }
+    }
+
+    /// A launcher for that many ranks.
+    pub fn launcher(&self, ranks: usize) -> Result<Launcher> {
+        if let Some(hostfile) = self.hostfile.as_ref().filter(|f| !f.is_file()) {
+            let name = hostfile.display();
+            return Err(Failure::usage(format!(
+                "--hostfile {name}: there is no such file"
+            )));
+        }
+        Ok(Launcher::find(
+            self.mpirun.clone(),
+            ranks,
+            self.hostfile.clone(),
+        )?)
+    }
+
+    /// Threads of each rank: on several machines one, unless asked for more.
+    fn threads(&self, asked: Option<usize>, ranks: usize) -> usize {
+        match self.hostfile {
+            Some(_) => asked.unwrap_or(1),
+            None => threads_each(asked, ranks),
+        }
+    }
+}
+
+/// Runs a job on `ranks` ranks.
+pub fn run(
+    request: &Request,
+    ranks: usize,
+    start: &Start,
+    stop: &Stop,
+    emit: &mut dyn FnMut(Event),
+) -> Result<Outcome> {
+    let threads = start.threads(request.job.threads, ranks);
+    let mut outcome = None;
+    ask(
+        start,
+        ranks,
+        &Ask::Batch(Box::new(request.clone()), threads),
+        stop,
+        &mut |line| match line {
+            Line::Event(event) => emit(event),
+            Line::Outcome(end) => outcome = Some(end),
+            _ => {}
+        },
+    )?;
+    outcome.ok_or_else(no_answer)
+}
+
+/// Times a pipeline on `ranks` ranks.
+pub fn bench(
+    mut request: bench::Request,
+    threads: Option<usize>,
+    ranks: usize,
+    start: &Start,
+    stop: &Stop,
+) -> Result<bench::Report> {
+    request.threads = start.threads(threads, ranks);
+    let mut report = None;
+    ask(start, ranks, &Ask::Bench(request), stop, &mut |line| {
+        if let Line::Bench(figures) = line {
+            report = Some(figures);
+        }
+    })?;
+    report.ok_or_else(no_answer)
+}
+
+fn ask(
+    start: &Start,
+    ranks: usize,
+    ask: &Ask,
+    stop: &Stop,
+    line: &mut dyn FnMut(Line),
+) -> Result<()> {
+    let mut error = None;
+    let followed = start
+        .launcher(ranks)?
+        .start(ask)?
+        .follow(&|| stop.is_set(), &mut |answer| match answer {
+            Line::Error { message, usage } => {
+                let exit = if usage { Exit::Usage } else { Exit::Failed };
+                error = Some(Failure { exit, message });
+            }
+            answer => line(answer),
+        });
+    match error {
+        Some(failure) => Err(failure),
+        None => Ok(followed?),
+    }
+}
+
+fn no_answer() -> Failure {
+    Failure::failed("the ranks ended without an answer (check the set-up: sundog doctor)")
+}

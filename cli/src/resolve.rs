@@ -1,0 +1,226 @@
+//! Flags over a job file over settings, merged into one job and checked.
+
+use crate::exit::{Failure, Result};
+use crate::settings::{Layers, flatten, insert};
+use imaging::Pipeline;
+use imaging::codec::Format;
+use protocol::Job;
+use serde_json::{Map, Value};
+use std::path::Path;
+use worker::jobfile::{self, File};
+
+/// What one command line asks for.
+pub struct Request<'a> {
+    /// Settings below the job file.
+    pub layers: &'a Layers,
+    /// The job file, if any.
+    pub spec: Option<&'a Path>,
+    /// A whole job in place of a job file, from a receipt.
+    pub base: Option<&'a Job>,
+    /// Keys that flags set, in the job file's names.
+    pub flags: Vec<(&'static str, Value)>,
+}
+
+/// The merged job. Errors name the flag, file and line, or variable that set the wrong value.
+pub fn job(request: &Request<'_>) -> Result<Job> {
+    let file = request.spec.map(jobfile::read::<Job>).transpose();
+    let file = file.map_err(Failure::usage)?;
+    let mut tree = match serde_json::to_value(Job::default()) {
+        Ok(Value::Object(tree)) => tree,
+        _ => Map::new(),
+    };
+    for (key, setting) in &request.layers.settings {
+        if !matches!(key.as_str(), "mpirun" | "hostfile") && is_job_key(key) {
+            overlay(&mut tree, key, setting.value.clone());
+        }
+    }
+    if let Some(file) = &file {
+        if file.typed.ranks.is_some() && file.typed.thread_ranks.is_some() {
+            let name = place_in(request.spec, file, "thread_ranks");
+            return Err(Failure::usage(format!(
+                "{name}: `ranks` and `thread_ranks` exclude each other (keep one)"
+            )));
+        }
+        for (key, value) in flatten(&file.given) {
+            overlay(&mut tree, &key, value);
+        }
+    }
+    if let Some(base) = request.base.and_then(|job| serde_json::to_value(job).ok()) {
+        for (key, value) in flatten(&base) {
+            overlay(&mut tree, &key, value);
+        }
+    }
+    for (key, value) in &request.flags {
+        overlay(&mut tree, key, value.clone());
+    }
+    let job: Job = serde_json::from_value(Value::Object(tree))
+        .map_err(|error| Failure::usage(jobfile::plain(&error.to_string())))?;
+    check(&job).map_err(|(key, message)| {
+        let place = place(request, file.as_ref(), key);
+        Failure::usage(format!("{place}: {message}"))
+    })?;
+    Ok(job)
+}
+
+fn is_job_key(key: &str) -> bool {
+    !matches!(
+        key,
+        "broker" | "redis" | "store" | "s3_endpoint" | "gateway" | "token"
+    )
+}
+
+fn overlay(tree: &mut Map<String, Value>, key: &str, value: Value) {
+    match key {
+        "ranks" => drop(tree.remove("thread_ranks")),
+        "thread_ranks" => drop(tree.remove("ranks")),
+        // A job does one or the other.
+        "pipeline" => drop(tree.remove("reduce")),
+        _ => {}
+    }
+    insert(tree, key, value);
+}
+
+/// Where a key was set, for messages.
+fn place(request: &Request<'_>, file: Option<&File<Job>>, key: &str) -> String {
+    if request.flags.iter().any(|(k, _)| *k == key) {
+        let flag = key
+            .rsplit('.')
+            .next()
+            .unwrap_or(key)
+            .trim_end_matches("_secs");
+        return format!("--{}", flag.replace('_', "-"));
+    }
+    if let Some(file) = file
+        && flatten(&file.given).iter().any(|(k, _)| k == key)
+    {
+        return format!("{}: `{key}`", place_in(request.spec, file, key));
+    }
+    match request.layers.settings.get(key) {
+        Some(setting) => format!("{}: `{key}`", setting.origin),
+        None => format!("`{key}`"),
+    }
+}
+
+fn place_in(path: Option<&Path>, file: &File<Job>, key: &str) -> String {
+    let name = path.map_or(String::new(), |p| p.display().to_string());
+    let last = key.rsplit('.').next().unwrap_or(key);
+    match jobfile::line_of(&file.text, last) {
+        Some(line) => format!("{name}:{line}"),
+        None => name,
+    }
+}
+
+/// What the types cannot say. The key at fault and what is wrong with it.
+fn check(job: &Job) -> std::result::Result<(), (&'static str, String)> {
+    if job.version != protocol::VERSION {
+        let known = protocol::VERSION;
+        return Err((
+            "version",
+            format!(
+                "{} is not known; this program reads version {known}",
+                job.version
+            ),
+        ));
+    }
+    Pipeline::from_json(&job.pipeline.to_value()).map_err(|e| ("pipeline", e.to_string()))?;
+    if let Some(format) = &job.format {
+        Format::parse(format).map_err(|e| ("format", e.to_string()))?;
+    }
+    let positive = [
+        ("ranks", job.ranks),
+        ("thread_ranks", job.thread_ranks),
+        ("threads", job.threads),
+    ];
+    for (key, value) in positive {
+        if value.is_some_and(|v| !(1..=65536).contains(&v)) {
+            return Err((key, "outside 1..=65536".into()));
+        }
+    }
+    if job
+        .limits
+        .timeout_secs
+        .is_some_and(|t| !(t > 0.0 && t < 1e9))
+    {
+        return Err(("limits.timeout_secs", "not a time above 0 seconds".into()));
+    }
+    let schedule = &job.schedule;
+    if !(0.0..=1.0).contains(&schedule.speculate_after) {
+        return Err(("schedule.speculate_after", "outside 0..=1".into()));
+    }
+    if !(1.0..=1e6).contains(&schedule.speculate_ratio) {
+        return Err(("schedule.speculate_ratio", "outside 1..=1000000".into()));
+    }
+    if schedule.max_attempts == 0 {
+        return Err(("schedule.max_attempts", "outside 1..".into()));
+    }
+    if let Some(reduce) = &job.reduce {
+        if !job.pipeline.is_empty() {
+            return Err((
+                "reduce",
+                "a job has a pipeline or a reduction, not both".into(),
+            ));
+        }
+        if reduce.fan_in < 2 {
+            return Err(("reduce.fan_in", format!("{} is outside 2..", reduce.fan_in)));
+        }
+        if reduce.max_open_files == 0 {
+            return Err(("reduce.max_open_files", "0 is outside 1..".into()));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn merged(spec: &str, flags: Vec<(&'static str, Value)>) -> Result<Job> {
+        let dir = tempfile::tempdir().map_err(|e| Failure::failed(e.to_string()))?;
+        let path = dir.path().join("job.toml");
+        std::fs::write(&path, spec).map_err(|e| Failure::failed(e.to_string()))?;
+        let layers = Layers::default();
+        job(&Request {
+            layers: &layers,
+            spec: Some(&path),
+            base: None,
+            flags,
+        })
+        .map_err(|failure| Failure {
+            message: failure
+                .message
+                .replace(&format!("{}/", dir.path().display()), ""),
+            ..failure
+        })
+    }
+
+    #[test]
+    fn flags_win_over_the_job_file() {
+        let job = merged(
+            "pipeline = \"invert\"\nranks = 2\n[limits]\nmax_pixels = 5\nmemory = \"1GiB\"\n",
+            vec![("thread_ranks", 3.into()), ("limits.max_pixels", 7.into())],
+        )
+        .unwrap();
+        assert_eq!((job.ranks, job.thread_ranks), (None, Some(3)));
+        assert_eq!(job.limits.max_pixels, 7);
+        assert_eq!(job.limits.memory, Some(protocol::Size(1 << 30)));
+    }
+
+    #[test]
+    fn errors_say_who_set_the_value() {
+        let message = |spec, flags| merged(spec, flags).map(drop).unwrap_err().message;
+        assert_eq!(
+            message("version = 1\npipeline = \"invrt\"\n", vec![]),
+            "job.toml:2: `pipeline`: there is no operation `invrt` (did you mean `invert`?)"
+        );
+        assert_eq!(
+            message("", vec![("pipeline", "invrt".into())]),
+            "--pipeline: there is no operation `invrt` (did you mean `invert`?)"
+        );
+        assert_eq!(
+            message("version = 2\n", vec![]),
+            "job.toml:1: `version`: 2 is not known; this program reads version 1"
+        );
+        assert!(message("[reduce]\nop = \"mean\"\nfan_in = 1\n", vec![]).starts_with("job.toml:3"));
+        assert!(message("ranks = 1\nthread_ranks = 2\n", vec![]).contains("exclude each other"));
+    }
+}

@@ -1,0 +1,340 @@
+//! Settings in layers: environment over ./sundog.toml over the user's over the system's configuration.
+
+use crate::exit::{Failure, Result};
+use protocol::Size;
+use protocol::job::{Acceptance, Job, KeepMetadata, Mode, OnError, Placement};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use worker::jobfile;
+
+/// What a configuration file may hold. Only checked against; values are kept as they are written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code, reason = "the fields are the grammar of the file")]
+struct Settings {
+    version: Option<u32>,
+    threads: Option<usize>,
+    ranks: Option<usize>,
+    thread_ranks: Option<usize>,
+    mpirun: Option<String>,
+    hostfile: Option<String>,
+    mode: Option<Mode>,
+    format: Option<String>,
+    on_error: Option<OnError>,
+    keep_metadata: Option<KeepMetadata>,
+    limits: Option<Limits>,
+    schedule: Option<Schedule>,
+    broker: Option<String>,
+    redis: Option<String>,
+    store: Option<String>,
+    s3_endpoint: Option<String>,
+    gateway: Option<String>,
+    token: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code, reason = "the fields are the grammar of the file")]
+struct Limits {
+    max_pixels: Option<u64>,
+    max_bytes: Option<Size>,
+    timeout_secs: Option<f64>,
+    memory: Option<Size>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code, reason = "the fields are the grammar of the file")]
+struct Schedule {
+    placement: Option<Placement>,
+    acceptance: Option<Acceptance>,
+    max_attempts: Option<u32>,
+    max_rejections: Option<u32>,
+    speculate: Option<bool>,
+    speculate_after: Option<f64>,
+    speculate_ratio: Option<f64>,
+}
+
+/// Every key and its variable. Keys with a dot lie in a section.
+const KEYS: &[(&str, &str)] = &[
+    ("threads", "SUNDOG_THREADS"),
+    ("ranks", "SUNDOG_RANKS"),
+    ("thread_ranks", "SUNDOG_THREAD_RANKS"),
+    ("mpirun", "SUNDOG_MPIRUN"),
+    ("hostfile", "SUNDOG_HOSTFILE"),
+    ("mode", "SUNDOG_MODE"),
+    ("format", "SUNDOG_FORMAT"),
+    ("on_error", "SUNDOG_ON_ERROR"),
+    ("keep_metadata", "SUNDOG_KEEP_METADATA"),
+    ("limits.max_pixels", "SUNDOG_MAX_PIXELS"),
+    ("limits.max_bytes", "SUNDOG_MAX_BYTES"),
+    ("limits.timeout_secs", "SUNDOG_TIMEOUT_SECS"),
+    ("limits.memory", "SUNDOG_MEMORY"),
+    ("schedule.placement", "SUNDOG_PLACEMENT"),
+    ("schedule.acceptance", "SUNDOG_ACCEPTANCE"),
+    ("schedule.max_attempts", "SUNDOG_MAX_ATTEMPTS"),
+    ("schedule.max_rejections", "SUNDOG_MAX_REJECTIONS"),
+    ("schedule.speculate", "SUNDOG_SPECULATE"),
+    ("schedule.speculate_after", "SUNDOG_SPECULATE_AFTER"),
+    ("schedule.speculate_ratio", "SUNDOG_SPECULATE_RATIO"),
+    ("broker", "SUNDOG_BROKER"),
+    ("redis", "SUNDOG_REDIS"),
+    ("store", "SUNDOG_STORE"),
+    ("s3_endpoint", "SUNDOG_S3_ENDPOINT"),
+    ("gateway", "SUNDOG_GATEWAY"),
+    ("token", "SUNDOG_TOKEN"),
+];
+
+/// Keys of a job that a configuration cannot set.
+const JOB_KEYS: &[&str] = &[
+    "name",
+    "inputs",
+    "output",
+    "pipeline",
+    "reduce",
+    "skip_existing",
+];
+
+/// A setting in force.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Setting {
+    /// Its value.
+    pub value: Value,
+    /// Who set it: a file and line, a variable, or `default`.
+    pub origin: String,
+}
+
+/// All settings in force, by key.
+#[derive(Default)]
+pub struct Layers {
+    /// Keys of sections are joined by a dot.
+    pub settings: BTreeMap<String, Setting>,
+}
+
+/// The variables and files of this process.
+pub fn load() -> Result<Layers> {
+    let variable = |name: &str| {
+        let value = std::env::var_os(name).filter(|v| !v.is_empty())?;
+        Some(value.to_string_lossy().into_owned())
+    };
+    let mut layers = Layers::defaults();
+    layers.file(Path::new("/etc/sundog/config.toml"), false)?;
+    match variable("SUNDOG_CONFIG") {
+        Some(path) => layers.file(Path::new(&path), true)?,
+        None => {
+            let home = variable("HOME").map(|h| PathBuf::from(h).join(".config"));
+            let base = variable("XDG_CONFIG_HOME").map(PathBuf::from).or(home);
+            if let Some(base) = base {
+                layers.file(&base.join("sundog/config.toml"), false)?;
+            }
+        }
+    }
+    layers.file(Path::new("sundog.toml"), false)?;
+    layers.environment(variable)?;
+    Ok(layers)
+}
+
+impl Layers {
+    fn defaults() -> Layers {
+        let mut layers = Layers::default();
+        let job = serde_json::to_value(Job::default()).unwrap_or_default();
+        for (key, value) in flatten(&job) {
+            if KEYS.iter().any(|(k, _)| *k == key) {
+                layers.set(key, value, "default");
+            }
+        }
+        layers
+    }
+
+    fn set(&mut self, key: String, value: Value, origin: &str) {
+        // Two ways to say the same: the later one counts.
+        match key.as_str() {
+            "ranks" => drop(self.settings.remove("thread_ranks")),
+            "thread_ranks" => drop(self.settings.remove("ranks")),
+            _ => {}
+        }
+        let origin = origin.to_owned();
+        self.settings.insert(key, Setting { value, origin });
+    }
+
+    fn file(&mut self, path: &Path, required: bool) -> Result<()> {
+        if !required && !path.is_file() {
+            return Ok(());
+        }
+        let file = jobfile::read::<Settings>(path).map_err(|message| {
+            let job_key = JOB_KEYS
+                .iter()
+                .any(|k| message.contains(&format!("unknown key `{k}`")));
+            Failure::usage(match job_key {
+                true => format!("{message}: it belongs into a job file (sundog run --spec FILE)"),
+                false => message,
+            })
+        })?;
+        for (key, value) in flatten(&file.given) {
+            if key == "version" {
+                continue;
+            }
+            let last = key.rsplit('.').next().unwrap_or(&key);
+            let line = jobfile::line_of(&file.text, last);
+            let place = line.map_or(String::new(), |line| format!(":{line}"));
+            self.set(key, value, &format!("{}{place}", path.display()));
+        }
+        Ok(())
+    }
+
+    fn environment(&mut self, variable: impl Fn(&str) -> Option<String>) -> Result<()> {
+        for (key, name) in KEYS {
+            if let Some(text) = variable(name) {
+                let value = value_of(key, &text).map_err(|message| {
+                    let shown = if is_secret(key) { "…" } else { &text };
+                    Failure::usage(format!("{name} = {shown}: {message}"))
+                })?;
+                self.set((*key).to_owned(), value, name);
+            }
+        }
+        Ok(())
+    }
+
+    /// A setting as text.
+    pub fn text(&self, key: &str) -> Option<&str> {
+        self.settings.get(key)?.value.as_str()
+    }
+}
+
+/// Whether a value must not be shown.
+pub fn is_secret(key: &str) -> bool {
+    key == "token"
+}
+
+/// The value without passwords, for people.
+pub fn shown(key: &str, value: &Value) -> Value {
+    if is_secret(key) {
+        return "(set)".into();
+    }
+    match value.as_str().and_then(|text| {
+        let (scheme, rest) = text.split_once("://")?;
+        let (user, host) = rest.rsplit_once('@')?;
+        let user = user.split(':').next().unwrap_or("");
+        Some(format!("{scheme}://{user}:…@{host}"))
+    }) {
+        Some(masked) => masked.into(),
+        None => value.clone(),
+    }
+}
+
+/// A variable's text as a value: a text if the key takes one, else a number or truth value.
+fn value_of(key: &str, text: &str) -> std::result::Result<Value, String> {
+    let check = |value: &Value| {
+        let mut tree = Map::new();
+        insert(&mut tree, key, value.clone());
+        serde_json::from_value::<Settings>(Value::Object(tree)).map(drop)
+    };
+    let word = Value::String(text.to_owned());
+    let Err(first) = check(&word) else {
+        return Ok(word);
+    };
+    let Ok(value) = serde_json::from_str::<Value>(text) else {
+        return Err(jobfile::plain(&first.to_string()));
+    };
+    match check(&value) {
+        Ok(()) => Ok(value),
+        Err(error) => Err(jobfile::plain(&error.to_string())),
+    }
+}
+
+/// Leaves of a tree of objects; keys joined by dots. Lists are leaves.
+pub fn flatten(tree: &Value) -> Vec<(String, Value)> {
+    let mut leaves = Vec::new();
+    if let Value::Object(fields) = tree {
+        for (key, value) in fields {
+            match value {
+                Value::Object(_) => {
+                    let inner = flatten(value).into_iter();
+                    leaves.extend(inner.map(|(k, v)| (format!("{key}.{k}"), v)));
+                }
+                _ => leaves.push((key.clone(), value.clone())),
+            }
+        }
+    }
+    leaves
+}
+
+/// Sets a leaf of a tree of objects by its dotted key.
+pub fn insert(tree: &mut Map<String, Value>, key: &str, value: Value) {
+    match key.split_once('.') {
+        None => {
+            tree.insert(key.to_owned(), value);
+        }
+        Some((section, rest)) => {
+            let entry = tree
+                .entry(section)
+                .or_insert_with(|| Value::Object(Map::new()));
+            if !entry.is_object() {
+                *entry = Value::Object(Map::new());
+            }
+            if let Value::Object(inner) = entry {
+                insert(inner, rest, value);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment(name: &str, text: &str) -> Result<Layers> {
+        let mut layers = Layers::defaults();
+        layers.environment(|n| (n == name).then(|| text.to_owned()))?;
+        Ok(layers)
+    }
+
+    #[test]
+    fn variables_are_read_as_what_their_key_takes() {
+        let value = |name, text, key: &str| {
+            environment(name, text)
+                .ok()
+                .and_then(|l| Some(l.settings.get(key)?.value.clone()))
+        };
+        assert_eq!(value("SUNDOG_THREADS", "4", "threads"), Some(4.into()));
+        assert_eq!(
+            value("SUNDOG_MEMORY", "1GiB", "limits.memory"),
+            Some("1GiB".into())
+        );
+        assert_eq!(
+            value("SUNDOG_SPECULATE", "false", "schedule.speculate"),
+            Some(false.into())
+        );
+        assert_eq!(
+            value("SUNDOG_TOKEN", "12345", "token"),
+            Some("12345".into())
+        );
+        let error = environment("SUNDOG_THREADS", "many")
+            .err()
+            .map(|f| f.message);
+        assert_eq!(
+            error.as_deref(),
+            Some("SUNDOG_THREADS = many: wrong value: string \"many\", expected a whole number")
+        );
+    }
+
+    #[test]
+    fn secrets_are_not_shown() {
+        assert_eq!(shown("token", &"abc".into()), Value::from("(set)"));
+        assert_eq!(
+            shown("broker", &"amqp://me:secret@host/v".into()),
+            Value::from("amqp://me:…@host/v")
+        );
+        assert_eq!(shown("mode", &"rows".into()), Value::from("rows"));
+    }
+
+    #[test]
+    fn the_later_of_two_kinds_of_ranks_counts() {
+        let mut layers = Layers::defaults();
+        layers.set("ranks".into(), 2.into(), "a");
+        layers.set("thread_ranks".into(), 3.into(), "b");
+        assert!(!layers.settings.contains_key("ranks"));
+    }
+}
