@@ -19,6 +19,8 @@ mod parallel;
 mod png;
 mod pnm;
 mod tiff;
+mod webp;
+mod whole;
 
 pub use format::{Format, PngCompression, Subsampling, TiffCompression};
 pub use kind::{FormatKind, streams};
@@ -188,6 +190,7 @@ pub fn probe(input: &mut dyn ReadSeek, limits: &Limits) -> Result<Header> {
         FormatKind::Png => png::probe(input, limits),
         FormatKind::Tiff => tiff::probe(input, limits),
         FormatKind::Pnm => pnm::probe(input, limits),
+        FormatKind::WebP => webp::probe(input, limits),
         _ => Err(missing(kind)),
     }?;
     input.seek(SeekFrom::Start(0))?;
@@ -207,6 +210,7 @@ pub fn open(
         FormatKind::Png => png::open(input, limits),
         FormatKind::Tiff => tiff::open(input, limits),
         FormatKind::Pnm => pnm::open(input, limits),
+        FormatKind::WebP => webp::open(input, limits),
         _ => Err(missing(kind)),
     }
 }
@@ -240,6 +244,8 @@ pub fn create(
         Format::Png { compression } => png::create(output, *compression, stored, &metadata),
         Format::Tiff { compression } => tiff::create(output, *compression, stored, &metadata),
         Format::Pnm => pnm::create(output, stored),
+        Format::WebP { quality } => webp::create(output, Some(*quality), stored, &metadata),
+        Format::WebPLossless => webp::create(output, None, stored, &metadata),
         _ => Err(Error::Encode(format!("{format} is not written yet"))),
     }?;
     Ok(convert::before(sink, shape, stored))
@@ -259,8 +265,8 @@ pub fn encoder_memory(format: &Format, shape: Shape) -> usize {
         Format::Tiff { .. } => tiff::encoder_memory(stored),
         // 16 rows of the planes before and after the transform.
         Format::Jpeg { .. } => 64 * stored.row_bytes(),
-        // The whole image, its planes, and the encoded bytes.
-        Format::WebP { .. } | Format::WebPLossless => 3 * stored.bytes(),
+        Format::WebP { .. } => webp::encoder_memory(stored, false),
+        Format::WebPLossless => webp::encoder_memory(stored, true),
         Format::Bmp | Format::Pnm => stored.row_bytes(),
     };
     let converted = if stored == shape {
