@@ -4,10 +4,12 @@
 //! before it allocates in proportion to the image, treats a truncated or corrupt file as an error,
 //! and never panics. The format is told from the first bytes, never from a file's name.
 
+mod bmp;
 mod convert;
 mod deflate;
 pub mod exif;
 mod format;
+mod gif;
 #[cfg(test)]
 mod hostile;
 mod jpeg;
@@ -88,7 +90,8 @@ pub struct Header {
     pub orientation: u8,
     /// Whether an ICC profile is there, as far as the header says.
     pub has_icc: bool,
-    /// Images, pages or frames in the file (at least 1); the first is decoded.
+    /// Images, pages or frames in the file, as far as its header says (at least 1; a GIF always
+    /// says 1); the first is decoded.
     pub frames: u32,
     /// Whether rows are decoded one after the other without the whole image in memory.
     pub streams: bool,
@@ -191,7 +194,8 @@ pub fn probe(input: &mut dyn ReadSeek, limits: &Limits) -> Result<Header> {
         FormatKind::Tiff => tiff::probe(input, limits),
         FormatKind::Pnm => pnm::probe(input, limits),
         FormatKind::WebP => webp::probe(input, limits),
-        _ => Err(missing(kind)),
+        FormatKind::Bmp => bmp::probe(input, limits),
+        FormatKind::Gif => gif::probe(input, limits),
     }?;
     input.seek(SeekFrom::Start(0))?;
     Ok(header)
@@ -211,12 +215,9 @@ pub fn open(
         FormatKind::Tiff => tiff::open(input, limits),
         FormatKind::Pnm => pnm::open(input, limits),
         FormatKind::WebP => webp::open(input, limits),
-        _ => Err(missing(kind)),
+        FormatKind::Bmp => bmp::open(input, limits),
+        FormatKind::Gif => gif::open(input, limits),
     }
-}
-
-fn missing(kind: FormatKind) -> Error {
-    Error::Decode(format!("{} is not read yet", kind.name()))
 }
 
 /// Opens an encoder for rows of `shape`, which are converted to what the format can hold (see
@@ -246,7 +247,7 @@ pub fn create(
         Format::Pnm => pnm::create(output, stored),
         Format::WebP { quality } => webp::create(output, Some(*quality), stored, &metadata),
         Format::WebPLossless => webp::create(output, None, stored, &metadata),
-        _ => Err(Error::Encode(format!("{format} is not written yet"))),
+        Format::Bmp => bmp::create(output, stored),
     }?;
     Ok(convert::before(sink, shape, stored))
 }
