@@ -14,6 +14,7 @@ pub mod gaussian;
 pub mod gradients;
 pub mod gray;
 pub mod histogram;
+pub mod hough_lines;
 pub mod invert;
 pub mod laplacian;
 pub mod levels;
@@ -73,6 +74,9 @@ pub static ALL: &[&Op] = &[
     &sharpen::OP,
     &emboss::OP,
     &median::OP,
+    // Edges and features
+    &canny::OP,
+    &hough_lines::OP,
     // Morphology
     &morphology::ERODE,
     &morphology::DILATE,
