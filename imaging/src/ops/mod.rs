@@ -1,6 +1,7 @@
 //! All operations, one file each; this list is what menus, validation and the reference page read.
 
 pub mod autocontrast;
+pub mod bilateral;
 pub mod brightness;
 pub mod canny;
 pub mod contrast;
@@ -77,6 +78,7 @@ pub static ALL: &[&Op] = &[
     // Edges and features
     &canny::OP,
     &hough_lines::OP,
+    &bilateral::OP,
     // Morphology
     &morphology::ERODE,
     &morphology::DILATE,
