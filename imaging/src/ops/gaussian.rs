@@ -1,7 +1,8 @@
 //! gaussian: smoothing by a normal distribution.
 
+use super::separable::{Separable, Smooth, normal};
 use crate::border::Border;
-use crate::image::{Element, Shape};
+use crate::image::{SampleType, Shape};
 use crate::op::{Group, Local, Op, Param, Step};
 use crate::window::{Band, Scratch, Window};
 use std::ops::Range;
@@ -17,76 +18,106 @@ pub static OP: Op = Op {
     example: "gaussian(sigma=2)",
     group: Group::Filter,
     build: |args| {
-        let sigma = args.float("sigma");
-        let radius = libm::ceil(3.0 * sigma) as usize;
-        let raw: Vec<f64> = (0..=radius)
-            .map(|i| libm::exp(-((i * i) as f64) / (2.0 * sigma * sigma)))
-            .collect();
-        let sum = raw[0] + 2.0 * raw[1..].iter().sum::<f64>();
-        let weights = raw.iter().map(|w| w / sum).collect();
-        Ok(vec![Step::local(Gaussian {
-            weights,
-            border: args.border(),
-        })])
+        let weights = weights(args.float("sigma"));
+        let separable = Separable::coarse(&weights, args.border());
+        Ok(vec![Step::local(Gaussian { separable })])
     },
 };
 
+/// The weights of the window of radius ceil(3 sigma).
+pub fn weights(sigma: f64) -> Vec<f64> {
+    normal(sigma, libm::ceil(3.0 * sigma) as usize)
+}
+
 struct Gaussian {
-    /// Weight of the centre and of each distance from it.
-    weights: Vec<f64>,
-    border: Border,
+    separable: Separable,
 }
 
 impl Local for Gaussian {
     fn rows_needed(&self, out: Range<usize>, _input: Shape) -> Range<isize> {
-        let radius = self.weights.len() as isize - 1;
-        out.start as isize - radius..out.end as isize + radius
+        self.separable.rows_needed(out)
     }
 
     fn border(&self) -> Border {
-        self.border
+        self.separable.border()
     }
 
     fn keeps_alpha(&self) -> bool {
         true
     }
 
-    fn apply(&self, input: &Window<'_>, out: &mut Band<'_>, _scratch: &mut Scratch) {
-        crate::by_sample!(input.shape().sample, T => self.rows::<T>(input, out));
+    fn cost(&self) -> f64 {
+        self.separable.cost()
+    }
+
+    fn apply(&self, input: &Window<'_>, out: &mut Band<'_>, scratch: &mut Scratch) {
+        let separable = &self.separable;
+        match input.shape().sample {
+            SampleType::U8 => separable.rows::<u8>(input, out, scratch, |_, s, out| round(s, out)),
+            SampleType::U16 => same::<u16>(separable, input, out, scratch),
+            SampleType::F32 => same::<f32>(separable, input, out, scratch),
+        }
     }
 }
 
-impl Gaussian {
-    fn rows<T: Element>(&self, input: &Window<'_>, out: &mut Band<'_>) {
-        let (channels, cols) = (input.shape().channels(), input.shape().cols);
-        let mut column = vec![0.0f64; cols * channels];
-        for y in out.range() {
-            column.fill(0.0);
-            for (d, w) in self.weights.iter().enumerate() {
-                for at in if d == 0 {
-                    vec![y as isize]
-                } else {
-                    vec![y as isize - d as isize, (y + d) as isize]
-                } {
-                    for (c, v) in column.iter_mut().zip(input.row::<T>(at)) {
-                        *c += w * v.to_f64();
-                    }
-                }
-            }
-            let target = out.row::<T>(y);
-            for x in 0..cols {
-                for c in 0..channels {
-                    let tap = |i: isize| {
-                        self.border
-                            .index(i, cols)
-                            .map_or(0.0, |i| column[i * channels + c])
-                    };
-                    let mut sum = self.weights[0] * tap(x as isize);
-                    for (d, w) in self.weights.iter().enumerate().skip(1) {
-                        sum += w * (tap(x as isize - d as isize) + tap((x + d) as isize));
-                    }
-                    target[x * channels + c] = T::saturate(sum);
-                }
+fn same<T: Smooth<Mid = T>>(
+    separable: &Separable,
+    input: &Window<'_>,
+    out: &mut Band<'_>,
+    scratch: &mut Scratch,
+) {
+    separable.rows::<T>(input, out, scratch, |_, smooth, out| {
+        out.copy_from_slice(smooth);
+    });
+}
+
+crate::simd! {
+    /// 8-bit samples from smoothed ones.
+    pub fn round(smooth: &[i16], out: &mut [u8]) {
+        for (out, value) in out.iter_mut().zip(smooth) {
+            *out = ((*value as u16 ^ 0x8000).wrapping_add(128) >> 8) as u8;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::trial::{assert_near, correlate, noise, run, shapes};
+    use crate::{Buffer, Color, Image};
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(60))]
+
+        #[test]
+        fn close_to_the_formula(
+            shape in shapes(1..9, 1..90),
+            seed: u64,
+            sigma in prop_oneof![Just(0.1), Just(0.6), Just(1.0), Just(2.3), Just(7.0)],
+            border in 0..4usize,
+        ) {
+            let image = noise(shape, seed);
+            let name = Border::NAMES[border];
+            let border = Border::from_name(name).unwrap();
+            let weights = weights(sigma);
+            let radius = weights.len() as isize - 1;
+            let weight = |dy: isize, dx: isize| weights[dy.unsigned_abs()] * weights[dx.unsigned_abs()];
+            let wanted = correlate(&image, [radius, radius], border, weight);
+            // 8-bit weights are off by up to half of 1/256 each.
+            let within = if shape.sample == SampleType::U8 { 3.0 } else { 0.01 };
+            let text = format!("gaussian(sigma={sigma}, border={name})");
+            assert_near(&image, &run(&text, &image), &wanted, within, &text);
+        }
+    }
+
+    #[test]
+    fn flat_stays_flat_at_any_sigma() {
+        for sigma in [0.1, 0.7, 3.0, 31.0, 200.0] {
+            for value in [0u8, 1, 127, 254, 255] {
+                let shape = Shape::new(3, 75, Color::Gray, SampleType::U8);
+                let image = Image::new(shape, Buffer::U8(vec![value; 225]));
+                assert_eq!(run(&format!("gaussian(sigma={sigma})"), &image), image);
             }
         }
     }

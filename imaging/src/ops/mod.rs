@@ -30,6 +30,7 @@ pub mod morphology_difference;
 pub mod otsu;
 pub mod output_size;
 pub mod pad;
+pub mod padded;
 pub mod posterize;
 pub mod quarter_turn;
 pub mod ranked;
@@ -38,17 +39,21 @@ pub mod roberts;
 pub mod rotate;
 pub mod round;
 pub mod saturation;
+pub mod separable;
 pub mod sepia;
 pub mod sharpen;
 pub mod stencil;
 pub mod table;
+pub mod taps;
 pub mod threshold;
 pub mod to_rgb;
-#[cfg(test)]
-mod trial;
 pub mod turn;
 pub mod turn_block;
+pub mod unsharp;
 pub mod ycrcb;
+
+#[cfg(test)]
+mod trial;
 
 use crate::op::Op;
 
@@ -72,6 +77,7 @@ pub static ALL: &[&Op] = &[
     &autocontrast::OP,
     // Filters
     &gaussian::OP,
+    &unsharp::OP,
     &sharpen::OP,
     &emboss::OP,
     &median::OP,
