@@ -1,10 +1,14 @@
 //! All operations, one file each; this list is what menus, validation and the reference page read.
 
+pub mod adaptive_threshold;
 pub mod autocontrast;
 pub mod bilateral;
+pub mod box_blur;
+pub mod boxed;
 pub mod brightness;
 pub mod canny;
 pub mod contrast;
+pub mod convolve;
 pub mod crop;
 pub mod emboss;
 pub mod equalize;
@@ -76,7 +80,9 @@ pub static ALL: &[&Op] = &[
     &equalize::OP,
     &autocontrast::OP,
     // Filters
+    &box_blur::OP,
     &gaussian::OP,
+    &convolve::OP,
     &unsharp::OP,
     &sharpen::OP,
     &emboss::OP,
@@ -99,7 +105,7 @@ pub static ALL: &[&Op] = &[
     &gradients::PREWITT,
     &roberts::OP,
     &laplacian::OP,
-    &canny::OP,
+    &adaptive_threshold::OP,
     // Geometry
     &crop::OP,
     &rotate::OP,

@@ -42,6 +42,17 @@ impl<T: Copy> Padded<T> {
     /// The row with its surroundings, which are copied now: the first sample is `radius` pixels left
     /// of the image.
     pub fn surrounded(&mut self) -> &[T] {
+        self.surround();
+        &self.data
+    }
+
+    /// The row with its surroundings as they were copied last.
+    pub fn all(&self) -> &[T] {
+        &self.data
+    }
+
+    /// Copies the surroundings.
+    pub fn surround(&mut self) {
         let starts = [0, self.data.len() - self.margin];
         for (start, sources) in starts.into_iter().zip(&self.sources) {
             for (i, source) in sources.iter().enumerate() {
@@ -52,7 +63,6 @@ impl<T: Copy> Padded<T> {
                 }
             }
         }
-        &self.data
     }
 }
 

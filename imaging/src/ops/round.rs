@@ -1,5 +1,7 @@
 //! Rounding in registers: half to even and clamped, in a form that every SIMD level has instructions for.
 
+use crate::image::{Element, SampleType};
+
 /// 1.5 * 2^23: adding it leaves the rounded value in a float's lowest bits.
 const SHIFTER: f32 = 12582912.0;
 
@@ -15,10 +17,20 @@ pub fn to_u16(value: f32) -> u16 {
     (value.clamp(0.0, 65535.0) + SHIFTER).to_bits() as u16
 }
 
+/// As [`to_u8`] or [`to_u16`] for the sample type; floats are left as they are.
+#[inline(always)]
+pub fn saturate<T: Element>(value: f32) -> T {
+    // All but one branch vanish when compiled for a type.
+    match T::TYPE {
+        SampleType::U8 => bytemuck::cast(to_u8(value)),
+        SampleType::U16 => bytemuck::cast(to_u16(value)),
+        SampleType::F32 => bytemuck::cast(value),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Element;
 
     #[test]
     fn rounds_as_saturate_does() {
