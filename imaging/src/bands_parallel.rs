@@ -47,7 +47,7 @@ pub fn through(
         .map(|band| segment.rows_needed(band.clone()))
         .collect();
     if let Some(first) = needs.first() {
-        let rows = ahead.read(source, first.end)?;
+        let rows = pool.install(|| ahead.read(source, first.end))?;
         ahead.pieces.extend(rows);
     }
     for (i, band) in bands.iter().enumerate() {
@@ -80,13 +80,13 @@ pub fn through(
         behind = Some(rows);
     }
     if let Some(done) = &behind {
-        sink.write(done)?;
+        pool.install(|| sink.write(done))?;
     }
     // Rows that no output needs are decoded all the same, so that a damaged end is noticed.
     let total = source.shape().rows;
     while ahead.next < total {
         let end = (ahead.next + 256).min(total);
-        ahead.read(source, end)?;
+        pool.install(|| ahead.read(source, end))?;
     }
     Ok(())
 }

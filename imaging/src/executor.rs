@@ -7,7 +7,7 @@ use crate::codec::{RowSink, RowSource};
 use crate::comm::{Comm, Incoming, Outgoing, agree};
 use crate::error::{Error, Result};
 use crate::halo::{self, HaloStats, partition};
-use crate::image::{Rows, Shape};
+use crate::image::{Rows, Shape, Spare};
 use crate::memory::superband_rows;
 use crate::op::{Local, Measured, Tally};
 use crate::plan::{Head, Plan, Segment, clip};
@@ -63,6 +63,8 @@ pub struct Context<'a> {
     pub stop: Stop,
     /// Halo exchanges so far.
     pub halo: HaloStats,
+    /// Buffers of earlier stages and images.
+    pub spare: Arc<Spare>,
 }
 
 impl<'a> Context<'a> {
@@ -73,6 +75,7 @@ impl<'a> Context<'a> {
             pool: None,
             stop: Stop::default(),
             halo: HaloStats::default(),
+            spare: Arc::default(),
         }
     }
 
@@ -111,7 +114,7 @@ impl<'a> Context<'a> {
         } else {
             interior(segment, part.clone(), &own.range())
         };
-        let mut result = Rows::zeroed(segment.output(), part.clone());
+        let mut result = self.spare.rows(segment.output(), part.clone());
         let (pool, stop) = (self.pool, &self.stop);
         let (top, rest) = Band::of(&mut result).split(inside.start - part.start);
         let (middle, bottom) = rest.split(inside.len());
@@ -312,10 +315,12 @@ fn head(
 
 fn run_stage(context: &mut Context<'_>, stage: &crate::plan::Stage, chunk: Rows) -> Result<Rows> {
     let (chunk, segment) = head(context, stage, chunk)?;
-    match segment.locals.is_empty() {
-        true => Ok(chunk),
-        false => context.segment(&segment, &chunk),
+    if segment.locals.is_empty() {
+        return Ok(chunk);
     }
+    let result = context.segment(&segment, &chunk)?;
+    context.spare.give(chunk);
+    Ok(result)
 }
 
 /// Runs a plan on one rank from a decoder to an encoder. Local plans stream; others hold the image
@@ -343,50 +348,95 @@ pub fn run_file(
         chunk = run_stage(context, stage, chunk)?;
     }
     let (chunk, segment) = head(context, last, chunk)?;
-    let rows = segment.output().rows;
-    let step = superband_rows(&segment, context.threads());
-    let mut walk = Walk::new(&segment, &context.stop);
-    let mut at = 0;
-    while at < rows {
-        let mut band = Rows::zeroed(segment.output(), at..(at + step).min(rows));
-        match context.threads() {
-            1 => walk.fill(Band::of(&mut band), &mut Memory(&[&chunk]))?,
-            _ => stream(
-                &segment,
-                &[&chunk],
-                Band::of(&mut band),
-                context.pool,
-                &context.stop,
-            )?,
-        }
-        sink.write(&band)?;
-        at += step;
-    }
+    emit(context, &segment, &chunk, sink)?;
+    context.spare.give(chunk);
     Ok(())
+}
+
+/// Streams rows from memory to an encoder. With several threads a band is encoded while the next is
+/// computed.
+fn emit(
+    context: &Context<'_>,
+    segment: &Segment,
+    chunk: &Rows,
+    sink: &mut dyn RowSink,
+) -> Result<()> {
+    let rows = segment.output().rows;
+    let step = superband_rows(segment, context.threads());
+    let mut band = Rows::zeroed(segment.output(), 0..0);
+    let Some(pool) = context.pool.filter(|p| p.current_num_threads() > 1) else {
+        let mut walk = Walk::new(segment, &context.stop);
+        for at in (0..rows).step_by(step) {
+            band.reset(at..(at + step).min(rows));
+            walk.fill(Band::of(&mut band), &mut Memory(&[chunk]))?;
+            sink.write(&band)?;
+        }
+        return Ok(());
+    };
+    let mut done = Rows::zeroed(segment.output(), 0..0);
+    for at in (0..rows).step_by(step) {
+        band.reset(at..(at + step).min(rows));
+        let (mut computed, mut written) = (Ok(()), Ok(()));
+        pool.in_place_scope(|scope| {
+            if done.count > 0 {
+                scope.spawn(|_| written = sink.write(&done));
+            }
+            computed = stream(
+                segment,
+                &[chunk],
+                Band::of(&mut band),
+                Some(pool),
+                &context.stop,
+            );
+        });
+        written?;
+        computed?;
+        std::mem::swap(&mut band, &mut done);
+    }
+    match done.count {
+        0 => Ok(()),
+        _ => pool.install(|| sink.write(&done)),
+    }
 }
 
 /// Decodes and streams into memory.
 fn collect(context: &Context<'_>, segment: &Segment, source: &mut dyn RowSource) -> Result<Rows> {
-    let mut result = Rows::zeroed(segment.output(), 0..segment.output().rows);
+    let mut result = context
+        .spare
+        .rows(segment.output(), 0..segment.output().rows);
+    if segment.locals.is_empty() {
+        read_all(context, source, &mut result)?;
+        return Ok(result);
+    }
     if context.threads() == 1 {
         let mut feed = Decoding::new(source);
         Walk::new(segment, &context.stop).fill(Band::of(&mut result), &mut feed)?;
         feed.drain()?;
         return Ok(result);
     }
-    let mut input = Rows::zeroed(segment.input, 0..segment.input.rows);
-    source.read(&mut Band::of(&mut input))?;
-    if segment.locals.is_empty() {
-        return Ok(input);
-    }
-    stream(
-        segment,
-        &[&input],
-        Band::of(&mut result),
-        context.pool,
-        &context.stop,
-    )?;
+    let mut input = context.spare.rows(segment.input, 0..segment.input.rows);
+    read_all(context, source, &mut input)?;
+    let out = Band::of(&mut result);
+    stream(segment, &[&input], out, context.pool, &context.stop)?;
+    context.spare.give(input);
     Ok(result)
+}
+
+/// Decodes all of `rows`, some at a time so that a stop is noticed.
+fn read_all(context: &Context<'_>, source: &mut dyn RowSource, rows: &mut Rows) -> Result<()> {
+    let mut band = Band::of(rows);
+    let (range, stop) = (band.range(), &context.stop);
+    let mut read = || {
+        for at in range.clone().step_by(256) {
+            stop.check()?;
+            source.read(&mut band.part(at..(at + 256).min(range.end)))?;
+        }
+        Ok(())
+    };
+    match context.pool {
+        Some(pool) => pool.install(read),
+        None => read(),
+    }
 }
 
 /// Decodes, streams and encodes without the whole image in memory. With several threads the next rows
@@ -407,9 +457,7 @@ fn through(
         let mut walk = Walk::new(segment, &context.stop);
         let mut band = Rows::zeroed(segment.output(), 0..0);
         for range in bands {
-            band.first = range.start;
-            band.count = range.len();
-            band.data.resize(range.len() * band.shape.row_len());
+            band.reset(range);
             walk.fill(Band::of(&mut band), &mut feed)?;
             sink.write(&band)?;
         }

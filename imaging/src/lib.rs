@@ -22,6 +22,6 @@ pub mod window;
 
 pub use border::Border;
 pub use error::{Error, Result};
-pub use image::{Buffer, Color, Element, Image, Metadata, Rows, SampleType, Shape};
+pub use image::{Buffer, Color, Element, Image, Metadata, Rows, SampleType, Shape, Spare};
 pub use pipeline::Pipeline;
 pub use plan::Plan;
