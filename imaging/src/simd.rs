@@ -11,7 +11,8 @@ use std::sync::atomic::{AtomicU8, Ordering};
 pub enum Level {
     /// What every processor of the architecture has (SSE2 on x86-64).
     Base = 1,
-    /// SSE4.1 with SSSE3 and POPCNT.
+    /// SSE4.1 with SSSE3 and POPCNT: for kernels written with its shuffles; [`simd!`](crate::simd!)
+    /// gains too little from it over SSE2 for a version of its own.
     Sse41 = 2,
     /// AVX2 with BMI1 and BMI2.
     Avx2 = 3,
@@ -103,7 +104,8 @@ pub fn force_named(name: &str) -> Result<(), String> {
     ))
 }
 
-/// Defines a function that is compiled once per [`Level`] and picks one at each call.
+/// Defines a function that is compiled for the base, AVX2 and AVX-512 levels and picks one at each
+/// call.
 ///
 /// The body must be plain code (inlined into each version). Generic parameters need one bound each:
 /// `simd! { pub fn add<T: Element>(a: &mut [T], b: &[T]) { … } }`.
@@ -120,16 +122,12 @@ macro_rules! simd {
                 fn avx512 $(<$($g: $bound),+>)? ($($arg: $ty),*) $(-> $ret)? { body $(::<$($g),+>)? ($($arg),*) }
                 #[target_feature(enable = "avx2,bmi1,bmi2,popcnt")]
                 fn avx2 $(<$($g: $bound),+>)? ($($arg: $ty),*) $(-> $ret)? { body $(::<$($g),+>)? ($($arg),*) }
-                #[target_feature(enable = "sse4.1,ssse3,popcnt")]
-                fn sse41 $(<$($g: $bound),+>)? ($($arg: $ty),*) $(-> $ret)? { body $(::<$($g),+>)? ($($arg),*) }
                 match $crate::simd::level() {
                     // SAFETY: `level()` never exceeds what the processor was found to have.
                     $crate::simd::Level::Avx512 => return unsafe { avx512 $(::<$($g),+>)? ($($arg),*) },
                     // SAFETY: as above.
                     $crate::simd::Level::Avx2 => return unsafe { avx2 $(::<$($g),+>)? ($($arg),*) },
-                    // SAFETY: as above.
-                    $crate::simd::Level::Sse41 => return unsafe { sse41 $(::<$($g),+>)? ($($arg),*) },
-                    $crate::simd::Level::Base => {}
+                    $crate::simd::Level::Sse41 | $crate::simd::Level::Base => {}
                 }
             }
             body $(::<$($g),+>)? ($($arg),*)
