@@ -332,6 +332,20 @@ pub trait Local: Send + Sync {
         1.0
     }
 
+    /// The greatest of 1, 2, 4 and 8 by which a decoder may shrink the image beforehand without
+    /// visible loss.
+    fn shrink(&self, input: Shape) -> usize {
+        let _ = input;
+        1
+    }
+
+    /// The step that makes the same output from an image that a decoder shrunk from `original` to
+    /// `reduced` (sides divided by [`Local::shrink`] and rounded up); `None` where there is none.
+    fn shrunk(&self, original: Shape, reduced: Shape) -> Option<Arc<dyn Local>> {
+        let _ = (original, reduced);
+        None
+    }
+
     /// Fill the band. Rows of the window are asked for by their index in the input image.
     fn apply(&self, input: &Window<'_>, out: &mut Band<'_>, scratch: &mut Scratch);
 }

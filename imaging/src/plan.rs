@@ -3,7 +3,7 @@
 //! A maximal run of local steps is a *segment*: one halo exchange of the summed depth comes before
 //! it, and rows stream through all of its steps without a whole image in between.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::image::{SampleType, Shape};
 use crate::op::{Collective, Local, Measured, Step};
 use crate::ops::table::Table;
@@ -173,6 +173,37 @@ impl Plan {
     /// Fits the pipeline to a shape. Fails where an operation cannot be applied (a crop beyond the edge).
     pub fn new(pipeline: &Pipeline, input: Shape) -> Result<Plan> {
         Plan::from_steps(&pipeline.steps()?, input)
+    }
+
+    /// The factor by which a decoder may shrink the image for this pipeline: 1, 2, 4 or 8. The plan
+    /// for what it gives is [`Plan::new_shrunk`].
+    pub fn decode_shrink(pipeline: &Pipeline, input: Shape) -> usize {
+        match pipeline.steps().as_deref() {
+            Ok([Step::Local(first), ..]) => first.shrink(input),
+            _ => 1,
+        }
+    }
+
+    /// Fits the pipeline to an image that a decoder shrunk from `original` to `reduced`; the output
+    /// has the same shape as from the original.
+    pub fn new_shrunk(pipeline: &Pipeline, original: Shape, reduced: Shape) -> Result<Plan> {
+        let mut steps = pipeline.steps()?;
+        if original != reduced {
+            let shrunk = match steps.first() {
+                Some(Step::Local(first)) => first.shrunk(original, reduced),
+                _ => None,
+            };
+            match shrunk {
+                Some(step) => steps[0] = Step::Local(step),
+                None => {
+                    return Err(Error::Unsuitable(format!(
+                        "the pipeline cannot begin with {} x {} pixels in place of {} x {}",
+                        reduced.cols, reduced.rows, original.cols, original.rows
+                    )));
+                }
+            }
+        }
+        Plan::from_steps(&steps, reduced)
     }
 
     /// Fits steps to a shape.

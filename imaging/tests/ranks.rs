@@ -85,6 +85,9 @@ fn pipelines() -> Vec<String> {
     texts
         .push("gaussian(sigma=1) | equalize(mode=luma) | gaussian(sigma=1) | otsu | invert".into());
     texts.push("equalize(mode=channels) | autocontrast(low=0.1) | rotate".into());
+    texts.push("crop(x=1, y=1, width=2, height=4) | resize(width=30, height=33) | sharpen".into());
+    texts.push("resize(width=90, height=20, filter=bilinear) | invert | thumbnail(size=11)".into());
+    texts.push("resize(width=13, height=17, fit=cover) | resize(height=40, filter=nearest)".into());
     texts.push("pad(top=9, bottom=14, left=2, border=reflect101) | gaussian(sigma=1)".into());
     texts.push(
         "pad(right=2, bottom=3, value=80) | sepia | crop(x=1, y=2, width=2, height=2)".into(),

@@ -38,6 +38,10 @@ pub mod padded;
 pub mod posterize;
 pub mod quarter_turn;
 pub mod ranked;
+pub mod resample;
+pub mod resample_axis;
+pub mod resample_bytes;
+pub mod resize;
 pub mod reverse_pixels;
 pub mod roberts;
 pub mod rotate;
@@ -50,6 +54,7 @@ pub mod stencil;
 pub mod table;
 pub mod taps;
 pub mod threshold;
+pub mod thumbnail;
 pub mod to_rgb;
 pub mod turn;
 pub mod turn_block;
@@ -107,6 +112,8 @@ pub static ALL: &[&Op] = &[
     &laplacian::OP,
     &adaptive_threshold::OP,
     // Geometry
+    &resize::OP,
+    &thumbnail::OP,
     &crop::OP,
     &rotate::OP,
     &flip::OP,
