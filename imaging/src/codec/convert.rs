@@ -1,38 +1,74 @@
 //! Rows on their way to an encoder, converted to what it stores.
 
 use super::RowSink;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::image::{Color, Element, Rows, SampleType, Shape};
 
 /// Most bytes converted at a time (at least one row).
 pub(super) const BAND_BYTES: usize = 256 << 10;
 
-/// A sink that takes rows of `given` and hands rows of `stored` to `sink`; both are of one size.
+/// A sink that takes all rows of `given` in order and hands rows of `stored` to `sink`; both are of
+/// one size.
 pub(super) fn before(sink: Box<dyn RowSink>, given: Shape, stored: Shape) -> Box<dyn RowSink> {
-    match given == stored {
-        true => sink,
-        false => Box::new(Converting { sink, stored }),
-    }
+    Box::new(Converting {
+        sink,
+        given,
+        stored,
+        next: 0,
+        failure: None,
+    })
 }
 
 struct Converting {
     sink: Box<dyn RowSink>,
+    given: Shape,
     stored: Shape,
+    next: usize,
+    failure: Option<Error>,
 }
 
-impl RowSink for Converting {
-    fn write(&mut self, rows: &Rows) -> Result<()> {
+impl Converting {
+    fn hand_on(&mut self, rows: &Rows) -> Result<()> {
+        let range = rows.range();
+        if rows.shape != self.given || range.start != self.next || range.end > self.given.rows {
+            return Err(Error::Encode(format!(
+                "rows {range:?} of {:?} cannot follow {} rows of {:?}",
+                rows.shape, self.next, self.given
+            )));
+        }
+        self.next = range.end;
+        if self.given == self.stored {
+            return self.sink.write(rows);
+        }
         let step = (BAND_BYTES / self.stored.row_bytes().max(1)).max(1);
-        for at in rows.range().step_by(step) {
-            let mut part = Rows::zeroed(self.stored, at..(at + step).min(rows.range().end));
+        for at in range.clone().step_by(step) {
+            let mut part = Rows::zeroed(self.stored, at..(at + step).min(range.end));
             convert(rows, &mut part);
             self.sink.write(&part)?;
         }
         Ok(())
     }
+}
+
+impl RowSink for Converting {
+    fn write(&mut self, rows: &Rows) -> Result<()> {
+        if let Some(error) = &self.failure {
+            return Err(error.clone());
+        }
+        let done = self.hand_on(rows);
+        self.failure = done.clone().err();
+        done
+    }
 
     fn finish(self: Box<Self>) -> Result<()> {
-        self.sink.finish()
+        match self.failure {
+            Some(error) => Err(error),
+            None if self.next < self.given.rows => Err(Error::Encode(format!(
+                "only {} of {} rows were written",
+                self.next, self.given.rows
+            ))),
+            None => self.sink.finish(),
+        }
     }
 }
 
@@ -150,6 +186,29 @@ mod tests {
         for (v, o) in out.iter().enumerate() {
             assert_eq!(f64::from(*o), (v as f64 / 257.0).round());
         }
+    }
+
+    #[test]
+    fn rows_must_be_whole_and_in_order() {
+        let shape = Shape::new(4, 2, Color::Gray, SampleType::U8);
+        let metadata = crate::Metadata::default();
+        let sink = || {
+            let file = Box::new(crate::codec::MemoryFile::default());
+            let format = crate::codec::Format::Bmp;
+            crate::codec::create(file, &format, shape, &metadata, Default::default()).unwrap()
+        };
+        let mut early = sink();
+        early.write(&Rows::zeroed(shape, 0..3)).unwrap();
+        assert!(
+            early
+                .finish()
+                .unwrap_err()
+                .to_string()
+                .contains("3 of 4 rows")
+        );
+        let mut mixed = sink();
+        assert!(mixed.write(&Rows::zeroed(shape, 1..3)).is_err());
+        assert!(mixed.finish().is_err());
     }
 
     #[test]

@@ -178,3 +178,66 @@ fn a_write_that_fails_is_an_error() {
     assert_eq!(error, Error::Io("disk full".into()));
     assert_eq!(sink.finish().unwrap_err(), error);
 }
+
+/// A progressive file of 23x17 pixels.
+fn progressive() -> Vec<u8> {
+    const HEX: &str = "\
+        ffd8ffe000104a46494600010100000100010000ffdb0043001b12141714111b1716171e1c1b2028422b28252528\
+        513a3d3042605565645f555d5b6a7899816a7190735b5d85b586909ea3abadab6780bcc9baa6c799a8aba4ffdb00\
+        43011c1e1e2823284e2b2b4ea46e5d6ea4a4a4a4a4a4a4a4a4a4a4a4a4a4a4a4a4a4a4a4a4a4a4a4a4a4a4a4a4a4\
+        a4a4a4a4a4a4a4a4a4a4a4a4a4a4a4a4a4a4a4a4ffc20011080011001703012200021101031101ffc40017000101\
+        010100000000000000000000000000030201ffc40017010003010000000000000000000000000000010302ffda00\
+        0c03010002100310000001a6a5dc9d402d5085b21bffc40018100003010100000000000000000000000000011110\
+        41ffda0008010100010502a52e31ef7fffc40017110003010000000000000000000000000000011210ffda000801\
+        0301013f01864eff00ffc400161101010100000000000000000000000000130010ffda0008010201013f014937ff\
+        c40014100100000000000000000000000000000030ffda0008010100063f021fffc4001910010101000300000000\
+        00000000000000010011102171ffda0008010100013f21059931ec3a86472fffda000c0301000200030000001087\
+        18fcffc40017110100030000000000000000000000000000011011ffda0008010301013f101aa87fffc400171100\
+        03010000000000000000000000000000115110ffda0008010201013f105824dfffc4001d10000103050100000000\
+        0000000000000000011191213141617181ffda0008010100013f10df83ac1be355a43b42d3a5b3f86625841fffd9";
+    let digit = |c: u8| (c as char).to_digit(16).unwrap() as u8;
+    let pairs = HEX.as_bytes().chunks_exact(2);
+    pairs.map(|p| digit(p[0]) << 4 | digit(p[1])).collect()
+}
+
+#[test]
+fn progressive_files_are_read_and_broken_ones_refused() {
+    let file = progressive();
+    let header = probe(&mut Cursor::new(&file), &small()).unwrap();
+    assert!(!header.streams && header.shape.cols == 23);
+    truncated(&file, 0);
+    flipped(&file, 3000);
+}
+
+/// A file of three components, each in `times` scans of its own.
+fn scan_by_scan(times: usize) -> Vec<u8> {
+    let gray = bytes(16, 16, Color::Gray, Subsampling::S444);
+    let find = |marker: u8| gray.windows(2).position(|w| w == [0xFF, marker]).unwrap();
+    let (frame, scan, end) = (find(0xC0), find(0xDA), gray.len() - 2);
+    let mut file = gray[..frame].to_vec();
+    file.extend([0xFF, 0xC0, 0, 17, 8, 0, 16, 0, 16, 3]);
+    file.extend([1, 0x11, 0, 2, 0x11, 0, 3, 0x11, 0]);
+    file.extend(&gray[frame + 13..scan]);
+    for _ in 0..times {
+        for component in 1..=3 {
+            file.extend([0xFF, 0xDA, 0, 8, 1, component, 0, 0, 63, 0]);
+            file.extend(&gray[scan + 10..end]);
+        }
+    }
+    file.extend([0xFF, 0xD9]);
+    file
+}
+
+#[test]
+fn components_may_come_one_after_the_other() {
+    let file = scan_by_scan(1);
+    assert!(!probe(&mut Cursor::new(&file), &small()).unwrap().streams);
+    try_decode(&file).unwrap();
+    truncated(&file, 0);
+}
+
+#[test]
+fn absurdly_many_scans_are_refused() {
+    let refused = try_decode(&scan_by_scan(5_000)).unwrap_err().to_string();
+    assert!(refused.contains("more than 200 scans"), "{refused}");
+}
