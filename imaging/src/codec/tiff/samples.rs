@@ -130,9 +130,8 @@ pub fn divide_by_alpha(band: &mut Band<'_>) {
             for pixel in band.samples::<u8>().chunks_exact_mut(channels) {
                 let alpha = u32::from(pixel[channels - 1]);
                 for value in &mut pixel[..channels - 1] {
-                    if alpha > 0 {
-                        *value = ((u32::from(*value) * 255 + alpha / 2) / alpha).min(255) as u8;
-                    }
+                    let whole = (u32::from(*value) * 255 + alpha / 2).checked_div(alpha);
+                    *value = whole.map_or(*value, |v| v.min(255) as u8);
                 }
             }
         }
@@ -140,10 +139,8 @@ pub fn divide_by_alpha(band: &mut Band<'_>) {
             for pixel in band.samples::<u16>().chunks_exact_mut(channels) {
                 let alpha = u64::from(pixel[channels - 1]);
                 for value in &mut pixel[..channels - 1] {
-                    if alpha > 0 {
-                        *value =
-                            ((u64::from(*value) * 65535 + alpha / 2) / alpha).min(65535) as u16;
-                    }
+                    let whole = (u64::from(*value) * 65535 + alpha / 2).checked_div(alpha);
+                    *value = whole.map_or(*value, |v| v.min(65535) as u16);
                 }
             }
         }

@@ -288,7 +288,7 @@ fn hostile_numbers_are_refused_before_anything_is_allocated() {
 fn strips_that_shrink_much_are_searched_for_repetitions() {
     let shape = Shape::new(400, 300, Color::Gray, SampleType::U8);
     let data = (0..400 * 300)
-        .map(|i| (i % 300 / 16 * 37 ^ i / 300 / 16 * 11) as u8)
+        .map(|i| (i % 300 / 16 * 37 + i / 300 / 16 * 11) as u8)
         .collect();
     let image = Image::new(shape, Buffer::U8(data));
     let format = Format::Tiff {
