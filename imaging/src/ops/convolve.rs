@@ -137,7 +137,7 @@ impl Convolve {
             true => out.first as isize + reach as isize,
             false => out.first as isize - reach as isize,
         };
-        let mut sums = vec![F::default(); BLOCK];
+        let mut sums = [F::default(); BLOCK];
         for y in out.range() {
             let first = y as isize - reach as isize;
             while next <= y as isize + reach as isize {

@@ -53,6 +53,7 @@ pub mod sharpen;
 pub mod stencil;
 pub mod table;
 pub mod taps;
+mod taps_x86;
 pub mod threshold;
 pub mod thumbnail;
 pub mod to_rgb;
