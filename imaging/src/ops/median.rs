@@ -3,6 +3,7 @@
 use super::median_columns::{self, Columns};
 use super::median_network::Program;
 use super::median_sliding::{self, Sliding};
+use super::median_small;
 use super::median_tiles::{self, Slots};
 use super::ranked::Ordered;
 use crate::border::Border;
@@ -49,6 +50,9 @@ struct Median {
 struct Work {
     columns: Columns,
     sliding: Sliding,
+    small_eight: median_small::Columns<u8>,
+    small_sixteen: median_small::Columns<u16>,
+    small_float: median_small::Columns<<f32 as Ordered>::Key>,
     eight: Slots<u8>,
     sixteen: Slots<u16>,
     float: Slots<<f32 as Ordered>::Key>,
@@ -82,17 +86,26 @@ impl Local for Median {
         let (work, goes_on) = scratch.state(out, Work::default);
         let radius = self.radius;
         match (input.shape().sample, radius) {
+            (SampleType::U8, 1 | 2) => {
+                median_small::fill::<u8>(radius, input, out, &mut work.small_eight);
+            }
             (SampleType::U8, ..=NETWORK_8) => {
                 median_tiles::fill::<u8>(self.program(), input, out, &mut work.eight);
             }
             (SampleType::U8, _) => {
                 median_columns::fill(radius, input, out, &mut work.columns, goes_on);
             }
+            (SampleType::U16, 1 | 2) => {
+                median_small::fill::<u16>(radius, input, out, &mut work.small_sixteen);
+            }
             (SampleType::U16, ..=NETWORK) => {
                 median_tiles::fill::<u16>(self.program(), input, out, &mut work.sixteen);
             }
             (SampleType::U16, _) => {
                 median_sliding::fill::<u16>(radius, input, out, &mut work.sliding);
+            }
+            (SampleType::F32, 1 | 2) => {
+                median_small::fill::<f32>(radius, input, out, &mut work.small_float);
             }
             (SampleType::F32, ..=NETWORK) => {
                 median_tiles::fill::<f32>(self.program(), input, out, &mut work.float);

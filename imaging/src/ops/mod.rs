@@ -28,6 +28,7 @@ pub mod median;
 pub mod median_columns;
 pub mod median_network;
 pub mod median_sliding;
+pub mod median_small;
 pub mod median_tiles;
 pub mod morphology;
 pub mod morphology_difference;
