@@ -184,9 +184,14 @@ impl Plan {
         }
     }
 
-    /// Fits the pipeline to an image that a decoder shrunk from `original` to `reduced`; the output
-    /// has the same shape as from the original.
+    /// A plan for an image that its decoder shrunk from `original` to `reduced`.
     pub fn new_shrunk(pipeline: &Pipeline, original: Shape, reduced: Shape) -> Result<Plan> {
+        Plan::from_steps(&Plan::shrunk_steps(pipeline, original, reduced)?, reduced)
+    }
+
+    /// The pipeline's steps for an image that its decoder shrunk from `original` to `reduced`; an error
+    /// unless the pipeline begins with a step that can make up for it.
+    pub fn shrunk_steps(pipeline: &Pipeline, original: Shape, reduced: Shape) -> Result<Vec<Step>> {
         let mut steps = pipeline.steps()?;
         if original != reduced {
             let shrunk = match steps.first() {
@@ -203,7 +208,7 @@ impl Plan {
                 }
             }
         }
-        Plan::from_steps(&steps, reduced)
+        Ok(steps)
     }
 
     /// Fits steps to a shape.

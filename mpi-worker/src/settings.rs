@@ -1,9 +1,6 @@
 //! A job's settings, parsed once: pipeline, format, limits.
 
-use imaging::codec::{
-    Format, FormatKind, Header, KeepMetadata, Limits,
-    orientation::{self, Turn},
-};
+use imaging::codec::{Format, FormatKind, Header, KeepMetadata, Limits, orientation};
 use imaging::{Error, Pipeline, Plan, Result};
 use protocol::job::{self, Job};
 use std::time::Duration;
@@ -69,24 +66,17 @@ impl Settings {
 
     /// The plan for an image, and by how much its decoder may shrink it.
     pub fn plan(&self, header: &Header) -> Result<(Plan, u32)> {
-        let turns: Vec<&str> = orientation::turns(header.orientation)
-            .iter()
-            .map(turn)
-            .collect();
-        let mut steps = Pipeline::parse(&turns.join(" | "))?.steps()?;
-        steps.extend(self.pipeline.steps()?);
-        Ok((Plan::from_steps(&steps, header.shape)?, 1))
-    }
-}
-
-/// The operation that does a turn.
-fn turn(turn: &Turn) -> &'static str {
-    match turn {
-        Turn::FlipHorizontal => "flip",
-        Turn::FlipVertical => "flip(axis=vertical)",
-        Turn::Clockwise => "rotate",
-        Turn::Half => "rotate(degrees=180)",
-        Turn::Anticlockwise => "rotate(degrees=270)",
+        let turns = orientation::steps(header.orientation);
+        let upright = Plan::from_steps(&turns, header.shape)?.output;
+        let shrink = match header.kind {
+            FormatKind::Jpeg => Plan::decode_shrink(&self.pipeline, upright) as u32,
+            _ => 1,
+        };
+        let stored = header.shrunk(shrink);
+        let reduced = Plan::from_steps(&turns, stored)?.output;
+        let mut steps = turns;
+        steps.extend(Plan::shrunk_steps(&self.pipeline, upright, reduced)?);
+        Ok((Plan::from_steps(&steps, stored)?, shrink))
     }
 }
 
