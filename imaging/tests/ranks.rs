@@ -95,6 +95,9 @@ fn pipelines() -> Vec<String> {
     texts
         .push("close(radius=3, shape=cross) | erode(radius=30) | morph_gradient(radius=14)".into());
     texts.push("canny(aperture=5, l2=true, low=200, high=700)".into());
+    texts.push(
+        "butterworth(cutoff=0.2) | hough_lines(rho=0.7, theta=3, threshold=9, width=1)".into(),
+    );
     texts.push("canny(aperture=7, low=500, high=900) | gaussian".into());
     texts
         .push("close(radius=3, shape=cross) | erode(radius=30) | morph_gradient(radius=14)".into());

@@ -6,6 +6,7 @@ pub mod bilateral;
 pub mod box_blur;
 pub mod boxed;
 pub mod brightness;
+pub mod butterworth;
 pub mod canny;
 pub mod contrast;
 pub mod convolve;
@@ -98,6 +99,7 @@ pub static ALL: &[&Op] = &[
     &canny::OP,
     &hough_lines::OP,
     &bilateral::OP,
+    &butterworth::OP,
     // Morphology
     &morphology::ERODE,
     &morphology::DILATE,
@@ -113,6 +115,8 @@ pub static ALL: &[&Op] = &[
     &roberts::OP,
     &laplacian::OP,
     &adaptive_threshold::OP,
+    &canny::OP,
+    &hough_lines::OP,
     // Geometry
     &resize::OP,
     &thumbnail::OP,

@@ -219,7 +219,7 @@ mod tests {
 
     /// Votes and maxima on a whole accumulator, in double precision.
     fn naive(map: &[u8], cols: usize, theta: f64, threshold: i64) -> Vec<Line> {
-        let (rows, n_theta) = (map.len() / cols, (180.0 / theta) as usize);
+        let (rows, n_theta) = (map.len() / cols, (180.0 / theta) as usize + 1);
         let (reach, step) = ((rows + cols) as isize, theta.to_radians() as f32);
         let n_rho = 2 * reach + 1;
         let mut votes = vec![vec![0i64; n_rho as usize + 2]; n_theta + 2];
@@ -275,7 +275,7 @@ mod tests {
             });
             assert!(
                 found.iter().all(|lines| *lines == expected),
-                "{ranks} ranks: {found:?}"
+                "{ranks} ranks: {found:?} instead of {expected:?}"
             );
         }
     }
