@@ -95,9 +95,6 @@ pub static ALL: &[&Op] = &[
     &sharpen::OP,
     &emboss::OP,
     &median::OP,
-    // Edges and features
-    &canny::OP,
-    &hough_lines::OP,
     &bilateral::OP,
     &butterworth::OP,
     // Morphology

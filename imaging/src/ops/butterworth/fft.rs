@@ -181,7 +181,7 @@ impl Bluestein {
         }
     }
 
-    fn forward(&self, data: &mut Vec<Complex>, work: &mut Vec<Complex>) {
+    fn forward(&self, data: &mut [Complex], work: &mut Vec<Complex>) {
         let n = self.chirp.len();
         let mut long: Vec<Complex> = Vec::with_capacity(self.spectrum.len());
         long.extend(data.iter().zip(&self.chirp).map(|(x, c)| x.times(*c)));
