@@ -1,10 +1,11 @@
 //! Reads receipts and finds the files they speak of.
 
 use crate::exit::{Failure, Result};
+use protocol::state::{JobState, TaskState};
 use protocol::{JobReceipt, TaskReceipt, name};
-use sha2::{Digest as _, Sha256};
-use std::io::Read as _;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use worker::atomic::Pending;
 use worker::jobfile::io_cause;
 
 /// Reads a receipt; a directory stands for the `sundog-receipt.json` in it.
@@ -52,24 +53,51 @@ pub fn output_of(receipt: &JobReceipt, at: &Path, task: &TaskReceipt) -> Option<
     Some(moved.filter(|p| p.is_file()).unwrap_or(written))
 }
 
-/// SHA-256 of a file in hexadecimal digits.
-pub fn sha256_of_file(path: &Path) -> std::io::Result<String> {
-    let mut file = std::fs::File::open(path)?;
-    let mut hash = Sha256::new();
-    let mut buffer = vec![0; 1 << 20];
-    loop {
-        match file.read(&mut buffer)? {
-            0 => return Ok(hex(&hash.finalize())),
-            n => hash.update(&buffer[..n]),
+/// Takes what an earlier receipt says of images that the run of `path` left alone into the receipt
+/// at `path`, so that it speaks of the whole job again. `retried`: the later run was of the failed ones.
+pub fn carry_over(earlier: &JobReceipt, path: &Path, retried: bool) -> Result<()> {
+    let mut receipt = read(path)?;
+    let (a, b) = (&earlier.spec, &receipt.spec);
+    if (&a.output, &a.pipeline, &a.format) != (&b.output, &b.pipeline, &b.format) {
+        return Ok(());
+    }
+    let mut added = 0;
+    for task in &earlier.tasks {
+        match receipt.tasks.iter_mut().find(|t| t.input == task.input) {
+            Some(again) if retried => again.attempt += task.attempt,
+            Some(_) => {}
+            None if task.state == TaskState::Succeeded => {
+                added += 1;
+                receipt.tasks.push(task.clone());
+            }
+            None => {}
         }
     }
-}
-
-/// SHA-256 of bytes in hexadecimal digits.
-pub fn sha256(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
+    let order = |task: &TaskReceipt| {
+        let known = earlier.tasks.iter().find(|t| t.input == task.input);
+        known.map_or(u64::MAX, |t| t.task)
+    };
+    receipt.tasks.sort_by_key(order);
+    for (number, task) in (0..).zip(&mut receipt.tasks) {
+        task.task = number;
+    }
+    if retried {
+        receipt.counts.tasks += added;
+        receipt.counts.succeeded += added;
+        if receipt.state == JobState::Failed && receipt.counts.succeeded > 0 {
+            receipt.state = JobState::Partial;
+        }
+    }
+    let written = || -> std::io::Result<()> {
+        let pending = Pending::create(path)?;
+        serde_json::to_writer_pretty(pending.writer(), &receipt)?;
+        pending.writer().write_all(b"\n")?;
+        pending.commit().map(drop)
+    };
+    written().map_err(|error| {
+        Failure::failed(format!(
+            "cannot write the receipt {}: {error}",
+            path.display()
+        ))
+    })
 }

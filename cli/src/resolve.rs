@@ -132,8 +132,8 @@ fn check(job: &Job) -> std::result::Result<(), (&'static str, String)> {
         ("threads", job.threads),
     ];
     for (key, value) in positive {
-        if value.is_some_and(|v| !(1..=65536).contains(&v)) {
-            return Err((key, "outside 1..=65536".into()));
+        if let Some(v) = value.filter(|v| !(1..=65536).contains(v)) {
+            return Err((key, format!("{v} is outside 1..=65536")));
         }
     }
     if job

@@ -11,7 +11,7 @@ use protocol::state::{JobState, TaskState};
 use serde_json::Value;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
-use worker::batch::{Outcome, Request};
+use worker::batch::{self, Outcome, Request};
 
 /// Options.
 #[derive(clap::Args)]
@@ -218,6 +218,11 @@ pub fn run(args: Args) -> Result {
             "no output is named (give -o DIRECTORY or -o FILE)",
         ));
     }
+    // What an earlier run did goes on being in the receipt.
+    let earlier = match args.skip_existing {
+        true => receipts::read(&batch::receipt_path(&job)).ok(),
+        false => retried.clone(),
+    };
     let mut request = world::request(job);
     request.dry_run = args.dry_run;
     if let Some(receipt) = &retried {
@@ -240,6 +245,9 @@ pub fn run(args: Args) -> Result {
     let start = Start::new(&layers, args.mpirun, args.hostfile);
     let began = Instant::now();
     let outcome = drive(&request, &start, show)?;
+    if let (Some(earlier), Some(path)) = (&earlier, &outcome.receipt) {
+        receipts::carry_over(earlier, path, retried.is_some())?;
+    }
     if show == Show::Human && !request.dry_run {
         summary(&outcome, began.elapsed());
     }

@@ -5,6 +5,7 @@ use crate::{output, receipts};
 use protocol::state::TaskState;
 use serde_json::json;
 use std::path::PathBuf;
+use worker::atomic;
 
 /// Options.
 #[derive(clap::Args)]
@@ -21,7 +22,7 @@ pub fn run(args: Args) -> Result {
     let receipt = receipts::read(&args.receipt)?;
     let (mut sound, mut wrong) = (0, 0);
     let spec = serde_json::to_vec(&receipt.spec).unwrap_or_default();
-    if receipts::sha256(&spec) != receipt.spec_sha256 {
+    if atomic::sha256(&spec) != receipt.spec_sha256 {
         output::message(&format!(
             "{}: the job in the receipt was changed",
             output::red("differs")
@@ -38,8 +39,8 @@ pub fn run(args: Args) -> Result {
         if task.state != TaskState::Succeeded {
             continue;
         }
-        let reason = match receipts::sha256_of_file(&path) {
-            Ok(found) if found == *expected => None,
+        let reason = match atomic::digest_file(&path) {
+            Ok(found) if found.sha256 == *expected => None,
             Ok(_) => Some("its bytes differ from the receipt's".to_owned()),
             Err(error) => Some(worker::jobfile::io_cause(&error)),
         };

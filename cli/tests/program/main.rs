@@ -1,0 +1,69 @@
+//! The whole program: messages, exit codes, files.
+#![allow(clippy::unwrap_used)]
+
+mod batch;
+mod receipts;
+mod settings;
+mod tools;
+mod usage;
+
+use assert_cmd::Command;
+use serde_json::Value;
+use std::fs;
+use std::path::Path;
+use tempfile::TempDir;
+
+/// A program that sees none of the developer's own settings.
+fn sundog(dir: &Path) -> Command {
+    let mut command = Command::cargo_bin("sundog").unwrap();
+    for (name, _) in std::env::vars().filter(|(n, _)| n.starts_with("SUNDOG_")) {
+        command.env_remove(name);
+    }
+    command
+        .current_dir(dir)
+        .env("HOME", dir)
+        .env_remove("XDG_CONFIG_HOME");
+    command.timeout(std::time::Duration::from_secs(120));
+    command
+}
+
+/// What a run left: exit code, stdout, stderr.
+fn run(dir: &Path, arguments: &[&str]) -> (i32, String, String) {
+    let output = sundog(dir).args(arguments).output().unwrap();
+    (
+        output.status.code().unwrap_or(-1),
+        String::from_utf8(output.stdout).unwrap(),
+        String::from_utf8(output.stderr).unwrap(),
+    )
+}
+
+/// A PPM with slopes.
+fn picture(path: &Path, width: usize, height: usize) {
+    let mut bytes = format!("P6 {width} {height} 255\n").into_bytes();
+    for y in 0..height {
+        for x in 0..width {
+            bytes.extend([(x * 7 + y) as u8, (y * 5) as u8, (x ^ y) as u8]);
+        }
+    }
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, bytes).unwrap();
+}
+
+/// Three pictures, one of them in a folder below.
+fn photos() -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    picture(&dir.path().join("photos/a.ppm"), 40, 30);
+    picture(&dir.path().join("photos/b.ppm"), 31, 17);
+    picture(&dir.path().join("photos/more/c.ppm"), 5, 60);
+    dir
+}
+
+fn lines(text: &str) -> Vec<Value> {
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+fn receipt(dir: &Path, path: &str) -> Value {
+    serde_json::from_slice(&fs::read(dir.join(path)).unwrap()).unwrap()
+}
