@@ -400,14 +400,62 @@ crate::simd! {
     }
 }
 
+/// Samples computed at a time. The last group of a row overlaps the one before, since what remains of a
+/// loop would cost far more.
+const LANES: usize = 64;
+
+/// Beginnings of the groups that cover `n >= LANES` samples.
+#[inline(always)]
+fn groups(n: usize) -> impl Iterator<Item = usize> {
+    let whole = (0..n - LANES).step_by(LANES);
+    whole.chain(std::iter::once(n - LANES))
+}
+
+#[inline(always)]
+fn part<T, const L: usize>(row: &[T], at: usize) -> &[T; L] {
+    match row[at..at + L].try_into() {
+        Ok(part) => part,
+        Err(_) => unreachable!("the slice has this length"),
+    }
+}
+
+/// The winners of `N` rows at `L` samples, by way of a local array that cannot overlap with the rows.
+#[inline(always)]
+fn winners<K: Key, T: Ordered<Key = K>, P: Pick, const N: usize, const L: usize>(
+    target: &mut [T],
+    rows: &[&[K]; N],
+    at: usize,
+) {
+    let rows: [&[K; L]; N] = rows.map(|row| part(row, at));
+    let mut won = [T::default(); L];
+    for i in 0..L {
+        let mut winner = rows[0][i];
+        for row in &rows[1..] {
+            winner = P::pick(winner, row[i]);
+        }
+        won[i] = T::of_key(winner);
+    }
+    target[at..at + L].copy_from_slice(&won);
+}
+
+#[inline(always)]
+fn winners_of<K: Key, T: Ordered<Key = K>, P: Pick, const N: usize>(
+    target: &mut [T],
+    rows: &[&[K]; N],
+) {
+    let n = target.len();
+    if n < LANES {
+        return (0..n).for_each(|at| winners::<K, T, P, N, 1>(target, rows, at));
+    }
+    for at in groups(n) {
+        winners::<K, T, P, N, LANES>(target, rows, at);
+    }
+}
+
 crate::simd! {
     /// The winners of two rows.
     fn two<K: Key, T: Ordered<Key = K>, P: Pick>(target: &mut [T], a: &[K], b: &[K]) {
-        let n = target.len();
-        let (a, b) = (&a[..n], &b[..n]);
-        for i in 0..n {
-            target[i] = T::of_key(P::pick(a[i], b[i]));
-        }
+        winners_of::<K, T, P, 2>(target, &[a, b]);
     }
 }
 
@@ -429,16 +477,34 @@ fn pair_of<T: Ranked, P: Pick, const N: usize>(
     rows: &[&[T]],
 ) {
     let n = first.len();
-    let second = &mut second[..n];
-    let rows: [&[T]; N] = std::array::from_fn(|k| &rows[k][..n]);
-    for i in 0..n {
+    let rows: [&[T]; N] = std::array::from_fn(|k| rows[k]);
+    if n < LANES {
+        return (0..n).for_each(|at| pair_at::<T, P, N, 1>(first, second, &rows, at));
+    }
+    for at in groups(n) {
+        pair_at::<T, P, N, LANES>(first, second, &rows, at);
+    }
+}
+
+#[inline(always)]
+fn pair_at<T: Ranked, P: Pick, const N: usize, const L: usize>(
+    first: &mut [T::Key],
+    second: &mut [T::Key],
+    rows: &[&[T]; N],
+    at: usize,
+) {
+    let rows: [&[T; L]; N] = rows.map(|row| part(row, at));
+    let (mut a, mut b) = ([T::Key::default(); L], [T::Key::default(); L]);
+    for i in 0..L {
         let mut shared = rows[1][i].key();
         for row in &rows[2..N - 1] {
             shared = P::pick(shared, row[i].key());
         }
-        first[i] = P::pick(shared, rows[0][i].key());
-        second[i] = P::pick(shared, rows[N - 1][i].key());
+        a[i] = P::pick(shared, rows[0][i].key());
+        b[i] = P::pick(shared, rows[N - 1][i].key());
     }
+    first[at..at + L].copy_from_slice(&a);
+    second[at..at + L].copy_from_slice(&b);
 }
 
 crate::simd! {
@@ -461,13 +527,7 @@ fn taps_of<K: Key, T: Ordered<Key = K>, P: Pick, const N: usize>(
 ) {
     let n = target.len();
     let rows: [&[K]; N] = std::array::from_fn(|k| &row[k * channels..][..n]);
-    for i in 0..n {
-        let mut winner = rows[0][i];
-        for row in &rows[1..] {
-            winner = P::pick(winner, row[i]);
-        }
-        target[i] = T::of_key(winner);
-    }
+    winners_of::<K, T, P, N>(target, &rows);
 }
 
 #[cfg(test)]
