@@ -233,8 +233,8 @@ fn power_of_half(y: f32) -> f32 {
     let rounded = y + ROUND;
     let f = (rounded - ROUND) - y;
     // 2^f on -0.5..=0.5 by its Taylor series in f ln 2.
-    let p = ((((1.333_355_8e-3 * f + 9.618_129e-3) * f + 5.550_410_9e-2) * f + 0.240_226_5) * f
-        + 0.693_147_2)
+    let p = ((((1.333_355_8e-3 * f + 9.618_129e-3) * f + 5.550_411e-2) * f + 0.240_226_5) * f
+        + std::f32::consts::LN_2)
         * f
         + 1.0;
     let n = rounded.to_bits() as i32 - ROUND.to_bits() as i32;

@@ -14,6 +14,8 @@ pub mod crop;
 pub mod emboss;
 pub mod equalize;
 pub mod extremum;
+pub mod extremum_lanes;
+pub mod extremum_rows;
 pub mod flip;
 pub mod gamma;
 pub mod gaussian;
