@@ -88,6 +88,7 @@ fn pipelines() -> Vec<String> {
     texts.push("crop(x=1, y=1, width=2, height=4) | resize(width=30, height=33) | sharpen".into());
     texts.push("resize(width=90, height=20, filter=bilinear) | invert | thumbnail(size=11)".into());
     texts.push("resize(width=13, height=17, fit=cover) | resize(height=40, filter=nearest)".into());
+    texts.push("gaussian(sigma=1) | clahe(clip=40, tiles=3) | flip".into());
     texts.push("pad(top=9, bottom=14, left=2, border=reflect101) | gaussian(sigma=1)".into());
     texts.push(
         "pad(right=2, bottom=3, value=80) | sepia | crop(x=1, y=2, width=2, height=2)".into(),

@@ -8,6 +8,9 @@ pub mod boxed;
 pub mod brightness;
 pub mod butterworth;
 pub mod canny;
+pub mod clahe;
+pub mod clahe_apply;
+pub mod clahe_tiles;
 pub mod contrast;
 pub mod convolve;
 pub mod crop;
@@ -88,6 +91,7 @@ pub static ALL: &[&Op] = &[
     // Histograms
     &otsu::OP,
     &equalize::OP,
+    &clahe::OP,
     &autocontrast::OP,
     // Filters
     &box_blur::OP,
