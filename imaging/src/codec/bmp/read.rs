@@ -141,14 +141,17 @@ impl RowSource for Source {
 
     fn read(&mut self, band: &mut Band<'_>) -> Result<()> {
         let mut at = None;
-        for y in band.range() {
-            let row = if self.head.top_down {
-                y
-            } else {
-                self.head.shape.rows - 1 - y
+        for k in 0..band.count {
+            // In the order of the file, so that what was buffered is used.
+            let (y, row) = match self.head.top_down {
+                true => (band.first + k, band.first + k),
+                false => {
+                    let y = band.range().end - 1 - k;
+                    (y, self.head.shape.rows - 1 - y)
+                }
             };
             let place = self.head.start + row as u64 * self.head.stride();
-            // From the top the next row follows after the padding.
+            // The next row follows after the padding.
             match at {
                 Some(now) => self.input.seek_relative((place as i64).wrapping_sub(now))?,
                 None => drop(self.input.seek(SeekFrom::Start(place))?),
