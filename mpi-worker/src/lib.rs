@@ -10,6 +10,7 @@ pub mod inputs;
 pub mod jobfile;
 pub mod mpirun;
 pub mod planner;
+pub mod reduce;
 pub mod settings;
 pub mod shared;
 pub mod single;

@@ -95,7 +95,8 @@ pub fn agree<T>(comm: &dyn Comm, result: Result<T>) -> Result<T> {
     Err(unpack(&bytes))
 }
 
-fn pack(error: &Error) -> Vec<u8> {
+/// An error as bytes for another rank; [`unpack`] is the way back.
+pub fn pack(error: &Error) -> Vec<u8> {
     let kind = match error {
         Error::Pipeline(_) => 0,
         Error::Decode(_) => 1,
@@ -110,7 +111,8 @@ fn pack(error: &Error) -> Vec<u8> {
     bytes
 }
 
-fn unpack(bytes: &[u8]) -> Error {
+/// The error that [`pack`] made bytes of.
+pub fn unpack(bytes: &[u8]) -> Error {
     let text = String::from_utf8_lossy(bytes.get(1..).unwrap_or_default()).into_owned();
     match bytes.first() {
         Some(0) => Error::Pipeline(text),

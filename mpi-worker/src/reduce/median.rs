@@ -1,0 +1,566 @@
+//! The median: every rank keeps the values of the files it read, as keys that are ordered as the
+//! values are, and the ranks select index range by index range.
+//!
+//! The values of all files are kept in memory as far as that is allowed and in the temporary file
+//! beyond; a slab of a few indices of all files is in memory at a time.
+
+use super::board::{Board, Failure};
+use super::crew::{self, Done, Work};
+use super::layout::name;
+use super::numbers;
+use super::output::Output;
+use super::partial::Partial;
+use super::select::Key;
+use super::spool::Store;
+use super::values::Block;
+use super::{Job, Results, picture};
+use crate::atomic::Digested;
+use imaging::comm::{Comm, Incoming, Outgoing, Reduce, agree};
+use imaging::window::Band;
+use imaging::{Element, Error, Result, Rows, SampleType, Shape};
+use std::ops::Range;
+use std::sync::{Mutex, MutexGuard};
+
+/// How the kept numbers of a file are to be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// 64-bit integers with the sign bit inverted.
+    Signed,
+    /// 64-bit integers.
+    Unsigned,
+    /// Doubles, see [`of_float`].
+    Float,
+}
+
+/// A key ordered as doubles are: -0 before 0, not-a-number last.
+fn of_float(value: f64) -> u64 {
+    let bits = value.to_bits();
+    match bits >> 63 {
+        _ if value.is_nan() => u64::MAX,
+        0 => bits | 1 << 63,
+        _ => !bits,
+    }
+}
+
+fn to_float(key: u64) -> f64 {
+    match key >> 63 {
+        _ if key == u64::MAX => f64::NAN,
+        1 => f64::from_bits(key & !(1 << 63)),
+        _ => f64::from_bits(!key),
+    }
+}
+
+fn of_float32(value: f32) -> u32 {
+    let bits = value.to_bits();
+    match bits >> 31 {
+        _ if value.is_nan() => u32::MAX,
+        0 => bits | 1 << 31,
+        _ => !bits,
+    }
+}
+
+fn to_float32(key: u32) -> f32 {
+    match key >> 31 {
+        _ if key == u32::MAX => f32::NAN,
+        1 => f32::from_bits(key & !(1 << 31)),
+        _ => f32::from_bits(!key),
+    }
+}
+
+impl Kind {
+    fn integer(self, key: u64) -> i128 {
+        match self {
+            Kind::Signed => i128::from((key ^ 1 << 63) as i64),
+            Kind::Unsigned | Kind::Float => i128::from(key),
+        }
+    }
+
+    /// The key of a number kept in this way, among numbers kept in another.
+    fn convert(self, key: u64, to: Kind) -> u64 {
+        match (self, to) {
+            _ if self == to => key,
+            (_, Kind::Float) => of_float(self.integer(key) as f64),
+            (_, Kind::Unsigned) => self.integer(key) as u64,
+            (_, Kind::Signed) => self.integer(key) as u64 ^ 1 << 63,
+        }
+    }
+}
+
+/// The kept values of one file.
+struct Kept<V: bytemuck::Pod> {
+    store: Store<V>,
+    kind: Kind,
+}
+
+struct Keeping<'a, V: bytemuck::Pod> {
+    job: &'a Job<'a>,
+    kept: Mutex<Vec<Kept<V>>>,
+    read: fn(&Job<'_>, usize) -> Result<Kept<V>>,
+}
+
+impl<V: bytemuck::Pod + Send> Keeping<'_, V> {
+    fn lock(&self) -> MutexGuard<'_, Vec<Kept<V>>> {
+        self.kept.lock().unwrap_or_else(|e| e.into_inner())
+    }
+}
+
+impl<V: bytemuck::Pod + Send> Work for Keeping<'_, V> {
+    fn files(&self, group: usize) -> Range<usize> {
+        group..group + 1
+    }
+
+    fn compute(&self, file: usize) -> Result<Done, Failure> {
+        let kept = (self.read)(self.job, file).map_err(|error| Failure { file, error })?;
+        self.lock().push(kept);
+        Ok(Done {
+            partial: None,
+            integers: true,
+        })
+    }
+
+    fn deliver(&self, _group: usize, _done: Done) -> Result<()> {
+        Ok(())
+    }
+
+    fn receiving(&self) -> Result<Partial> {
+        Err(Error::Io(
+            "values of the median are not sent in pieces".into(),
+        ))
+    }
+}
+
+/// Reads all files, each on one rank.
+fn keep<V: bytemuck::Pod + Send>(
+    comm: &dyn Comm,
+    job: &Job<'_>,
+    read: fn(&Job<'_>, usize) -> Result<Kept<V>>,
+) -> Result<Vec<Kept<V>>> {
+    let files = job.request.files.len();
+    let board = Board::new(files, files);
+    let keeping = Keeping {
+        job,
+        kept: Mutex::default(),
+        read,
+    };
+    let open = job.request.max_open_files;
+    let ran = crew::run(
+        comm,
+        job.threads,
+        open,
+        &board,
+        &keeping,
+        job.stop,
+        job.progress,
+    );
+    agree(comm, ran)?;
+    Ok(keeping.kept.into_inner().unwrap_or_else(|e| e.into_inner()))
+}
+
+fn read_numbers(job: &Job<'_>, index: usize) -> Result<Kept<u64>> {
+    let mut store: Store<u64> = job.room.store(job.layout.values)?;
+    let (mut kind, mut block) = (Kind::Signed, Block::new());
+    let (mut keys, mut buffer) = (Vec::new(), Vec::new());
+    numbers::read(job, index, &mut block, &mut |start, block| {
+        let n = block.hi.len();
+        let fits = |i| i64::try_from(block.integer(i)).is_ok();
+        let now = match block.integers {
+            false => Kind::Float,
+            true if kind == Kind::Unsigned || !(0..n).all(fits) => Kind::Unsigned,
+            true => Kind::Signed,
+        };
+        if now != kind {
+            store.edit(0, start, false, &mut buffer, |all| {
+                all.iter_mut()
+                    .for_each(|key| *key = kind.convert(*key, now));
+            })?;
+            kind = now;
+        }
+        keys.clear();
+        keys.extend((0..n).map(|i| match kind {
+            Kind::Float => of_float(block.hi[i]),
+            Kind::Signed => block.integer(i) as u64 ^ 1 << 63,
+            Kind::Unsigned => block.integer(i) as u64,
+        }));
+        store.edit(start, n, true, &mut buffer, |all| {
+            all.copy_from_slice(&keys)
+        })
+    })?;
+    Ok(Kept { store, kind })
+}
+
+/// Reads an image of samples `T`, kept as `key` says.
+fn read_image<T: Element, V: bytemuck::Pod>(
+    job: &Job<'_>,
+    index: usize,
+    key: fn(T) -> V,
+) -> Result<Kept<V>> {
+    let mut store: Store<V> = job.room.store(job.layout.values)?;
+    let path = &job.request.files[index];
+    let mut source = picture::source(&job.opener, job.request, job.layout, path)?;
+    let shape: Shape = source.shape();
+    let band = picture::band_rows(shape, 1 << 16);
+    let mut buffer = Vec::new();
+    for first in (0..shape.rows).step_by(band) {
+        job.stop.check()?;
+        let mut rows = Rows::zeroed(shape, first..(first + band).min(shape.rows));
+        let read = source.read(&mut Band::of(&mut rows));
+        read.map_err(|error| name(path, error))?;
+        let samples = T::of(&rows.data);
+        let at = first * shape.row_len();
+        store.edit(at, samples.len(), true, &mut buffer, |all| {
+            all.iter_mut()
+                .zip(samples)
+                .for_each(|(kept, &sample)| *kept = key(sample));
+        })?;
+    }
+    Ok(Kept {
+        store,
+        kind: Kind::Unsigned,
+    })
+}
+
+/// How kept values become keys and keys become results.
+struct Meaning<'f, V, K> {
+    key: &'f (dyn Fn(Kind, V) -> K + Sync),
+    /// A key that makes its whole column not a number.
+    poison: Option<K>,
+    results: &'f dyn Fn(&[K], &[K]) -> Results,
+}
+
+/// Selects slab by slab. In every round each rank gets the keys of one slab from all ranks, and rank 0
+/// gets the results.
+fn select<V: bytemuck::Pod + Sync, K: Key>(
+    comm: &dyn Comm,
+    job: &Job<'_>,
+    kept: &[Kept<V>],
+    meaning: &Meaning<'_, V, K>,
+    mut output: Option<Output>,
+) -> Result<Option<Digested>> {
+    let (me, size, values) = (comm.rank(), comm.size(), job.layout.values);
+    let files = job.request.files.len();
+    let mut held = vec![0i64; size];
+    held[me] = kept.len() as i64;
+    comm.all_reduce(&mut held, Reduce::Sum);
+    let held: Vec<usize> = held.iter().map(|&n| n as usize).collect();
+
+    let memory = (job.request.memory / 4).clamp(1 << 20, 64 << 20);
+    let slab = memory / (files * size_of::<K>());
+    let slab = slab.clamp(16, 1 << 16).next_multiple_of(16);
+    let range = |number: usize| (number * slab).min(values)..((number + 1) * slab).min(values);
+    let slabs = values.div_ceil(slab);
+    let mut outcome = Ok(());
+    for round in 0..slabs.div_ceil(size) {
+        let mut own: Vec<Vec<K>> = Vec::with_capacity(size);
+        for rank in 0..size {
+            let mut keys = Vec::new();
+            if outcome.is_ok() {
+                let range = range(round * size + rank);
+                outcome = job
+                    .stop
+                    .check()
+                    .and_then(|()| load(kept, range, meaning.key, &mut keys));
+            }
+            // Lengths are announced: after a failure the others still get theirs.
+            keys.resize(held[me] * range(round * size + rank).len(), K::zeroed());
+            own.push(keys);
+        }
+        let columns = range(round * size + me).len();
+        let mut matrix = vec![K::zeroed(); files * columns];
+        trade(comm, &mut own, &held, columns, &mut matrix);
+        let (mut low, mut high) = (vec![K::zeroed(); columns], vec![K::zeroed(); columns]);
+        if columns > 0 {
+            middle(
+                job.threads,
+                &matrix,
+                columns,
+                meaning.poison,
+                &mut low,
+                &mut high,
+            );
+        }
+        drop(matrix);
+        let all = collect(comm, (low, high), |rank| range(round * size + rank).len());
+        if let Some(output) = &mut output {
+            for (low, high) in all {
+                if outcome.is_ok() && !low.is_empty() {
+                    outcome = output.push((meaning.results)(&low, &high));
+                }
+            }
+        }
+    }
+    agree(comm, outcome)?;
+    output.map(Output::finish).transpose()
+}
+
+/// The keys of these indices of all kept files, file after file.
+fn load<V: bytemuck::Pod, K>(
+    kept: &[Kept<V>],
+    range: Range<usize>,
+    key: &dyn Fn(Kind, V) -> K,
+    keys: &mut Vec<K>,
+) -> Result<()> {
+    let mut buffer = Vec::new();
+    keys.reserve_exact(kept.len() * range.len());
+    for file in kept {
+        let values = file.store.read(range.start, range.len(), &mut buffer)?;
+        keys.extend(values.iter().map(|&v| key(file.kind, v)));
+    }
+    Ok(())
+}
+
+/// Sends each rank the keys of its slab and gets those of this rank's from all.
+fn trade<K: Key>(
+    comm: &dyn Comm,
+    own: &mut [Vec<K>],
+    held: &[usize],
+    columns: usize,
+    matrix: &mut [K],
+) {
+    let me = comm.rank();
+    let (mut sends, mut receives) = (Vec::new(), Vec::new());
+    let mut rest = matrix;
+    for (rank, keys) in own.iter().enumerate() {
+        let (part, after) = rest.split_at_mut(held[rank] * columns);
+        rest = after;
+        if rank == me {
+            part.copy_from_slice(keys);
+            continue;
+        }
+        if !keys.is_empty() {
+            let bytes = bytemuck::cast_slice(keys);
+            sends.push(Outgoing { to: rank, bytes });
+        }
+        if !part.is_empty() {
+            let bytes = bytemuck::cast_slice_mut(part);
+            receives.push(Incoming { from: rank, bytes });
+        }
+    }
+    comm.exchange(&sends, &mut receives, &mut || ());
+}
+
+/// Selects with all threads, each a range of columns.
+fn middle<K: Key>(
+    threads: usize,
+    matrix: &[K],
+    columns: usize,
+    poison: Option<K>,
+    low: &mut [K],
+    high: &mut [K],
+) {
+    let rows = matrix.len() / columns;
+    let k = ((rows - 1) / 2, rows / 2);
+    let part = columns.div_ceil(threads.max(1)).next_multiple_of(64);
+    let parts = low.chunks_mut(part).zip(high.chunks_mut(part)).enumerate();
+    let work = |number: usize, low: &mut [K], high: &mut [K]| {
+        let first = number * part;
+        let n = low.len();
+        // A copy of these columns alone, unless they are all.
+        let own: Vec<K>;
+        let matrix = match n == columns {
+            true => matrix,
+            false => {
+                let rows = matrix.chunks_exact(columns);
+                own = rows
+                    .flat_map(|row| &row[first..first + n])
+                    .copied()
+                    .collect();
+                &own
+            }
+        };
+        K::select(matrix, n, k, low, high);
+        if let Some(poison) = poison {
+            for row in matrix.chunks_exact(n) {
+                for (j, key) in row.iter().enumerate() {
+                    if *key == poison {
+                        (low[j], high[j]) = (poison, poison);
+                    }
+                }
+            }
+        }
+    };
+    if part >= columns {
+        parts.for_each(|(number, (low, high))| work(number, low, high));
+        return;
+    }
+    std::thread::scope(|scope| {
+        for (number, (low, high)) in parts {
+            let work = &work;
+            scope.spawn(move || work(number, low, high));
+        }
+    });
+}
+
+/// Every rank's results on rank 0, in order; nothing on the others.
+fn collect<K: Key>(
+    comm: &dyn Comm,
+    (low, high): (Vec<K>, Vec<K>),
+    columns: impl Fn(usize) -> usize,
+) -> Vec<(Vec<K>, Vec<K>)> {
+    if comm.rank() > 0 {
+        let sends: Vec<Outgoing<'_>> = [&low, &high]
+            .into_iter()
+            .filter(|keys| !keys.is_empty())
+            .map(|keys| Outgoing {
+                to: 0,
+                bytes: bytemuck::cast_slice(keys),
+            })
+            .collect();
+        comm.exchange(&sends, &mut [], &mut || ());
+        return Vec::new();
+    }
+    let mut all = vec![(low, high)];
+    for rank in 1..comm.size() {
+        let zeros = vec![K::zeroed(); columns(rank)];
+        all.push((zeros.clone(), zeros));
+    }
+    let mut receives = Vec::new();
+    for (from, (low, high)) in all.iter_mut().enumerate().skip(1) {
+        for keys in [low, high] {
+            if !keys.is_empty() {
+                let bytes = bytemuck::cast_slice_mut(keys);
+                receives.push(Incoming { from, bytes });
+            }
+        }
+    }
+    comm.exchange(&[], &mut receives, &mut || ());
+    all
+}
+
+/// The mean of two doubles without overflow.
+fn between(a: f64, b: f64) -> f64 {
+    let sum = a + b;
+    match sum.is_infinite() && a.is_finite() && b.is_finite() {
+        true => a / 2.0 + b / 2.0,
+        // A single middle value keeps the sign of its zero.
+        false if a == b => a,
+        false => sum / 2.0,
+    }
+}
+
+fn floats<K: Copy>(low: &[K], high: &[K], value: impl Fn(K) -> f64) -> Results {
+    let pairs = low.iter().zip(high);
+    Results::Floats(pairs.map(|(&a, &b)| between(value(a), value(b))).collect())
+}
+
+/// Integers stay exact where one value is in the middle; the mean of two is rounded to a double.
+fn integers<K: Copy>(low: &[K], high: &[K], odd: bool, value: impl Fn(K) -> i128) -> Results {
+    let pairs = low.iter().zip(high);
+    match odd {
+        true => Results::Integers(low.iter().map(|&a| value(a)).collect()),
+        false => Results::Floats(
+            pairs
+                .map(|(&a, &b)| (value(a) + value(b)) as f64 / 2.0)
+                .collect(),
+        ),
+    }
+}
+
+/// Finds the medians and writes them.
+pub fn run(
+    comm: &dyn Comm,
+    job: &Job<'_>,
+    output: Option<Output>,
+) -> Result<(bool, Option<Digested>)> {
+    let odd = job.request.files.len() % 2 == 1;
+    match job.layout.picture.map(|shape| shape.sample) {
+        Some(SampleType::U8) => {
+            let kept = keep::<u8>(comm, job, |job, i| read_image(job, i, |v: u8| v))?;
+            let meaning = Meaning::<u8, u8> {
+                key: &|_, v| v,
+                poison: None,
+                results: &|a, b| floats(a, b, f64::from),
+            };
+            Ok((true, select(comm, job, &kept, &meaning, output)?))
+        }
+        Some(SampleType::U16) => {
+            let kept = keep::<u16>(comm, job, |job, i| read_image(job, i, |v: u16| v))?;
+            let meaning = Meaning::<u16, u16> {
+                key: &|_, v| v,
+                poison: None,
+                results: &|a, b| floats(a, b, f64::from),
+            };
+            Ok((true, select(comm, job, &kept, &meaning, output)?))
+        }
+        Some(SampleType::F32) => {
+            let kept = keep::<u32>(comm, job, |job, i| read_image(job, i, of_float32))?;
+            let meaning = Meaning::<u32, u32> {
+                key: &|_, v| v,
+                poison: Some(u32::MAX),
+                results: &|a, b| floats(a, b, |key| f64::from(to_float32(key))),
+            };
+            Ok((false, select(comm, job, &kept, &meaning, output)?))
+        }
+        None => {
+            let kept = keep(comm, job, read_numbers)?;
+            let any = |kind| i64::from(kept.iter().any(|k| k.kind == kind));
+            let mut kinds = [Kind::Float, Kind::Signed, Kind::Unsigned].map(any);
+            comm.all_reduce(&mut kinds, Reduce::Max);
+            let written = match kinds {
+                [0, 1, 1] => {
+                    let meaning = Meaning::<u64, u128> {
+                        key: &|kind, v| (kind.integer(v) + (1 << 64)) as u128,
+                        poison: None,
+                        results: &|a, b| integers(a, b, odd, |key| key as i128 - (1 << 64)),
+                    };
+                    select(comm, job, &kept, &meaning, output)
+                }
+                [0, signed, _] => {
+                    let kind = if signed > 0 {
+                        Kind::Signed
+                    } else {
+                        Kind::Unsigned
+                    };
+                    let meaning = Meaning::<u64, u64> {
+                        key: &|_, v| v,
+                        poison: None,
+                        results: &|a, b| integers(a, b, odd, |key| kind.integer(key)),
+                    };
+                    select(comm, job, &kept, &meaning, output)
+                }
+                _ => {
+                    let meaning = Meaning::<u64, u64> {
+                        key: &|kind, v| kind.convert(v, Kind::Float),
+                        poison: Some(u64::MAX),
+                        results: &|a, b| floats(a, b, to_float),
+                    };
+                    select(comm, job, &kept, &meaning, output)
+                }
+            };
+            Ok((kinds[0] == 0, written?))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_ordered_as_the_values() {
+        let floats = [
+            f64::NEG_INFINITY,
+            -1e300,
+            -1.0,
+            -0.0,
+            0.0,
+            5e-324,
+            1.0,
+            f64::INFINITY,
+        ];
+        for pair in floats.windows(2) {
+            assert!(of_float(pair[0]) < of_float(pair[1]));
+            assert!(of_float32(pair[0] as f32) <= of_float32(pair[1] as f32));
+        }
+        for v in floats {
+            assert_eq!(to_float(of_float(v)).to_bits(), v.to_bits());
+            let v = v as f32;
+            assert_eq!(to_float32(of_float32(v)).to_bits(), v.to_bits());
+        }
+        assert!(to_float(of_float(f64::NAN)).is_nan() && of_float(-f64::NAN) == u64::MAX);
+        for v in [i64::MIN, -1, 0, 1, i64::MAX] {
+            let key = v as u64 ^ 1 << 63;
+            assert_eq!(Kind::Signed.integer(key), i128::from(v));
+            assert_eq!(to_float(Kind::Signed.convert(key, Kind::Float)), v as f64);
+        }
+    }
+}
