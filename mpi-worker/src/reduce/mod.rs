@@ -9,6 +9,7 @@ mod board;
 mod crew;
 mod double;
 mod files;
+mod keys;
 mod layout;
 mod median;
 mod npy;

@@ -134,10 +134,8 @@ impl Output {
 
     /// Ends the file and gives it its name.
     pub fn finish(mut self) -> Result<Digested> {
-        if let Some(turning) = self.turning.take() {
-            if let Some(results) = turning.upright() {
-                self.write(results)?;
-            }
+        if let Some(results) = self.turning.take().and_then(Turning::upright) {
+            self.write(results)?;
         }
         let ended = match self.sink {
             Sink::Text(lines) => lines.finish(),

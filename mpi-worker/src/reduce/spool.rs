@@ -109,11 +109,12 @@ impl Room {
         }
         let at = spooled.end;
         spooled.end += bytes as u64;
-        let end = spooled.end;
-        drop(spooled);
-        // What was never written reads as zeros.
-        self.access(at, |file| file.set_len(end))?;
-        Ok(at)
+        // What was never written reads as zeros. Under the lock: a late call would cut off others.
+        let Spooled { file, end, .. } = &*spooled;
+        match file.as_ref().map_or(Ok(()), |t| t.file.set_len(*end)) {
+            Ok(()) => Ok(at),
+            Err(error) => Err(self.failed(&error)),
+        }
     }
 
     fn access(&self, at: u64, how: impl FnOnce(&mut File) -> std::io::Result<()>) -> Result<()> {
@@ -125,12 +126,14 @@ impl Room {
             .file
             .seek(SeekFrom::Start(at))
             .and_then(|_| how(&mut temporary.file));
-        done.map_err(|e| {
-            Error::Io(format!(
-                "the temporary file in {}: {e} (hint: TMPDIR names another directory)",
-                self.directory.display()
-            ))
-        })
+        done.map_err(|error| self.failed(&error))
+    }
+
+    fn failed(&self, error: &std::io::Error) -> Error {
+        Error::Io(format!(
+            "the temporary file in {}: {error} (hint: TMPDIR names another directory)",
+            self.directory.display()
+        ))
     }
 }
 

@@ -1,0 +1,158 @@
+//! Stacks of images.
+
+use super::{Dir, Random, WORLDS, go, naive};
+use imaging::codec::{Format, KeepMetadata, Limits, OpenOptions, decode, encode};
+use imaging::{Buffer, Color, Image, SampleType, Shape};
+use std::path::PathBuf;
+use worker::reduce::{Op, Request};
+
+fn picture(random: &mut Random, shape: Shape) -> Image {
+    let len = shape.rows * shape.row_len();
+    let data = match shape.sample {
+        SampleType::U8 => Buffer::U8((0..len).map(|_| random.next() as u8).collect()),
+        SampleType::U16 => Buffer::U16((0..len).map(|_| random.next() as u16).collect()),
+        SampleType::F32 => Buffer::F32((0..len).map(|_| random.float() as f32).collect()),
+    };
+    Image::new(shape, data)
+}
+
+fn samples(buffer: &Buffer) -> Vec<f64> {
+    match buffer {
+        Buffer::U8(v) => v.iter().map(|&v| f64::from(v)).collect(),
+        Buffer::U16(v) => v.iter().map(|&v| f64::from(v)).collect(),
+        Buffer::F32(v) => v.iter().map(|&v| f64::from(v)).collect(),
+    }
+}
+
+#[test]
+fn stacks_of_images() {
+    let mut random = Random(99);
+    for (color, sample, extension, count) in [
+        (Color::Rgb, SampleType::U8, "png", 6),
+        (Color::Gray, SampleType::U16, "png", 5),
+        (Color::Rgba, SampleType::U16, "tif", 7),
+        (Color::Gray, SampleType::F32, "tif", 9),
+    ] {
+        let dir = Dir::new();
+        let shape = Shape::new(130, 211, color, sample);
+        let format = Format::parse(if extension == "png" { "png" } else { "tiff" }).unwrap();
+        let images: Vec<Image> = (0..count).map(|_| picture(&mut random, shape)).collect();
+        let paths: Vec<PathBuf> = images
+            .iter()
+            .enumerate()
+            .map(|(i, image)| {
+                let bytes = encode(image, &format, KeepMetadata::All).unwrap();
+                dir.file(&format!("{i}.{extension}"), bytes)
+            })
+            .collect();
+        let inputs: Vec<Vec<f64>> = images.iter().map(|i| samples(&i.rows.data)).collect();
+        for op in Op::ALL {
+            for output in [format!("out.{extension}"), "out.npy".to_owned()] {
+                let mut request = Request::new(op, paths.clone(), dir.0.join(&output));
+                request.fan_in = 3;
+                let mut expected: Option<Vec<u8>> = None;
+                for (n_ranks, n_threads, open) in WORLDS {
+                    request.max_open_files = open;
+                    request.memory = if n_threads == 2 { 1 << 16 } else { 1 << 30 };
+                    let report = go(&request, n_ranks, n_threads).unwrap();
+                    assert!(report.peak_open_files <= open);
+                    let bytes = std::fs::read(&request.output).unwrap();
+                    let expected = expected.get_or_insert_with(|| bytes.clone());
+                    assert!(
+                        *expected == bytes,
+                        "{op:?} {output} {n_ranks} {n_threads} {open}"
+                    );
+                }
+                let bytes = std::fs::read(&request.output).unwrap();
+                let got: Vec<f64> = if output.ends_with("npy") {
+                    let header = String::from_utf8_lossy(&bytes[..128]).into_owned();
+                    let (values, _) = bytes[128..].as_chunks();
+                    match header.contains("<i8") {
+                        true => values
+                            .iter()
+                            .map(|&b| i64::from_le_bytes(b) as f64)
+                            .collect(),
+                        false => values.iter().map(|&b| f64::from_le_bytes(b)).collect(),
+                    }
+                } else {
+                    samples(
+                        &decode(bytes, &Limits::default(), &OpenOptions::default())
+                            .unwrap()
+                            .rows
+                            .data,
+                    )
+                };
+                assert_eq!(got.len(), shape.rows * shape.row_len());
+                for (i, &got) in got.iter().enumerate() {
+                    let column: Vec<f64> = inputs.iter().map(|v| v[i]).collect();
+                    let mut expected = naive(op, &column);
+                    if !output.ends_with("npy") {
+                        expected = match sample {
+                            SampleType::U8 => expected.round_ties_even().min(255.0),
+                            SampleType::U16 => expected.round_ties_even().min(65535.0),
+                            SampleType::F32 => f64::from(expected as f32),
+                        };
+                    }
+                    let error = (got - expected).abs();
+                    assert!(
+                        error
+                            <= 4e-16
+                                * expected
+                                    .abs()
+                                    .max(f64::from(u8::from(op == Op::Std)) * 65535.0),
+                        "{op:?} {output} {got} {expected}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn images_of_another_shape_or_cut_off() {
+    let dir = Dir::new();
+    let mut random = Random(5);
+    let png = Format::parse("png").unwrap();
+    let mut image = |name: &str, rows, sample| {
+        let image = picture(&mut random, Shape::new(rows, 40, Color::Gray, sample));
+        dir.file(name, encode(&image, &png, KeepMetadata::All).unwrap())
+    };
+    let (a, b) = (
+        image("a.png", 30, SampleType::U8),
+        image("b.png", 30, SampleType::U8),
+    );
+    let (c, d) = (
+        image("c.png", 30, SampleType::U16),
+        image("d.png", 31, SampleType::U8),
+    );
+    let bytes = std::fs::read(&b).unwrap();
+    let cut = dir.file("cut.png", &bytes[..bytes.len() / 2]);
+    let text = dir.file("t.txt", "1 2 3");
+    let left = dir.names().len();
+    for (files, parts) in [
+        (vec![&a, &b, &c], ["c.png", "16 bits"]),
+        (
+            vec![&a, &d, &c],
+            [
+                "d.png: 40x31 gray of 8 bits",
+                "a.png has 40x30 gray of 8 bits",
+            ],
+        ),
+        (vec![&a, &b, &cut, &b, &cut], ["cut.png", ""]),
+        (vec![&a, &text], ["t.txt", "no image"]),
+        (vec![&text, &a], ["a.png", "an image"]),
+        (vec![&text], ["out.png", "numbers cannot be written"]),
+    ] {
+        let files: Vec<PathBuf> = files.into_iter().cloned().collect();
+        for op in [Op::Mean, Op::Median] {
+            for n_ranks in [1, 3] {
+                let request = Request::new(op, files.clone(), dir.0.join("out.png"));
+                let error = go(&request, n_ranks, 2).unwrap_err().to_string();
+                parts
+                    .iter()
+                    .for_each(|part| assert!(error.contains(part), "{error:?} lacks {part:?}"));
+                assert_eq!(dir.names().len(), left);
+            }
+        }
+    }
+}
