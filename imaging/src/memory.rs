@@ -28,11 +28,18 @@ pub fn walk_bytes(segment: &Segment) -> usize {
     bytes
 }
 
-/// Output rows computed at once when rows are streamed by `threads` threads.
+/// Output rows computed at once when rows are streamed by `threads` threads: enough for several parts
+/// a thread, each much taller than the rows that its walk computes twice.
 pub fn superband_rows(segment: &Segment, threads: usize) -> usize {
+    const MOST_BYTES: usize = 8 << 20;
+    let band = band_rows(segment);
     match threads {
-        1 => band_rows(segment),
-        n => (2 * n * band_rows(segment)).max(8 * segment.depth()),
+        1 => band,
+        n => {
+            let wanted = 4 * n * band.max(16);
+            let bounded = wanted.min(MOST_BYTES / segment.widest_row().max(1));
+            bounded.max(2 * n * band).max(8 * segment.depth())
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 
 /// A file's content in short.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,9 +33,13 @@ struct State {
     /// Bytes were written out of order: the hash is taken again from the file.
     out_of_order: bool,
     hashed: u64,
+    unsynced: usize,
+    syncing: Option<JoinHandle<io::Result<()>>>,
 }
 
 const BUFFER: usize = 1 << 20;
+/// A large file goes to the disk while it is still being written, so that the last sync is short.
+const SYNC_EVERY: usize = 32 << 20;
 
 impl Pending {
     /// Opens a temporary file in the target's directory, which is made where it is missing.
@@ -59,6 +64,8 @@ impl Pending {
             hasher: Sha256::new(),
             out_of_order: false,
             hashed: 0,
+            unsynced: 0,
+            syncing: None,
         };
         let state = Arc::new(Mutex::new(state));
         Ok(Pending {
@@ -80,6 +87,7 @@ impl Pending {
             let mut state = self.state.lock().unwrap_or_else(|e| e.into_inner());
             state.flush()?;
             let digested = state.digest()?;
+            state.finish_sync()?;
             state.file.sync_data()?;
             digested
         };
@@ -104,12 +112,28 @@ impl Drop for Pending {
 impl State {
     fn flush(&mut self) -> io::Result<()> {
         self.file.write_all(&self.buffer)?;
+        self.unsynced += self.buffer.len();
+        if self.unsynced >= SYNC_EVERY && self.syncing.as_ref().is_none_or(JoinHandle::is_finished)
+        {
+            self.finish_sync()?;
+            let file = self.file.try_clone()?;
+            self.syncing = Some(std::thread::spawn(move || file.sync_data()));
+            self.unsynced = 0;
+        }
         if !self.out_of_order {
             self.hasher.update(&self.buffer);
             self.hashed += self.buffer.len() as u64;
         }
         self.buffer.clear();
         Ok(())
+    }
+
+    fn finish_sync(&mut self) -> io::Result<()> {
+        match self.syncing.take().map(JoinHandle::join) {
+            None => Ok(()),
+            Some(Ok(synced)) => synced,
+            Some(Err(_)) => Err(io::Error::other("the syncing thread panicked")),
+        }
     }
 
     fn digest(&mut self) -> io::Result<Digested> {
@@ -136,6 +160,7 @@ impl Write for Writer {
         }
         if bytes.len() > BUFFER {
             state.file.write_all(bytes)?;
+            state.unsynced += bytes.len();
             if !state.out_of_order {
                 state.hasher.update(bytes);
                 state.hashed += bytes.len() as u64;
