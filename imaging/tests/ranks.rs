@@ -99,6 +99,8 @@ fn pipelines() -> Vec<String> {
     texts.push(
         "butterworth(cutoff=0.2) | hough_lines(rho=0.7, theta=3, threshold=9, width=1)".into(),
     );
+    texts
+        .push("edge_overlay(style=mask, blur=4) | harris(block=9, aperture=5, threshold=0)".into());
     texts.push("canny(aperture=7, low=500, high=900) | gaussian".into());
     texts
         .push("close(radius=3, shape=cross) | erode(radius=30) | morph_gradient(radius=14)".into());

@@ -23,14 +23,13 @@ pub static OP: Op = Op {
     example: "box_blur(radius=3, border=reflect)",
     group: Group::Filter,
     build: |args| {
-        Ok(vec![Step::local(BoxBlur(Boxed::new(
-            args.size("radius"),
-            args.border(),
-        )))])
+        let blur = BoxBlur::new(args.size("radius"), args.border());
+        Ok(vec![Step::local(blur)])
     },
 };
 
-struct BoxBlur(Boxed);
+/// Averages a square window around each sample.
+pub struct BoxBlur(Boxed);
 
 impl Local for BoxBlur {
     fn rows_needed(&self, out: Range<usize>, _input: Shape) -> Range<isize> {
@@ -55,6 +54,11 @@ impl Local for BoxBlur {
 }
 
 impl BoxBlur {
+    /// A window that reaches `radius` pixels from its centre.
+    pub fn new(radius: usize, border: Border) -> BoxBlur {
+        BoxBlur(Boxed::new(radius, border))
+    }
+
     fn rows<T: Mean>(&self, input: &Window<'_>, out: &mut Band<'_>, scratch: &mut Scratch) {
         self.0.rows::<T>(input, out, scratch, |_, mean, out| {
             out.copy_from_slice(mean)

@@ -14,6 +14,7 @@ pub mod clahe_tiles;
 pub mod contrast;
 pub mod convolve;
 pub mod crop;
+pub mod edge_overlay;
 pub mod emboss;
 pub mod equalize;
 pub mod extremum;
@@ -24,6 +25,7 @@ pub mod gamma;
 pub mod gaussian;
 pub mod gradients;
 pub mod gray;
+pub mod harris;
 pub mod histogram;
 pub mod hough_lines;
 pub mod invert;
@@ -119,7 +121,9 @@ pub static ALL: &[&Op] = &[
     &laplacian::OP,
     &adaptive_threshold::OP,
     &canny::OP,
+    &harris::OP,
     &hough_lines::OP,
+    &edge_overlay::OP,
     // Geometry
     &resize::OP,
     &thumbnail::OP,
