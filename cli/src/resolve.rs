@@ -74,7 +74,7 @@ fn overlay(tree: &mut Map<String, Value>, key: &str, value: Value) {
         "ranks" => drop(tree.remove("thread_ranks")),
         "thread_ranks" => drop(tree.remove("ranks")),
         // A job does one or the other.
-        "pipeline" => drop(tree.remove("reduce")),
+        "pipeline" if value != "" => drop(tree.remove("reduce")),
         _ => {}
     }
     insert(tree, key, value);

@@ -89,6 +89,9 @@ pub fn run(
         processes,
     };
     let settings = agree(comm, Settings::of(&request.job))?;
+    if request.job.reduce.is_some() {
+        return crate::reduction::run(comm, &request, &settings, world, stop, emit);
+    }
     let started = Instant::now();
     let mut log = Log::new(&request, emit);
     let planned = match comm.rank() {
@@ -533,7 +536,7 @@ pub fn receipt_path(job: &Job) -> PathBuf {
     }
 }
 
-fn build(commit: Option<String>) -> Build {
+pub(crate) fn build(commit: Option<String>) -> Build {
     Build {
         version: env!("CARGO_PKG_VERSION").into(),
         commit,

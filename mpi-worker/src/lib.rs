@@ -11,6 +11,7 @@ pub mod jobfile;
 pub mod mpirun;
 pub mod planner;
 pub mod reduce;
+mod reduction;
 pub mod settings;
 pub mod shared;
 pub mod single;

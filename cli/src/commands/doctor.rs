@@ -5,7 +5,7 @@ use crate::mpi::Start;
 use crate::{output, settings, world};
 use imaging::simd;
 use serde_json::json;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 use worker::mpirun::in_path;
@@ -97,23 +97,14 @@ fn threads() -> Found {
 
 /// The least of the control groups' limits and the machine's memory.
 fn memory() -> Found {
-    let number = |path: &str| {
-        std::fs::read_to_string(path)
-            .ok()?
-            .trim()
-            .parse::<u64>()
-            .ok()
-    };
     let info = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let kib = |key: &str| {
         let line = info.lines().find_map(|l| l.strip_prefix(key))?;
         line.split_whitespace().next()?.parse::<u64>().ok()
     };
-    let total = kib("MemTotal:").map(|k| k * 1024);
-    let group = number("/sys/fs/cgroup/memory.max")
-        .or_else(|| number("/sys/fs/cgroup/memory/memory.limit_in_bytes"));
     let mib = |b: u64| format!("{} MiB", b >> 20);
-    match (total, group) {
+    let total = kib("MemTotal:").map(|k| k * 1024);
+    match (total, group_limit()) {
         (Some(total), Some(group)) if group < total => Found::Ok(format!(
             "{} allowed by the control group, of {} (hint: --memory sets a lower cap)",
             mib(group),
@@ -125,6 +116,22 @@ fn memory() -> Found {
         }
         _ => Found::Missing("its size is not known".into(), "give --memory SIZE"),
     }
+}
+
+/// The least limit of this process's control group (version 2) and those above it.
+fn group_limit() -> Option<u64> {
+    let groups = std::fs::read_to_string("/proc/self/cgroup").ok()?;
+    let own = groups.lines().find_map(|l| l.strip_prefix("0::/"))?;
+    let root = Path::new("/sys/fs/cgroup");
+    let limit = |dir: &Path| {
+        let text = std::fs::read_to_string(dir.join("memory.max")).ok()?;
+        text.trim().parse::<u64>().ok()
+    };
+    let dir = root.join(own);
+    dir.ancestors()
+        .take_while(|d| d.starts_with(root))
+        .filter_map(limit)
+        .min()
 }
 
 fn simd_level() -> Found {

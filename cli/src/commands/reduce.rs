@@ -1,11 +1,15 @@
 //! `sundog reduce`: many files of one shape into one, index by index.
 
-use crate::exit::{Exit, Failure, Result};
-use crate::{resolve, settings};
+use crate::exit::Result;
+use crate::mpi::Start;
+use crate::progress::Show;
+use crate::{output, resolve, settings, world};
 use clap::ValueEnum;
 use protocol::name;
+use protocol::state::JobState;
 use serde_json::Value;
 use std::path::PathBuf;
+use std::time::Instant;
 
 /// Options.
 #[derive(clap::Args)]
@@ -36,6 +40,12 @@ pub struct Args {
     /// Run N ranks as threads of this process
     #[arg(long, value_name = "N")]
     thread_ranks: Option<usize>,
+    /// Machines for mpirun
+    #[arg(long, value_name = "FILE")]
+    hostfile: Option<PathBuf>,
+    /// The mpirun to use
+    #[arg(long, value_name = "PATH")]
+    mpirun: Option<PathBuf>,
     /// Threads of each rank
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
@@ -45,6 +55,9 @@ pub struct Args {
     /// Print one JSON object per line on stdout
     #[arg(long)]
     json: bool,
+    /// Print failures alone
+    #[arg(short, long)]
+    quiet: bool,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -66,12 +79,11 @@ enum Op {
 /// Runs the reduction.
 pub fn run(args: Args) -> Result {
     let layers = settings::load()?;
-    let op = args.op.to_possible_value().map(|v| v.get_name().to_owned());
     let inputs = args.files.iter().map(|p| Value::from(name::to_text(p)));
     let mut flags = vec![
         ("inputs", inputs.collect()),
         ("output", name::to_text(&args.output).into()),
-        ("reduce.op", op.unwrap_or_default().into()),
+        ("reduce.op", args.op.name().into()),
         ("reduce.fan_in", args.fan_in.into()),
         ("reduce.max_open_files", args.max_open_files.into()),
     ];
@@ -85,6 +97,31 @@ pub fn run(args: Args) -> Result {
         base: None,
         flags,
     })?;
-    let _ = (job, args.json);
-    Err::<Exit, _>(Failure::failed("reductions are not part of this build"))
+    let show = match (args.json, args.quiet) {
+        (true, _) => Show::Json,
+        (_, true) => Show::Quiet,
+        _ => Show::Human,
+    };
+    let start = Start::new(&layers, args.mpirun, args.hostfile);
+    let began = Instant::now();
+    let outcome = super::run::drive(&world::request(job), &start, show)?;
+    if let (Show::Human, JobState::Succeeded, Some(receipt)) =
+        (show, outcome.state, &outcome.receipt)
+    {
+        output::message(&format!(
+            "{} of {} files in {:.2} s; receipt: {}",
+            args.op.name(),
+            args.files.len(),
+            began.elapsed().as_secs_f64(),
+            receipt.display()
+        ));
+    }
+    Ok(super::run::exit(&outcome))
+}
+
+impl Op {
+    fn name(self) -> String {
+        let value = self.to_possible_value();
+        value.map_or(String::new(), |v| v.get_name().to_owned())
+    }
 }

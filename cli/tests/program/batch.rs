@@ -134,3 +134,53 @@ fn names_that_are_not_unicode_come_through() {
     assert_eq!(receipt["tasks"][0]["input"], "in/odd\\xff.ppm");
     assert_eq!(run(dir.path(), &["verify", "out"]).0, 0);
 }
+
+#[test]
+fn files_of_numbers_are_reduced_with_a_receipt() {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, text) in [
+        ("a.csv", "1,2,3\n"),
+        ("b.csv", "3,4,8\n"),
+        ("short.csv", "1,2\n"),
+    ] {
+        fs::write(dir.path().join(name), text).unwrap();
+    }
+    for (more, out) in [
+        (vec![], "mean.txt"),
+        (vec!["--thread-ranks", "2"], "mean2.txt"),
+    ] {
+        let arguments = [&["reduce", "mean", "a.csv", "b.csv", "-o", out][..], &more].concat();
+        let (code, _, err) = run(dir.path(), &arguments);
+        assert_eq!(code, 0, "{err}");
+        assert!(err.contains("mean of 2 files"), "{err}");
+        let text = fs::read_to_string(dir.path().join(out)).unwrap();
+        let numbers: Vec<f64> = text
+            .split_whitespace()
+            .map(|n| n.parse().unwrap())
+            .collect();
+        assert_eq!(numbers, [2.0, 3.0, 5.5]);
+        let receipt = format!("{out}.sundog-receipt.json");
+        assert_eq!(run(dir.path(), &["verify", &receipt]).0, 0);
+        assert_eq!(run(dir.path(), &["reproduce", &receipt]).0, 0);
+    }
+    let (code, _, err) = run(
+        dir.path(),
+        &["reduce", "sum", "a.csv", "short.csv", "-o", "x.txt"],
+    );
+    assert_eq!(code, 1, "{err}");
+    assert!(err.contains("short.csv"), "{err}");
+    let (code, out, _) = run(
+        dir.path(),
+        &["reduce", "max", "a.csv", "-o", "m.csv", "--json"],
+    );
+    assert_eq!(code, 0);
+    assert_eq!(lines(&out).last().unwrap()["state"], "succeeded");
+    assert_eq!(
+        run(dir.path(), &["reduce", "maen", "a.csv", "-o", "m.csv"]).0,
+        2
+    );
+    let spec = "inputs = [\"*.csv\"]\noutput = \"j.txt\"\n[reduce]\nop = \"min\"\n";
+    fs::remove_file(dir.path().join("short.csv")).unwrap();
+    fs::write(dir.path().join("job.toml"), spec).unwrap();
+    assert_eq!(run(dir.path(), &["run", "--spec", "job.toml"]).0, 0);
+}

@@ -1,0 +1,289 @@
+//! A job that combines all its inputs into one output: events, receipt and exit like any other batch.
+
+use crate::atomic::{self, Digested, Pending};
+use crate::batch::{self, Outcome, Request};
+use crate::inputs;
+use crate::planner::World;
+use crate::reduce;
+use crate::settings::Settings;
+use imaging::comm::{Comm, agree};
+use imaging::executor::Stop;
+use imaging::{Error, Result};
+use protocol::event::{
+    Event, JobFinished, JobPlanned, JobStarted, TaskFinished, TaskPlanned, TaskStarted,
+};
+use protocol::job::Job;
+use protocol::name;
+use protocol::receipt::{Counts, JobReceipt, StageMs, TaskReceipt};
+use protocol::state::{JobState, TaskState};
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::time::Instant;
+
+/// Runs a job that has a `reduce` section. All ranks call this together; events come on rank 0.
+pub(crate) fn run(
+    comm: &dyn Comm,
+    request: &Request,
+    settings: &Settings,
+    world: World,
+    stop: &Stop,
+    emit: &mut dyn FnMut(Event),
+) -> Result<Outcome> {
+    let first = comm.rank() == 0;
+    let order = agree(comm, order(&request.job, settings, world))?;
+    let mut told = Told {
+        request,
+        what: match order.files.len() {
+            1 => "1 file".into(),
+            n => format!("{n} files"),
+        },
+        emit,
+    };
+    if request.dry_run {
+        if first {
+            told.planned(&order, settings, world);
+        }
+        return Ok(outcome(JobState::Succeeded, false, None));
+    }
+    let (began, started) = (Instant::now(), batch::now());
+    if first {
+        told.started(&started);
+    }
+    let result = reduce::run(comm, world.threads, &order, stop, &|_, _| ());
+    if let Err(error @ Error::Pipeline(_)) = result {
+        return Err(error);
+    }
+    let refused = matches!(result, Err(Error::Limit(_)));
+    let state = match &result {
+        Ok(_) => TaskState::Succeeded,
+        Err(Error::Stopped(_)) => TaskState::Cancelled,
+        Err(_) => TaskState::Failed,
+    };
+    let ms = began.elapsed().as_millis() as u64;
+    let written = match first {
+        true => {
+            let digest = result
+                .as_ref()
+                .ok()
+                .and_then(|report| report.output.clone());
+            let reason = result.as_ref().err().map(Error::to_string);
+            let task = told.task(state, reason, digest, &settings.node, comm.size(), ms);
+            told.receipt(task, &started, ms).map(Some)
+        }
+        false => Ok(None),
+    };
+    let receipt = agree(comm, written)?;
+    Ok(outcome(job_state(state), refused, receipt))
+}
+
+fn job_state(task: TaskState) -> JobState {
+    match task {
+        TaskState::Succeeded => JobState::Succeeded,
+        TaskState::Cancelled => JobState::Cancelled,
+        _ => JobState::Failed,
+    }
+}
+
+fn counts(state: JobState) -> Counts {
+    Counts {
+        tasks: 1,
+        succeeded: u64::from(state == JobState::Succeeded),
+        failed: u64::from(state == JobState::Failed),
+        cancelled: u64::from(state == JobState::Cancelled),
+        ..Counts::default()
+    }
+}
+
+fn outcome(state: JobState, refused: bool, receipt: Option<PathBuf>) -> Outcome {
+    Outcome {
+        state,
+        counts: counts(state),
+        refused,
+        receipt,
+        halo_bytes: 0,
+    }
+}
+
+/// What the engine is asked for. Inputs are files or patterns; a directory stands for its images.
+fn order(job: &Job, settings: &Settings, world: World) -> Result<reduce::Request> {
+    let Some(wanted) = &job.reduce else {
+        return Err(Error::Pipeline("the job has no `reduce` section".into()));
+    };
+    if job.output.is_empty() {
+        return Err(Error::Pipeline("no output is named (give -o FILE)".into()));
+    }
+    let named: Vec<PathBuf> = job.inputs.iter().map(|text| name::to_path(text)).collect();
+    let found = inputs::expand(&named, None);
+    if let Some((path, reason)) = found.failures.first() {
+        return Err(Error::Io(format!("{}: {reason}", path.display())));
+    }
+    let files = found.inputs.into_iter().map(|input| input.path).collect();
+    let output = name::to_path(job.output.strip_prefix("file://").unwrap_or(&job.output));
+    let mut request = reduce::Request::new(wanted.op, files, output);
+    request.fan_in = wanted.fan_in;
+    request.max_open_files = wanted.max_open_files;
+    request.limits = settings.limits.clone();
+    if let Some(cap) = settings.memory {
+        // Half of what is left for partial results, half for rows being read and sorted.
+        let left = cap.saturating_sub(world.base_bytes()) / world.ranks as u64 / 2;
+        request.memory = request.memory.min(left as usize);
+    }
+    Ok(request)
+}
+
+/// What happened, as events and a receipt.
+struct Told<'a> {
+    request: &'a Request,
+    what: String,
+    emit: &'a mut dyn FnMut(Event),
+}
+
+impl Told<'_> {
+    fn planned(&mut self, order: &reduce::Request, settings: &Settings, world: World) {
+        (self.emit)(Event::TaskPlanned(TaskPlanned {
+            version: protocol::VERSION,
+            task: 0,
+            input: self.what.clone(),
+            output: Some(self.request.job.output.clone()),
+            width: None,
+            height: None,
+            mode: None,
+            mode_reason: String::new(),
+            ranks: Some(world.ranks),
+            memory_bytes: None,
+            reason: None,
+        }));
+        (self.emit)(Event::JobPlanned(JobPlanned {
+            version: protocol::VERSION,
+            tasks: 1,
+            ranks: world.ranks,
+            threads: world.threads,
+            in_flight: 1,
+            memory_bytes: (order.memory * world.ranks) as u64 + world.base_bytes(),
+            memory_limit: settings.memory,
+        }));
+    }
+
+    fn started(&mut self, time: &str) {
+        let job = self.request.job_id.clone();
+        (self.emit)(Event::JobStarted(JobStarted {
+            version: protocol::VERSION,
+            seq: None,
+            job: job.clone(),
+            tasks: 1,
+            time: time.to_owned(),
+        }));
+        (self.emit)(Event::TaskStarted(TaskStarted {
+            version: protocol::VERSION,
+            seq: None,
+            job,
+            task: 0,
+            input: self.what.clone(),
+            node: None,
+            attempt: 1,
+        }));
+    }
+
+    fn task(
+        &mut self,
+        state: TaskState,
+        reason: Option<String>,
+        digest: Option<Digested>,
+        node: &str,
+        ranks: usize,
+        ms: u64,
+    ) -> TaskReceipt {
+        let output = digest.is_some().then(|| self.request.job.output.clone());
+        (self.emit)(Event::TaskFinished(TaskFinished {
+            version: protocol::VERSION,
+            seq: None,
+            job: self.request.job_id.clone(),
+            task: 0,
+            input: self.what.clone(),
+            output: output.clone(),
+            state,
+            reason: reason.clone(),
+            ms: Some(ms),
+            node: Some(node.to_owned()),
+            mode: None,
+            attempt: 1,
+            warnings: Vec::new(),
+        }));
+        TaskReceipt {
+            version: protocol::VERSION,
+            task: 0,
+            input: self.what.clone(),
+            input_sha256: None,
+            output,
+            bytes: digest.as_ref().map(|d| d.bytes),
+            output_sha256: digest.map(|d| d.sha256),
+            width: None,
+            height: None,
+            mode: None,
+            mode_reason: String::new(),
+            ranks: Some(ranks),
+            ms: StageMs {
+                compute: ms as f64,
+                ..StageMs::default()
+            },
+            attempt: 1,
+            node: node.to_owned(),
+            state,
+            skipped: false,
+            reason,
+            warnings: Vec::new(),
+        }
+    }
+
+    /// Writes the receipt beside the output, then tells the end.
+    fn receipt(&mut self, task: TaskReceipt, started: &str, ms: u64) -> Result<PathBuf> {
+        let job = &self.request.job;
+        let state = job_state(task.state);
+        let spec = serde_json::to_vec(job).map_err(|e| Error::Io(e.to_string()))?;
+        let receipt = JobReceipt {
+            version: protocol::VERSION,
+            job: self.request.job_id.clone(),
+            name: job.name.clone(),
+            spec: job.clone(),
+            spec_sha256: atomic::sha256(&spec),
+            build: batch::build(self.request.commit.clone()),
+            started: started.to_owned(),
+            finished: batch::now(),
+            ms,
+            state,
+            counts: counts(state),
+            note: None,
+            tasks: vec![task],
+        };
+        let output = name::to_path(job.output.strip_prefix("file://").unwrap_or(&job.output));
+        let mut file = output.file_name().unwrap_or_default().to_owned();
+        file.push(".sundog-receipt.json");
+        let path = output.with_file_name(file);
+        let text = serde_json::to_vec_pretty(&receipt).map_err(|e| Error::Io(e.to_string()))?;
+        let written = Pending::create(&path).and_then(|pending| {
+            pending.writer().write_all(&text)?;
+            pending.writer().write_all(b"\n")?;
+            pending.commit()
+        });
+        written.map_err(|error| {
+            Error::Io(format!(
+                "cannot write the receipt {}: {error}",
+                path.display()
+            ))
+        })?;
+        let counts = receipt.counts;
+        (self.emit)(Event::JobFinished(JobFinished {
+            version: protocol::VERSION,
+            seq: None,
+            job: receipt.job,
+            state,
+            succeeded: counts.succeeded,
+            failed: counts.failed,
+            rejected: 0,
+            cancelled: counts.cancelled,
+            ms,
+            note: None,
+        }));
+        Ok(path)
+    }
+}
