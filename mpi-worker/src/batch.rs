@@ -20,6 +20,7 @@ use protocol::name;
 use protocol::receipt::{Build, Counts, JobReceipt};
 use protocol::state::{JobState, TaskState};
 use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -152,10 +153,7 @@ pub fn target(job: &Job, found: &Found) -> Result<Target> {
 /// Finds, probes and plans, on rank 0.
 fn prepare(request: &Request, settings: &Settings, world: World) -> Result<Batch> {
     let job = &request.job;
-    let named: Vec<PathBuf> = match &request.only {
-        Some(only) => only.iter().map(|text| name::to_path(text)).collect(),
-        None => job.inputs.iter().map(|text| name::to_path(text)).collect(),
-    };
+    let named: Vec<PathBuf> = job.inputs.iter().map(|text| name::to_path(text)).collect();
     for text in &job.inputs {
         if text.starts_with("s3://") || text.starts_with("gs://") {
             return Err(Error::Pipeline(format!(
@@ -164,10 +162,11 @@ fn prepare(request: &Request, settings: &Settings, world: World) -> Result<Batch
         }
     }
     let output = name::to_path(&job.output);
-    let mut found = inputs::expand(&named, Some(&output));
-    if request.only.is_some() {
-        keep_relative_paths(&mut found, job, &output);
-    }
+    let found = inputs::expand(&named, Some(&output));
+    let only: Option<HashSet<PathBuf>> = request
+        .only
+        .as_ref()
+        .map(|only| only.iter().map(|text| name::to_path(text)).collect());
     let target = target(job, &found)?;
     let mut settings = settings.clone();
     if let (Target::File(path), None) = (&target, &settings.format) {
@@ -180,18 +179,8 @@ fn prepare(request: &Request, settings: &Settings, world: World) -> Result<Batch
         world,
         job.mode,
         job.skip_existing,
+        only.as_ref(),
     ))
-}
-
-/// A retried file goes where it would have gone in the whole batch.
-fn keep_relative_paths(found: &mut Found, job: &Job, output: &Path) {
-    let named: Vec<PathBuf> = job.inputs.iter().map(|text| name::to_path(text)).collect();
-    let all = inputs::expand(&named, Some(output));
-    for input in &mut found.inputs {
-        if let Some(known) = all.inputs.iter().find(|known| known.path == input.path) {
-            input.relative.clone_from(&known.relative);
-        }
-    }
 }
 
 fn run_orders(

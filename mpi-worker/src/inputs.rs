@@ -28,7 +28,7 @@ pub struct Found {
 }
 
 /// Expands inputs. Directories below `output` are left out, so that a second run does not take the
-/// results of the first. Nothing here ends a batch: what cannot be read is listed as a failure.
+/// results of the first; a file named twice counts once. Nothing here ends a batch: what cannot be read is listed as a failure.
 pub fn expand(named: &[PathBuf], output: Option<&Path>) -> Found {
     let mut found = Found::default();
     let skip = output.and_then(|path| fs::canonicalize(path).ok());
@@ -57,6 +57,8 @@ pub fn expand(named: &[PathBuf], output: Option<&Path>) -> Found {
             },
         }
     }
+    let mut seen = HashSet::new();
+    found.inputs.retain(|input| seen.insert(input.path.clone()));
     found
 }
 
@@ -204,7 +206,7 @@ mod tests {
             .iter()
             .map(|i| i.relative.to_str().unwrap())
             .collect();
-        assert_eq!(relative, ["b/c/a.JPG", "z.png", "z.png"]);
+        assert_eq!(relative, ["b/c/a.JPG", "z.png"]);
         assert_eq!(found.failures.len(), 1);
         assert_eq!(found.passed_over, 1);
         fs::remove_dir_all(root).unwrap();

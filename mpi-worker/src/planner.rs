@@ -9,7 +9,7 @@ use imaging::{Error, Plan, Result, memory};
 use protocol::job::Mode;
 use protocol::name;
 use rayon::prelude::*;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 /// The ranks that a batch runs on.
@@ -40,7 +40,7 @@ impl World {
 
 /// Resident size of an idle process, of an idle MPI rank, and of `mpirun` with the command that
 /// started it, as measured on x86-64 Linux.
-const PROCESS_BYTES: u64 = 12 << 20;
+const PROCESS_BYTES: u64 = 8 << 20;
 const RANK_BYTES: u64 = 26 << 20;
 const MPIRUN_BYTES: u64 = 22 << 20;
 
@@ -78,6 +78,9 @@ struct Probed {
 }
 
 /// Probes all inputs and decides.
+///
+/// With `only`, all inputs still claim their outputs, so that a retry writes to the same places, but
+/// just those are processed.
 pub fn plan(
     found: Found,
     target: &Target,
@@ -85,6 +88,7 @@ pub fn plan(
     world: World,
     mode: Mode,
     skip_existing: bool,
+    only: Option<&HashSet<PathBuf>>,
 ) -> Batch {
     let mut batch = Batch::default();
     let mut number = 0;
@@ -92,26 +96,35 @@ pub fn plan(
         number += 1;
         number - 1
     };
+    let wanted = |path: &Path| only.is_none_or(|only| only.contains(path));
     for (path, reason) in found.failures {
-        let error = Error::Io(reason);
-        batch.failures.push(Finished::failed(
-            next(),
-            name::to_text(&path),
-            &settings.node,
-            error,
-        ));
+        if wanted(&path) {
+            let error = Error::Io(reason);
+            let text = name::to_text(&path);
+            batch
+                .failures
+                .push(Finished::failed(next(), text, &settings.node, error));
+        }
     }
     let probed: Vec<Result<Probed>> = found
         .inputs
         .par_iter()
         .map(|input| probe(&input.path, settings))
         .collect();
-    let mut taken: HashMap<PathBuf, PathBuf> = HashMap::new();
-    for (input, probed) in found.inputs.iter().zip(probed) {
+    let outputs: Vec<Option<PathBuf>> = (found.inputs.iter().zip(&probed))
+        .map(|(input, image)| Some(output_path(target, input, image.as_ref().ok()?)))
+        .collect();
+    let owners = claim(&found.inputs, &outputs);
+    for ((input, probed), output) in found.inputs.iter().zip(probed).zip(outputs) {
+        if !wanted(&input.path) {
+            continue;
+        }
         let text = name::to_text(&input.path);
         let ready = probed.and_then(|image| {
-            let output = output_path(target, input, &image);
-            check_output(&output, input, &mut taken)?;
+            let Some(output) = output else {
+                unreachable!("what was probed has an output")
+            };
+            check_output(&output, input, &owners)?;
             Ok((image, output))
         });
         match ready {
@@ -181,7 +194,24 @@ fn output_path(target: &Target, input: &Input, image: &Probed) -> PathBuf {
     }
 }
 
-fn check_output(output: &Path, input: &Input, taken: &mut HashMap<PathBuf, PathBuf>) -> Result<()> {
+/// Which input each output belongs to: first those that keep their name, then in order.
+fn claim(inputs: &[Input], outputs: &[Option<PathBuf>]) -> HashMap<PathBuf, PathBuf> {
+    let mut owners = HashMap::new();
+    for keeps_name in [true, false] {
+        for (input, output) in inputs.iter().zip(outputs) {
+            if let Some(output) = output
+                && (output.extension() == input.path.extension()) == keeps_name
+            {
+                owners
+                    .entry(output.clone())
+                    .or_insert_with(|| input.path.clone());
+            }
+        }
+    }
+    owners
+}
+
+fn check_output(output: &Path, input: &Input, owners: &HashMap<PathBuf, PathBuf>) -> Result<()> {
     let same = |a: &Path, b: &Path| matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b);
     if same(output, &input.path) {
         return Err(Error::Io(
@@ -189,19 +219,21 @@ fn check_output(output: &Path, input: &Input, taken: &mut HashMap<PathBuf, PathB
                 .into(),
         ));
     }
-    if let Some(other) = taken.insert(output.to_owned(), input.path.clone()) {
-        let (output, other) = (name::to_text(output), name::to_text(&other));
-        return Err(Error::Io(format!(
-            "its output {output} is already that of {other} (rename one, or run them apart)"
-        )));
+    match owners.get(output) {
+        Some(owner) if *owner != input.path => {
+            let (output, owner) = (name::to_text(output), name::to_text(owner));
+            Err(Error::Io(format!(
+                "its output {output} is already that of {owner} (rename one, or run them apart)"
+            )))
+        }
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 /// Bytes of one image on `ranks` ranks of `threads` threads, beside the base.
 fn image_bytes(image: &Probed, ranks: usize, threads: usize) -> u64 {
     const WRITER: u64 = 1 << 20;
-    const STACKS: u64 = 1 << 20;
+    const STACKS: u64 = 256 << 10;
     let fetched = match image.file_bytes <= source::READ_WHOLE {
         true => image.file_bytes,
         false => 1 << 19,
@@ -333,20 +365,25 @@ impl Batch {
             .map(|o| o.memory)
             .max()
             .unwrap_or(0);
-        let mut images: Vec<u64> = self
-            .orders
-            .iter()
-            .filter(|o| o.mode != Mode::Rows)
-            .map(|o| o.memory)
-            .collect();
-        images.sort_unstable_by(|a, b| b.cmp(a));
-        let (mut used, mut flying) = (0, 0);
-        for bytes in images {
-            if flying < world.slots() && budget.is_none_or(|budget| used + bytes <= budget) {
-                used += bytes;
-                flying += 1;
+        // The order of handing out, with times by predicted cost: who is in flight together.
+        let mut flying: Vec<(f64, u64)> = Vec::new();
+        let (mut used, mut most) = (0, 0);
+        for order in self.orders.iter().filter(|o| o.mode != Mode::Rows) {
+            let mut now = 0.0;
+            let fits =
+                |used: u64| used == 0 || budget.is_none_or(|budget| used + order.memory <= budget);
+            let mut sum: u64 = flying.iter().map(|f| f.1).sum();
+            while flying.len() >= world.slots() || !fits(sum) {
+                let first = (0..flying.len()).min_by(|&a, &b| flying[a].0.total_cmp(&flying[b].0));
+                let Some(first) = first else { break };
+                now = flying.swap_remove(first).0;
+                sum = flying.iter().map(|f| f.1).sum();
             }
+            flying.push((now + order.cost, order.memory));
+            used = used.max(sum + order.memory);
+            most = most.max(flying.len());
         }
+        let flying = most;
         self.in_flight = flying.max(usize::from(rows > 0));
         self.memory = world.base_bytes() + used.max(rows);
     }

@@ -1,5 +1,6 @@
 //! PNG by rows: strict about checksums and the end of the file, quick to write.
 
+mod chunks;
 mod filter;
 mod read;
 mod write;

@@ -27,9 +27,10 @@ fn error(error: DecodingError) -> Error {
 
 /// Reads up to the pixels.
 fn start<R: Read + Seek>(
-    input: R,
+    mut input: R,
     limits: &Limits,
 ) -> Result<(Reader<BufReader<R>>, Header, Metadata)> {
+    super::chunks::check(&mut input, limits)?;
     let mut options = DecodeOptions::default();
     options.set_ignore_checksums(false);
     options.set_skip_ancillary_crc_failures(false);
