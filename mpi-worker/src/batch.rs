@@ -23,6 +23,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
 /// A job and how it is run this time.
@@ -208,6 +209,7 @@ fn run_orders(
         .num_threads(world.threads)
         .build()
         .map_err(|error| Error::Io(format!("cannot start threads: {error}")))?;
+    let spare = Arc::default();
     for order in rows {
         let mut halt = [i64::from(stop.is_set() || !going)];
         comm.all_reduce(&mut halt, Reduce::Max);
@@ -220,7 +222,13 @@ fn run_orders(
         let stop = stop.child();
         let guard = watch.add(&stop);
         let finished = match comm.size() {
-            1 => Some(single::run(&order, settings, Some(&pool), stop.clone())),
+            1 => Some(single::run(
+                &order,
+                settings,
+                Some(&pool),
+                stop.clone(),
+                &spare,
+            )),
             _ => shared::run(comm, &order, settings, &pool, stop.clone()),
         };
         drop(guard);

@@ -62,12 +62,13 @@ pub fn run(
         for _ in 0..threads {
             let (done, queue, watch, stop) = (done.clone(), queue.clone(), &watch, stop.clone());
             scope.spawn(move || {
+                let spare = Arc::default();
                 loop {
                     let order = queue.lock().unwrap_or_else(|e| e.into_inner()).recv();
                     let Ok(order) = order else { break };
                     let stop = stop.child();
                     let guard = watch.add(&stop);
-                    let finished = single::run(&order, settings, None, stop);
+                    let finished = single::run(&order, settings, None, stop, &spare);
                     drop(guard);
                     if done.send(finished).is_err() {
                         break;

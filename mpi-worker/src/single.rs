@@ -7,20 +7,22 @@ use crate::task::{Done, Finished, Order};
 use imaging::codec::{self, OpenOptions, RowSink, RowSource};
 use imaging::comm::serial::Serial;
 use imaging::executor::{Context, Stop, guarded, run_file};
-use imaging::{Error, Result};
+use imaging::{Error, Result, Spare};
 use protocol::receipt::StageMs;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Runs one image on the calling thread, or on a pool. Never fails: what goes wrong is in the receipt.
+/// Runs one image on the calling thread, or on a pool; `spare` holds buffers of earlier images. Never fails: what goes wrong is in the receipt.
 pub fn run(
     order: &Order,
     settings: &Settings,
     pool: Option<&rayon::ThreadPool>,
     stop: Stop,
+    spare: &Arc<Spare>,
 ) -> Finished {
     let start = Instant::now();
     let mut input_sha256 = None;
-    let outcome = guarded(|| attempt(order, settings, pool, &stop, &mut input_sha256));
+    let outcome = guarded(|| attempt(order, settings, pool, &stop, spare, &mut input_sha256));
     let outcome = late(outcome, start, settings);
     Finished::new(
         order,
@@ -49,6 +51,7 @@ fn attempt(
     settings: &Settings,
     pool: Option<&rayon::ThreadPool>,
     stop: &Stop,
+    spare: &Arc<Spare>,
     input_sha256: &mut Option<String>,
 ) -> Result<Done> {
     let start = Instant::now();
@@ -81,6 +84,10 @@ fn attempt(
     let mut context = Context::new(&comm);
     context.pool = pool;
     context.stop = stop.clone();
+    if settings.memory.is_none() {
+        // Under a cap nothing is kept beyond what the plan counts.
+        context.spare = spare.clone();
+    }
     let mut source = TimedSource {
         inner: &mut *source,
         spent: opened,

@@ -34,10 +34,11 @@ impl Collective for QuarterTurn {
         let (rank, size) = (context.comm.rank(), context.comm.size());
         let pixel = output.channels() * output.sample.bytes();
         let part = |rank: usize| partition(output.rows, size, rank);
-        let mut result = Rows::zeroed(output, part(rank));
+        let mut result = context.spare.rows(output, part(rank));
         let height = input.count;
         if size == 1 {
             self.block(context, &input, 0, result.data.bytes_mut());
+            context.spare.give(input);
             return Ok(result);
         }
         // Block for another rank: its output rows, as wide as this rank's chunk is high.
