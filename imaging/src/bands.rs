@@ -109,11 +109,7 @@ impl Rolling {
             self.rows.count = 0;
             self.live = new.start;
         }
-        let capacity = if len == 0 {
-            usize::MAX
-        } else {
-            self.rows.data.len() / len
-        };
+        let capacity = self.rows.data.len().checked_div(len).unwrap_or(usize::MAX);
         if self.rows.count + new.len() > capacity {
             let dead = self.live - self.rows.first;
             self.rows

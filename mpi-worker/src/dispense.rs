@@ -142,7 +142,11 @@ fn hand_out(
             told = true;
             (1..comm.size()).for_each(|rank| send(comm, rank, &Message::Stop));
         }
-        while going {
+        // As many as fit now.
+        loop {
+            if !going {
+                break;
+            }
             // The rank with most free threads, others before rank 0 when equal: it also hands out.
             let Some(rank) = (0..comm.size())
                 .rev()

@@ -128,14 +128,7 @@ fn prepare(order: &Order, settings: &Settings, rank: usize) -> Result<Prepared> 
         let (mut input, hash) = fetch(&path)?;
         let header = codec::probe(&mut *input, &settings.limits)?;
         let (plan, shrink) = settings.plan(&header)?;
-        let source = codec::open(
-            input,
-            &settings.limits,
-            &OpenOptions {
-                shrink,
-                ..Default::default()
-            },
-        )?;
+        let source = codec::open(input, &settings.limits, &OpenOptions { shrink })?;
         return Ok(Prepared {
             plan,
             header,

@@ -61,14 +61,7 @@ fn attempt(
     let header = codec::probe(&mut *input, &settings.limits)?;
     let (plan, shrink) = settings.plan(&header)?;
     let begun = Instant::now();
-    let mut source = codec::open(
-        input,
-        &settings.limits,
-        &OpenOptions {
-            shrink,
-            ..Default::default()
-        },
-    )?;
+    let mut source = codec::open(input, &settings.limits, &OpenOptions { shrink })?;
     let opened = begun.elapsed();
     let format = settings.format_for(header.kind);
     let pending = Pending::create(&order.output_path()).map_err(|e| cannot_write(order, &e))?;

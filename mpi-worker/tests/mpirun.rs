@@ -1,5 +1,6 @@
 //! Real ranks under a real `mpirun`: the communicator, whole batches, and worlds that end early.
 #![cfg(feature = "mpi")]
+#![allow(clippy::unwrap_used)]
 
 use imaging::codec::{self, Format, KeepMetadata};
 use imaging::{Buffer, Color, Metadata, SampleType, Shape};

@@ -146,10 +146,9 @@ impl Resample for u16 {
     fn unpremultiply(samples: &mut [u16], channels: usize) {
         for pixel in samples.chunks_exact_mut(channels) {
             let alpha = u64::from(pixel[channels - 1]);
-            if alpha != 0 {
-                for c in &mut pixel[..channels - 1] {
-                    *c = (65535 * u64::from(*c) / alpha).min(65535) as u16;
-                }
+            for c in &mut pixel[..channels - 1] {
+                let opaque = (65535 * u64::from(*c)).checked_div(alpha);
+                *c = opaque.map_or(*c, |v| v.min(65535) as u16);
             }
         }
     }

@@ -1,5 +1,5 @@
 //! The inner sums of smoothing 8-bit samples, in integers: written out plainly here, and with the
-//! processor's own instructions for it in [`x86`](super::taps_x86) where it has them.
+//! processor's own instructions for it in `taps_x86` where it has them.
 
 use super::separable::Fixed;
 #[cfg(target_arch = "x86_64")]

@@ -1,4 +1,5 @@
 //! Reductions against naive ones, for any number of files, ranks, threads and open files.
+#![allow(clippy::unwrap_used)]
 
 mod images;
 mod numbers;
