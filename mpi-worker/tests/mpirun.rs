@@ -74,8 +74,7 @@ fn picture(rows: usize, cols: usize, color: Color, format: &str) -> Vec<u8> {
     .unwrap();
     sink.write(&image.rows).unwrap();
     sink.finish().unwrap();
-    let bytes = bytes.lock().unwrap().clone();
-    bytes
+    std::mem::take(&mut *bytes.lock().unwrap())
 }
 
 /// A file in memory whose bytes can be had after the encoder took it.

@@ -2,8 +2,8 @@
 //!
 //! Every rank calls [`run`]. Rank 0 looks at the files and writes the result; all ranks read files.
 //! What is computed never depends on the number of ranks, threads or open files:
-//! [`stack`] is exact for images of 8 and 16 bits, [`numbers`] merges floats in a tree whose shape
-//! depends on the number of files and the fan-in alone, and [`median`] selects.
+//! `stack` is exact for images of 8 and 16 bits, `numbers` merges floats in a tree whose shape
+//! depends on the number of files and the fan-in alone, and `median` selects.
 
 mod board;
 mod crew;
