@@ -1,6 +1,8 @@
 //! Times decoding and encoding in memory: `codec_bench FILE [FORMAT] [THREADS] [RUNS]`; prints the best
 //! of the runs.
 
+#![allow(clippy::print_stdout)]
+
 use imaging::codec::{Format, KeepMetadata, Limits, OpenOptions, decode, encode};
 use std::time::Instant;
 

@@ -1,4 +1,5 @@
 //! The same pixels for any number of ranks, threads and any SIMD level.
+#![allow(clippy::unwrap_used)]
 
 use imaging::comm::{Comm, serial::Serial, threads};
 use imaging::executor::{Context, run_rows};
@@ -14,7 +15,11 @@ fn picture(shape: Shape) -> Image {
         state ^= state >> 7;
         state ^= state << 17;
         let slope = (x * 5 + y * 3 + c * 40) % 256;
-        let block = if (x / 7 + y / 5) % 3 == 0 { 90 } else { 0 };
+        let block = if (x / 7 + y / 5).is_multiple_of(3) {
+            90
+        } else {
+            0
+        };
         ((slope / 2 + block + (state >> 60) as usize) % 256) as u16
     };
     let mut samples = Vec::with_capacity(shape.rows * shape.row_len());
