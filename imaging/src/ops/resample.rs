@@ -149,6 +149,8 @@ impl Resample for u16 {
             for c in &mut pixel[..channels - 1] {
                 let opaque = (65535 * u64::from(*c)).checked_div(alpha);
                 *c = opaque.map_or(*c, |v| v.min(65535) as u16);
+                let straight = (65535 * u64::from(*c)).checked_div(alpha);
+                *c = straight.map_or(*c, |v| v.min(65535) as u16);
             }
         }
     }

@@ -24,7 +24,7 @@ pub fn turn_block(
     match pixel {
         1 => turn::<[u8; 1]>(source, target, &block),
         2 => turn::<[u8; 2]>(source, target, &block),
-        3 => turn::<[u8; 3]>(source, target, &block),
+        3 => three(source, target, &block),
         4 => turn::<[u8; 4]>(source, target, &block),
         6 => turn::<[u8; 6]>(source, target, &block),
         8 => turn::<[u8; 8]>(source, target, &block),
@@ -38,6 +38,97 @@ struct Block {
     cols: usize,
     columns: Range<usize>,
     clockwise: bool,
+}
+
+fn three(source: &[u8], target: &mut [u8], block: &Block) {
+    #[cfg(target_arch = "x86_64")]
+    if crate::simd::level() >= crate::simd::Level::Sse41 {
+        // SAFETY: the level includes SSSE3.
+        return unsafe { x86::three(source, target, block) };
+    }
+    turn::<[u8; 3]>(source, target, block);
+}
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use super::{Block, TILE};
+    use std::arch::x86_64::*;
+
+    /// Squares of four by four pixels in registers, the rest pixel by pixel. A square's stores reach
+    /// four bytes beyond it, into pixels to its right that are written later.
+    // SAFETY: callers check for SSSE3. A square is taken only where its loads of 16 bytes end inside
+    // `source` and its stores of 16 bytes inside their row of `target`.
+    #[target_feature(enable = "ssse3")]
+    pub unsafe fn three(source: &[u8], target: &mut [u8], block: &Block) {
+        let (cols, height) = (block.cols, source.len() / 3 / block.cols);
+        let count = block.columns.len();
+        let tile = 2 * TILE;
+        for top in (0..count).step_by(tile) {
+            let bottom = (top + tile).min(count);
+            for left in (0..height).step_by(tile) {
+                let right = (left + tile).min(height);
+                for y in (top..bottom).step_by(4) {
+                    let mut x = left;
+                    // Two pixels to the right take the bytes that are written beyond a square.
+                    while y + 4 <= bottom && x + 4 <= right && x + 6 <= height {
+                        let column = match block.clockwise {
+                            true => block.columns.start + y,
+                            false => block.columns.end - 4 - y,
+                        };
+                        let row = |i: usize| match block.clockwise {
+                            true => height - 1 - x - i,
+                            false => x + i,
+                        };
+                        let lowest = row(0).max(row(3));
+                        if 3 * (lowest * cols + column) + 16 > source.len() {
+                            break;
+                        }
+                        // SAFETY: checked above.
+                        unsafe {
+                            let from = |i: usize| source.as_ptr().add(3 * (row(i) * cols + column));
+                            let to = |k: usize| {
+                                let k = if block.clockwise { k } else { 3 - k };
+                                3 * ((y + k) * height + x)
+                            };
+                            square(from, |k, v| {
+                                _mm_storeu_si128(target.as_mut_ptr().add(to(k)).cast(), v);
+                            });
+                        }
+                        x += 4;
+                    }
+                    for y in y..(y + 4).min(bottom) {
+                        for x in x..right {
+                            let (row, column) = match block.clockwise {
+                                true => (height - 1 - x, block.columns.start + y),
+                                false => (x, block.columns.end - 1 - y),
+                            };
+                            let (to, from) = (3 * (y * height + x), 3 * (row * cols + column));
+                            target[to..to + 3].copy_from_slice(&source[from..from + 3]);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Turns four rows of four pixels into four columns.
+    // SAFETY: callers check for SSSE3 and that 16 bytes can be read at each `from`.
+    #[inline]
+    #[target_feature(enable = "ssse3")]
+    unsafe fn square(from: impl Fn(usize) -> *const u8, mut store: impl FnMut(usize, __m128i)) {
+        let z = -1;
+        let widen = _mm_setr_epi8(0, 1, 2, z, 3, 4, 5, z, 6, 7, 8, z, 9, 10, 11, z);
+        let narrow = _mm_setr_epi8(0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, z, z, z, z);
+        // SAFETY: promised by the caller.
+        let row = |i| unsafe { _mm_shuffle_epi8(_mm_loadu_si128(from(i).cast()), widen) };
+        let (a, b, c, d) = (row(0), row(1), row(2), row(3));
+        let (ab, cd) = (_mm_unpacklo_epi32(a, b), _mm_unpacklo_epi32(c, d));
+        store(0, _mm_shuffle_epi8(_mm_unpacklo_epi64(ab, cd), narrow));
+        store(1, _mm_shuffle_epi8(_mm_unpackhi_epi64(ab, cd), narrow));
+        let (ab, cd) = (_mm_unpackhi_epi32(a, b), _mm_unpackhi_epi32(c, d));
+        store(2, _mm_shuffle_epi8(_mm_unpacklo_epi64(ab, cd), narrow));
+        store(3, _mm_shuffle_epi8(_mm_unpackhi_epi64(ab, cd), narrow));
+    }
 }
 
 crate::simd! {
