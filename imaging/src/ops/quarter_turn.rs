@@ -48,7 +48,7 @@ impl Collective for QuarterTurn {
         for (other, block) in blocks.iter_mut().enumerate() {
             self.block(context, &input, part(other).start, block);
         }
-        drop(input);
+        context.spare.give(input);
         let heights: Vec<usize> = (0..size)
             .map(|r| partition(output.cols, size, r).len())
             .collect();

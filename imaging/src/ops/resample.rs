@@ -147,8 +147,6 @@ impl Resample for u16 {
         for pixel in samples.chunks_exact_mut(channels) {
             let alpha = u64::from(pixel[channels - 1]);
             for c in &mut pixel[..channels - 1] {
-                let opaque = (65535 * u64::from(*c)).checked_div(alpha);
-                *c = opaque.map_or(*c, |v| v.min(65535) as u16);
                 let straight = (65535 * u64::from(*c)).checked_div(alpha);
                 *c = straight.map_or(*c, |v| v.min(65535) as u16);
             }
