@@ -1,27 +1,24 @@
 //! A batch from its job file to its receipt, on whatever world of ranks it is given.
 
-use crate::atomic::{self, Pending};
 use crate::dispense::{self, Work};
 use crate::inputs::{self, Found};
+use crate::log::Log;
 use crate::planner::{self, Batch, Target, World};
 use crate::settings::Settings;
 use crate::shared;
 use crate::single;
-use crate::task::{Finished, Order};
+use crate::task::Order;
 use crate::watch::Watch;
 use imaging::comm::{Comm, Reduce, agree};
 use imaging::executor::Stop;
 use imaging::{Error, Result};
-use protocol::event::{
-    Event, JobFinished, JobPlanned, JobStarted, TaskFinished, TaskPlanned, TaskStarted,
-};
+use protocol::event::Event;
 use protocol::job::{Job, Mode, OnError};
 use protocol::name;
-use protocol::receipt::{Build, Counts, JobReceipt};
-use protocol::state::{JobState, TaskState};
+use protocol::receipt::{Build, Counts};
+use protocol::state::JobState;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -116,7 +113,7 @@ pub fn run(
     Ok(log.outcome(receipt))
 }
 
-fn to_json<T: Serialize>(value: &T) -> Vec<u8> {
+pub(crate) fn to_json<T: Serialize>(value: &T) -> Vec<u8> {
     match serde_json::to_vec(value) {
         Ok(bytes) => bytes,
         Err(error) => unreachable!("plain data: {error}"),
@@ -271,247 +268,6 @@ fn with_format(comm: &dyn Comm, settings: &Settings, request: &Request) -> Resul
     }
     comm.barrier();
     Ok(settings)
-}
-
-/// What happened, told as events and kept for the receipt. Silent on ranks other than 0.
-struct Log<'a> {
-    request: &'a Request,
-    emit: &'a mut dyn FnMut(Event),
-    started: String,
-    tasks: Vec<Finished>,
-    counts: Counts,
-}
-
-impl<'a> Log<'a> {
-    fn new(request: &'a Request, emit: &'a mut dyn FnMut(Event)) -> Log<'a> {
-        Log {
-            request,
-            emit,
-            started: now(),
-            tasks: Vec::new(),
-            counts: Counts::default(),
-        }
-    }
-
-    fn planned(&mut self, batch: &Batch, settings: &Settings, world: World) {
-        let tasks = (batch.orders.len() + batch.failures.len()) as u64;
-        self.counts.tasks = tasks + batch.skipped;
-        self.counts.skipped = batch.skipped;
-        self.counts.succeeded = batch.skipped;
-        if !self.request.dry_run {
-            let job = self.request.job_id.clone();
-            let started = JobStarted {
-                version: protocol::VERSION,
-                seq: None,
-                job,
-                tasks,
-                time: self.started.clone(),
-            };
-            return (self.emit)(Event::JobStarted(started));
-        }
-        let mut plans: Vec<TaskPlanned> = batch.orders.iter().map(task_planned).collect();
-        plans.extend(batch.failures.iter().map(|failure| TaskPlanned {
-            version: protocol::VERSION,
-            task: failure.receipt.task,
-            input: failure.receipt.input.clone(),
-            output: None,
-            width: None,
-            height: None,
-            mode: None,
-            mode_reason: String::new(),
-            ranks: None,
-            memory_bytes: None,
-            reason: failure.receipt.reason.clone(),
-        }));
-        plans.sort_by_key(|plan| plan.task);
-        plans
-            .into_iter()
-            .for_each(|plan| (self.emit)(Event::TaskPlanned(plan)));
-        self.counts.failed = batch.failures.len() as u64;
-        self.tasks.extend(batch.failures.iter().cloned());
-        (self.emit)(Event::JobPlanned(JobPlanned {
-            version: protocol::VERSION,
-            tasks,
-            ranks: world.ranks,
-            threads: world.threads,
-            in_flight: batch.in_flight,
-            memory_bytes: batch.memory,
-            memory_limit: settings.memory,
-        }));
-    }
-
-    fn started(&mut self, order: &Order) {
-        (self.emit)(Event::TaskStarted(TaskStarted {
-            version: protocol::VERSION,
-            seq: None,
-            job: self.request.job_id.clone(),
-            task: order.task,
-            input: order.input.clone(),
-            node: None,
-            attempt: 1,
-        }));
-    }
-
-    fn failures(&mut self, failures: Vec<Finished>) {
-        for failure in failures {
-            self.finished(failure);
-        }
-    }
-
-    fn failed(&self) -> bool {
-        self.counts.failed > 0
-    }
-
-    fn cancelled(&mut self, order: &Order, node: &str) {
-        let stopped = Err(Error::Stopped("stopped before it was begun".into()));
-        self.finished(Finished::new(order, node, None, 0, stopped));
-    }
-
-    /// Whether the task succeeded.
-    fn finished(&mut self, finished: Finished) -> bool {
-        let receipt = &finished.receipt;
-        match receipt.state {
-            TaskState::Succeeded => self.counts.succeeded += 1,
-            TaskState::Cancelled => self.counts.cancelled += 1,
-            TaskState::Rejected => self.counts.rejected += 1,
-            _ => self.counts.failed += 1,
-        }
-        (self.emit)(Event::TaskFinished(TaskFinished {
-            version: protocol::VERSION,
-            seq: None,
-            job: self.request.job_id.clone(),
-            task: receipt.task,
-            input: receipt.input.clone(),
-            output: receipt.output.clone(),
-            state: receipt.state,
-            reason: receipt.reason.clone(),
-            ms: Some(finished.ms),
-            node: Some(receipt.node.clone()).filter(|node| !node.is_empty()),
-            mode: receipt.mode,
-            attempt: receipt.attempt,
-            warnings: receipt.warnings.clone(),
-        }));
-        let succeeded = receipt.state == TaskState::Succeeded;
-        self.tasks.push(finished);
-        succeeded
-    }
-
-    fn state(&self) -> JobState {
-        match self.counts {
-            Counts {
-                cancelled: 1..,
-                failed: 0,
-                ..
-            } => JobState::Cancelled,
-            Counts {
-                failed: 0,
-                rejected: 0,
-                ..
-            } => JobState::Succeeded,
-            Counts { cancelled: 1.., .. } if self.request.job.on_error == OnError::Stop => {
-                JobState::Failed
-            }
-            Counts { cancelled: 1.., .. } => JobState::Cancelled,
-            Counts { succeeded: 1.., .. } => JobState::Partial,
-            _ => JobState::Failed,
-        }
-    }
-
-    fn note(&self) -> Option<String> {
-        let skipped = self.counts.skipped;
-        match (self.counts.tasks, skipped) {
-            (0, _) => Some("there was nothing to do: no input is an image".into()),
-            (_, 0) => None,
-            _ => Some(format!(
-                "{skipped} outputs existed already and were left alone"
-            )),
-        }
-    }
-
-    /// Writes the receipt, then tells the end.
-    fn finish(&mut self, started: Instant, stopped: bool) -> Result<Option<PathBuf>> {
-        let state = if stopped {
-            JobState::Cancelled
-        } else {
-            self.state()
-        };
-        let ms = started.elapsed().as_millis() as u64;
-        self.tasks.sort_by_key(|task| task.receipt.task);
-        let job = &self.request.job;
-        let receipt = JobReceipt {
-            version: protocol::VERSION,
-            job: self.request.job_id.clone(),
-            name: job.name.clone(),
-            spec: job.clone(),
-            spec_sha256: atomic::sha256(&to_json(job)),
-            build: build(self.request.commit.clone()),
-            started: self.started.clone(),
-            finished: now(),
-            ms,
-            state,
-            counts: self.counts,
-            note: self.note(),
-            tasks: self.tasks.iter().map(|task| task.receipt.clone()).collect(),
-        };
-        let path = receipt_path(job);
-        let text = serde_json::to_vec_pretty(&receipt).map_err(|e| Error::Io(e.to_string()))?;
-        let written = Pending::create(&path).and_then(|pending| {
-            pending.writer().write_all(&text)?;
-            pending.writer().write_all(b"\n")?;
-            pending.commit()
-        });
-        written.map_err(|error| {
-            Error::Io(format!(
-                "cannot write the receipt {}: {error}",
-                path.display()
-            ))
-        })?;
-        let note = self.note();
-        (self.emit)(Event::JobFinished(JobFinished {
-            version: protocol::VERSION,
-            seq: None,
-            job: self.request.job_id.clone(),
-            state,
-            succeeded: self.counts.succeeded,
-            failed: self.counts.failed,
-            rejected: self.counts.rejected,
-            cancelled: self.counts.cancelled,
-            ms,
-            note,
-        }));
-        Ok(Some(path))
-    }
-
-    fn outcome(&self, receipt: Option<PathBuf>) -> Outcome {
-        let failures = || {
-            self.tasks
-                .iter()
-                .filter(|t| t.receipt.state == TaskState::Failed)
-        };
-        Outcome {
-            state: self.state(),
-            counts: self.counts,
-            refused: failures().count() > 0 && failures().all(|t| t.refused),
-            receipt,
-            halo_bytes: self.tasks.iter().map(|t| t.halo_bytes).sum(),
-        }
-    }
-}
-
-fn task_planned(order: &Order) -> TaskPlanned {
-    TaskPlanned {
-        version: protocol::VERSION,
-        task: order.task,
-        input: order.input.clone(),
-        output: Some(order.output.clone()),
-        width: Some(order.size.0 as u64),
-        height: Some(order.size.1 as u64),
-        mode: Some(order.mode),
-        mode_reason: order.reason.clone(),
-        ranks: Some(order.ranks),
-        memory_bytes: Some(order.memory),
-        reason: None,
-    }
 }
 
 /// The format that a file's extension names.

@@ -8,6 +8,7 @@ pub mod bench;
 pub mod dispense;
 pub mod inputs;
 pub mod jobfile;
+mod log;
 pub mod mpirun;
 pub mod planner;
 pub mod reduce;

@@ -1,0 +1,236 @@
+//! What an operation is: its name, its parameters, and the steps it is made of.
+
+mod param;
+
+pub use param::{Args, Kind, Param, Value, nearest};
+
+use crate::border::Border;
+use crate::comm::Comm;
+use crate::error::Result;
+use crate::executor::Context;
+use crate::image::{Rows, Shape};
+use crate::window::{Band, Scratch, Window};
+use std::ops::Range;
+use std::sync::Arc;
+
+/// One operation as users see it. Each file under `ops/` holds one or a close family of these.
+pub struct Op {
+    /// Name in pipelines.
+    pub name: &'static str,
+    /// What it does, in one sentence.
+    pub about: &'static str,
+    /// Its parameters, in the order in which they are shown.
+    pub params: &'static [Param],
+    /// A pipeline that shows its use.
+    pub example: &'static str,
+    /// The group under which menus and the reference page show it.
+    pub group: Group,
+    /// Makes its steps from arguments that were checked against `params`.
+    pub build: fn(&Args) -> Result<Vec<Step>>,
+}
+
+/// Groups of operations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Group {
+    /// Each output sample from one pixel.
+    Point,
+    /// Whole-image statistics first.
+    Histogram,
+    /// Neighbourhoods that smooth or sharpen.
+    Filter,
+    /// Gradients, edges, corners, lines.
+    Edges,
+    /// Minimum and maximum filters.
+    Morphology,
+    /// Pixels change place.
+    Geometry,
+}
+
+impl Group {
+    /// Title of the group.
+    pub fn title(self) -> &'static str {
+        match self {
+            Group::Point => "Point operations",
+            Group::Histogram => "Histograms",
+            Group::Filter => "Filters",
+            Group::Edges => "Edges and features",
+            Group::Morphology => "Morphology",
+            Group::Geometry => "Geometry",
+        }
+    }
+}
+
+/// What an operation is made of; the executor runs these without knowing which operation they are.
+#[derive(Clone)]
+pub enum Step {
+    /// Output rows from a bounded range of input rows.
+    Local(Arc<dyn Local>),
+    /// A tally over the whole image first, merged over all ranks, then local steps.
+    Measured(Arc<dyn Measured>),
+    /// Talks to the other ranks itself.
+    Collective(Arc<dyn Collective>),
+}
+
+impl Step {
+    /// A local step.
+    pub fn local(step: impl Local + 'static) -> Step {
+        Step::Local(Arc::new(step))
+    }
+
+    /// A measured step.
+    pub fn measured(step: impl Measured + 'static) -> Step {
+        Step::Measured(Arc::new(step))
+    }
+
+    /// A collective step.
+    pub fn collective(step: impl Collective + 'static) -> Step {
+        Step::Collective(Arc::new(step))
+    }
+}
+
+/// A step whose output rows need only some input rows.
+pub trait Local: Send + Sync {
+    /// Shape of the output for that input; an error where the step cannot be applied to it.
+    fn output(&self, input: Shape) -> Result<Shape> {
+        Ok(input)
+    }
+
+    /// Input rows for output rows `out`. May reach outside of the image: such rows are answered by
+    /// [`Local::border`]. The default is the same rows.
+    fn rows_needed(&self, out: Range<usize>, input: Shape) -> Range<isize> {
+        let _ = input;
+        out.start as isize..out.end as isize
+    }
+
+    /// The rule for rows outside of the image (kernels apply the same to columns).
+    fn border(&self) -> Border {
+        Border::Reflect101
+    }
+
+    /// Whether the input's alpha channel replaces the output's after `apply` (same shape only).
+    fn keeps_alpha(&self) -> bool {
+        false
+    }
+
+    /// Whether the step leaves every image of this shape as it is; the planner then drops it.
+    fn is_identity(&self, input: Shape) -> bool {
+        let _ = input;
+        false
+    }
+
+    /// For a step that maps each 8-bit sample by itself: the table, one for all colour channels.
+    /// Consecutive tables are composed into one.
+    fn table(&self) -> Option<[u8; 256]> {
+        None
+    }
+
+    /// Rough cost in nanoseconds per output sample on one core, for the planner.
+    fn cost(&self) -> f64 {
+        1.0
+    }
+
+    /// The greatest of 1, 2, 4 and 8 by which a decoder may shrink the image beforehand without
+    /// visible loss.
+    fn shrink(&self, input: Shape) -> usize {
+        let _ = input;
+        1
+    }
+
+    /// The step that makes the same output from an image that a decoder shrunk from `original` to
+    /// `reduced` (sides divided by [`Local::shrink`] and rounded up); `None` where there is none.
+    fn shrunk(&self, original: Shape, reduced: Shape) -> Option<Arc<dyn Local>> {
+        let _ = (original, reduced);
+        None
+    }
+
+    /// Fill the band. Rows of the window are asked for by their index in the input image.
+    fn apply(&self, input: &Window<'_>, out: &mut Band<'_>, scratch: &mut Scratch);
+}
+
+/// Whole-image numbers that merge exactly in any order.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Tally {
+    /// Merged by addition.
+    pub sums: Vec<i64>,
+    /// Merged by maximum.
+    pub maxima: Vec<i64>,
+}
+
+impl Tally {
+    /// Adds another part of the image.
+    pub fn merge(&mut self, other: &Tally) {
+        for (a, b) in self.sums.iter_mut().zip(&other.sums) {
+            *a += b;
+        }
+        for (a, b) in self.maxima.iter_mut().zip(&other.maxima) {
+            *a = (*a).max(*b);
+        }
+    }
+
+    /// Merges the tallies of all ranks.
+    pub fn reduce(&mut self, comm: &dyn Comm) {
+        if !self.sums.is_empty() {
+            comm.all_reduce(&mut self.sums, crate::comm::Reduce::Sum);
+        }
+        if !self.maxima.is_empty() {
+            comm.all_reduce(&mut self.maxima, crate::comm::Reduce::Max);
+        }
+    }
+}
+
+/// A step that measures the whole image, then works locally.
+pub trait Measured: Send + Sync {
+    /// Input rows that measuring rows `rows` needs (rows outside follow [`Measured::border`]).
+    fn rows_needed(&self, rows: Range<usize>, input: Shape) -> Range<isize> {
+        let _ = input;
+        rows.start as isize..rows.end as isize
+    }
+
+    /// The rule for rows outside of the image while measuring.
+    fn border(&self) -> Border {
+        Border::Reflect101
+    }
+
+    /// The tally of no rows at all.
+    fn empty(&self, input: Shape) -> Tally;
+
+    /// Add input rows `rows` to the tally.
+    fn measure(
+        &self,
+        input: &Window<'_>,
+        rows: Range<usize>,
+        tally: &mut Tally,
+        scratch: &mut Scratch,
+    );
+
+    /// The local steps for that tally. Also called with the empty tally when planning, for shapes
+    /// and rows needed, which must not depend on the tally.
+    fn finish(&self, input: Shape, tally: &Tally) -> Result<Vec<Arc<dyn Local>>>;
+
+    /// Rough cost of measuring in nanoseconds per input sample.
+    fn cost(&self) -> f64 {
+        0.5
+    }
+}
+
+/// A step that exchanges data with the other ranks in its own way.
+pub trait Collective: Send + Sync {
+    /// Shape of the output for that input.
+    fn output(&self, input: Shape) -> Result<Shape> {
+        Ok(input)
+    }
+
+    /// Turn this rank's rows of the input into this rank's rows of the output (both as cut by
+    /// [`crate::halo::partition`]). All ranks call this together and must leave together.
+    fn run(&self, context: &mut Context<'_>, input: Rows) -> Result<Rows>;
+
+    /// Working memory in bytes on one rank beside its input and output rows.
+    fn memory(&self, input: Shape, ranks: usize) -> usize {
+        input.bytes() / ranks.max(1)
+    }
+
+    /// Rough cost in nanoseconds per input sample.
+    fn cost(&self) -> f64 {
+        5.0
+    }
+}
