@@ -179,7 +179,8 @@ fn select<V: bytemuck::Pod + Sync, K: Key>(
     comm.all_reduce(&mut held, Reduce::Sum);
     let held: Vec<usize> = held.iter().map(|&n| n as usize).collect();
 
-    let memory = (job.request.memory / 4).clamp(1 << 20, 64 << 20);
+    // A slab is held about three times: as sent, as received, and per thread.
+    let memory = (job.request.memory / 12).clamp(1 << 20, 64 << 20);
     let slab = memory / (files * size_of::<K>());
     let slab = slab.clamp(16, 1 << 16).next_multiple_of(16);
     let range = |number: usize| (number * slab).min(values)..((number + 1) * slab).min(values);
