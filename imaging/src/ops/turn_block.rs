@@ -51,8 +51,13 @@ fn three(source: &[u8], target: &mut [u8], block: &Block) {
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use super::{Block, TILE};
+    use super::Block;
     use std::arch::x86_64::*;
+
+    /// Rows of a tile of the target.
+    const HIGH: usize = 64;
+    /// Columns of a tile: long runs, so that the processor fetches ahead.
+    const WIDE: usize = 1024;
 
     /// Squares of four by four pixels in registers, the rest pixel by pixel. A square's stores reach
     /// four bytes beyond it, into pixels to its right that are written later.
@@ -62,11 +67,10 @@ mod x86 {
     pub unsafe fn three(source: &[u8], target: &mut [u8], block: &Block) {
         let (cols, height) = (block.cols, source.len() / 3 / block.cols);
         let count = block.columns.len();
-        let tile = 2 * TILE;
-        for top in (0..count).step_by(tile) {
-            let bottom = (top + tile).min(count);
-            for left in (0..height).step_by(tile) {
-                let right = (left + tile).min(height);
+        for top in (0..count).step_by(HIGH) {
+            let bottom = (top + HIGH).min(count);
+            for left in (0..height).step_by(WIDE) {
+                let right = (left + WIDE).min(height);
                 for y in (top..bottom).step_by(4) {
                     let mut x = left;
                     // Two pixels to the right take the bytes that are written beyond a square.
