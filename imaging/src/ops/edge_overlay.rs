@@ -3,13 +3,15 @@
 use crate::border::Border;
 use crate::error::Result;
 use crate::executor::Context;
-use crate::image::{Element, Rows, Shape};
+use crate::image::{Element, Rows, SampleType, Shape};
 use crate::op::{Collective, Group, Local, Op, Param, Step};
 use crate::ops::box_blur::BoxBlur;
 use crate::ops::canny;
+use crate::ops::canny::bits::unpack;
 use crate::ops::canny::hysteresis::{Edges, edges};
 use crate::ops::gray::Gray;
 use crate::ops::to_rgb::ToRgb;
+use rayon::prelude::*;
 use std::sync::Arc;
 
 /// The operation.
@@ -66,8 +68,8 @@ impl Collective for EdgeOverlay {
             false => input,
         };
         crate::by_sample!(rows.shape.sample, T => match self.green {
-            true => green::<T>(&edges, &mut rows),
-            false => mask::<T>(&edges, &mut rows),
+            true => green::<T>(context, &edges, &mut rows),
+            false => mask::<T>(context, &edges, &mut rows),
         });
         Ok(rows)
     }
@@ -83,46 +85,95 @@ impl Collective for EdgeOverlay {
     }
 }
 
-/// Calls `paint` with each row's pixels and the bits of its edges.
-fn each_row<T: Element>(edges: &Edges, rows: &mut Rows, paint: impl Fn(&mut [T], &[u64])) {
-    let len = rows.shape.row_len();
+/// Calls `paint` with each row's samples and 255 for each of them that belongs to an edge, else 0.
+fn each_row<T: Element>(
+    context: &Context<'_>,
+    edges: &Edges,
+    rows: &mut Rows,
+    paint: impl Fn(&mut [T], &[u8]) + Send + Sync,
+) {
+    let (cols, channels) = (rows.shape.cols, rows.shape.channels());
     let mut data = rows.data.as_mut();
-    let samples = T::of_mut(&mut data).chunks_mut(len.max(1));
-    for (i, row) in samples.enumerate() {
-        paint(row, edges.row(i));
+    let samples = T::of_mut(&mut data).chunks_mut((cols * channels).max(1));
+    let one = |(on, spread): &mut (Vec<u8>, Vec<u8>), (i, row): (usize, &mut [T])| {
+        on.resize(cols, 0);
+        spread.resize(cols * channels, 0);
+        unpack(edges.row(i), on);
+        for (spread, on) in spread.chunks_exact_mut(channels).zip(on) {
+            // Alpha belongs to no edge: its last entry stays 0.
+            spread[..3].fill(*on);
+        }
+        paint(row, spread);
+    };
+    match context.pool {
+        Some(pool) if pool.current_num_threads() > 1 => pool.install(|| {
+            let rows: Vec<_> = samples.enumerate().collect();
+            rows.into_par_iter().for_each_init(Default::default, one);
+        }),
+        _ => {
+            let mut state = Default::default();
+            samples.enumerate().for_each(|row| one(&mut state, row));
+        }
     }
 }
 
 /// Half the source, rounded down, under green edges.
-fn green<T: Element>(edges: &Edges, rows: &mut Rows) {
-    let channels = rows.shape.channels();
-    let edge = [0.0, T::TOP, 0.0].map(T::saturate);
-    each_row::<T>(edges, rows, |row, bits| {
-        for (x, pixel) in row.chunks_exact_mut(channels).enumerate() {
-            let on = bits[x / 64] >> (x % 64) & 1 > 0;
-            for (v, edge) in pixel.iter_mut().zip(edge) {
-                *v = if on { edge } else { half(*v) };
+fn green<T: Element>(context: &Context<'_>, edges: &Edges, rows: &mut Rows) {
+    let (channels, len) = (rows.shape.channels(), rows.shape.row_len());
+    let pixel = [0.0, T::TOP, 0.0, 0.0].map(T::saturate);
+    let color: Vec<T> = (0..len).map(|i| pixel[i % channels]).collect();
+    each_row::<T>(context, edges, rows, |row, on| {
+        if channels == 4 {
+            for (pixel, on) in row.chunks_exact_mut(4).zip(on.chunks_exact(4)) {
+                over(&mut pixel[..3], on, &color);
             }
+        } else {
+            over(row, on, &color);
         }
     });
 }
 
-#[inline(always)]
-fn half<T: Element>(v: T) -> T {
+/// Replaces samples by `color` where `on`, and halves them elsewhere.
+fn over<T: Element>(row: &mut [T], on: &[u8], color: &[T]) {
+    use bytemuck::{cast_slice, cast_slice_mut};
     match T::TYPE {
-        crate::SampleType::F32 => T::saturate32(v.to_f32() * 0.5),
-        // At most 65535: exact in single precision.
-        _ => T::saturate32((v.to_f32() * 0.5).floor()),
+        SampleType::U8 => over_eight(cast_slice_mut(row), on, cast_slice(color)),
+        SampleType::U16 => over_sixteen(cast_slice_mut(row), on, cast_slice(color)),
+        SampleType::F32 => over_float(cast_slice_mut(row), on, cast_slice(color)),
+    }
+}
+
+crate::simd! {
+    fn over_eight(row: &mut [u8], on: &[u8], color: &[u8]) {
+        for ((v, on), color) in row.iter_mut().zip(on).zip(color) {
+            *v = (color & on) | (*v >> 1 & !on);
+        }
+    }
+}
+
+crate::simd! {
+    fn over_sixteen(row: &mut [u16], on: &[u8], color: &[u16]) {
+        for ((v, on), color) in row.iter_mut().zip(on).zip(color) {
+            *v = if *on > 0 { *color } else { *v >> 1 };
+        }
+    }
+}
+
+crate::simd! {
+    fn over_float(row: &mut [f32], on: &[u8], color: &[f32]) {
+        for ((v, on), color) in row.iter_mut().zip(on).zip(color) {
+            *v = if *on > 0 { *color } else { *v * 0.5 };
+        }
     }
 }
 
 /// Black but on edges.
-fn mask<T: Element>(edges: &Edges, rows: &mut Rows) {
+fn mask<T: Element>(context: &Context<'_>, edges: &Edges, rows: &mut Rows) {
     let channels = rows.shape.channels();
-    each_row::<T>(edges, rows, |row, bits| {
-        for (x, pixel) in row.chunks_exact_mut(channels).enumerate() {
-            if bits[x / 64] >> (x % 64) & 1 == 0 {
-                pixel[..3].fill(T::default());
+    each_row::<T>(context, edges, rows, |row, on| {
+        for (i, (v, on)) in row.iter_mut().zip(on).enumerate() {
+            if *on == 0 && (channels == 3 || i % 4 < 3) {
+                *v = T::default();
             }
         }
     });

@@ -128,11 +128,15 @@ fn paint<T: Element>(context: &Context<'_>, lines: &[Line], width: f64, rows: &m
         // Lines that begin less lines that end: those before each column sum to its cover.
         let mut steps = vec![0i32; cols + 1];
         let mut spans = [[0i32; 2]; 128];
-        for strokes in strokes.chunks(spans.len()) {
+        for (n, strokes) in strokes.chunks(spans.len()).enumerate() {
             cut(strokes, (first + i) as f64, cols as f64, &mut spans);
             for [start, end] in &spans[..strokes.len()] {
                 steps[*start as usize] += 1;
                 steps[*end.max(start) as usize] -= 1;
+            }
+            // Very many lines soon cover everything.
+            if n % 16 == 15 && covers(&steps[..cols]) {
+                break;
             }
         }
         let mut cover = 0;
@@ -151,6 +155,15 @@ fn paint<T: Element>(context: &Context<'_>, lines: &[Line], width: f64, rows: &m
         }),
         None => samples.enumerate().for_each(one),
     }
+}
+
+/// Whether each column is covered by a line.
+fn covers(steps: &[i32]) -> bool {
+    let mut cover = 0;
+    steps.iter().all(|step| {
+        cover += step;
+        cover > 0
+    })
 }
 
 crate::simd! {
