@@ -1,10 +1,11 @@
-//! What crosses a wire or lands in a receipt: the job file, receipts, events and their states.
+//! What crosses a wire or lands in a receipt: the job file, messages, receipts, events and their states.
 //!
 //! Types only. Every message carries a `version`; the golden files under `tests/golden` hold one
 //! example of each version and must go on being read.
 
 pub mod event;
 pub mod job;
+pub mod message;
 pub mod name;
 pub mod pipeline;
 pub mod receipt;
@@ -13,6 +14,7 @@ pub mod state;
 
 pub use event::Event;
 pub use job::Job;
+pub use message::{JobMessage, StoredJob, TaskMessage};
 pub use receipt::{JobReceipt, TaskReceipt};
 pub use size::Size;
 pub use state::{JobState, TaskState};

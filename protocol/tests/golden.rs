@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-use protocol::{Event, Job, JobReceipt};
+use protocol::{Event, Job, JobReceipt, message};
 use serde_json::Value;
 
 fn value(text: &str) -> Value {
@@ -42,6 +42,21 @@ fn events_version_1() {
         let event: Event = serde_json::from_str(line).unwrap();
         assert_eq!(written(&event), value(line));
     }
+}
+
+#[test]
+fn messages_version_1() {
+    fn same<T: serde::Serialize + serde::de::DeserializeOwned>(all: &Value, name: &str) {
+        let message: T = serde_json::from_value(all[name].clone()).unwrap();
+        assert_eq!(written(&message), all[name], "{name}");
+    }
+    let all = value(include_str!("golden/messages.v1.json"));
+    same::<message::StoredJob>(&all, "stored_job");
+    same::<message::JobMessage>(&all, "job");
+    same::<message::TaskMessage>(&all, "task");
+    same::<message::JobPlan>(&all, "plan");
+    same::<message::JobRound>(&all, "round");
+    same::<message::JobCancelled>(&all, "cancelled");
 }
 
 #[test]
