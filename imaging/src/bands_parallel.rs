@@ -3,7 +3,7 @@
 use crate::codec::{RowSink, RowSource};
 use crate::error::Result;
 use crate::executor::{Stop, stream};
-use crate::image::Rows;
+use crate::image::{Rows, Shape};
 use crate::plan::Segment;
 use crate::window::Band;
 use std::ops::Range;
@@ -12,6 +12,8 @@ use std::ops::Range;
 struct Ahead {
     pieces: Vec<Rows>,
     next: usize,
+    /// Pieces that are no longer needed: the next ones take their memory.
+    free: Vec<Rows>,
 }
 
 impl Ahead {
@@ -20,10 +22,30 @@ impl Ahead {
         if end <= self.next {
             return Ok(None);
         }
-        let mut rows = Rows::zeroed(source.shape(), self.next..end);
+        let mut rows = reused(self.free.pop(), source.shape(), self.next..end);
         source.read(&mut Band::of(&mut rows))?;
         self.next = end;
         Ok(Some(rows))
+    }
+
+    /// Lets go of pieces that end above row `keep`.
+    fn forget(&mut self, keep: usize) {
+        let (kept, free) = std::mem::take(&mut self.pieces)
+            .into_iter()
+            .partition(|piece| piece.range().end > keep);
+        self.pieces = kept;
+        self.free.extend::<Vec<Rows>>(free);
+    }
+}
+
+/// Rows yet to be written, in the memory of `old` where there is some.
+fn reused(old: Option<Rows>, shape: Shape, range: Range<usize>) -> Rows {
+    match old {
+        Some(mut rows) => {
+            rows.reset(range);
+            rows
+        }
+        None => Rows::zeroed(shape, range),
     }
 }
 
@@ -40,7 +62,9 @@ pub fn through(
     let mut ahead = Ahead {
         pieces: Vec::new(),
         next: 0,
+        free: Vec::new(),
     };
+    let mut written_out = None;
     let mut behind: Option<Rows> = None;
     let needs: Vec<Range<usize>> = bands
         .iter()
@@ -51,7 +75,7 @@ pub fn through(
         ahead.pieces.extend(rows);
     }
     for (i, band) in bands.iter().enumerate() {
-        let mut rows = Rows::zeroed(segment.output(), band.clone());
+        let mut rows = reused(written_out.take(), segment.output(), band.clone());
         let upcoming = needs
             .get(i + 1)
             .map_or(source.shape().rows, |need| need.end);
@@ -76,8 +100,8 @@ pub fn through(
         ahead.pieces = pieces;
         ahead.pieces.extend(read?);
         let keep = needs.get(i + 1).map_or(usize::MAX, |need| need.start);
-        ahead.pieces.retain(|piece| piece.range().end > keep);
-        behind = Some(rows);
+        ahead.forget(keep);
+        written_out = behind.replace(rows);
     }
     if let Some(done) = &behind {
         pool.install(|| sink.write(done))?;

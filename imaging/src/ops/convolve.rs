@@ -99,9 +99,18 @@ impl Local for Convolve {
 
     fn apply(&self, input: &Window<'_>, out: &mut Band<'_>, scratch: &mut Scratch) {
         let sample = input.shape().sample;
-        crate::by_sample!(sample, T => match self.single_will_do(sample) {
-            true => self.rows::<T, f32>(input, out, scratch),
-            false => self.rows::<T, f64>(input, out, scratch),
+        let single = self.single_will_do(sample);
+        if let (SampleType::U8, true, Some(taps)) = (sample, single, self.whole_taps()) {
+            let (scale, offset) = (self.scale as f32, self.offset as f32);
+            return self.each_row(
+                (input, out, scratch),
+                |row: &[u8], held: &mut [u8]| held.copy_from_slice(row),
+                |rows, channels, target| whole(rows, &taps, channels, target, scale, offset),
+            );
+        }
+        crate::by_sample!(sample, T => match single {
+            true => self.rows::<T, f32>((input, out, scratch)),
+            false => self.rows::<T, f64>((input, out, scratch)),
         });
     }
 }
@@ -109,53 +118,102 @@ impl Local for Convolve {
 /// Samples summed at a time: their sums stay in the nearest cache.
 const BLOCK: usize = 512;
 
+/// What a step is given.
+type Given<'g, 'w, 'o> = (&'g Window<'w>, &'g mut Band<'o>, &'g mut Scratch);
+
 impl Convolve {
-    fn rows<T: Element, F: Float>(
+    fn rows<T: Element, F: Float>(&self, given: Given<'_, '_, '_>) {
+        let weights: Vec<F> = self.taps.iter().map(|tap| F::of(tap.2)).collect();
+        let unit = T::TOP / 255.0;
+        let (scale, offset) = (F::of(self.scale), F::of(self.offset * unit));
+        let mut sums = [F::default(); BLOCK];
+        self.each_row(given, widen::<T, F>, |rows, channels, target| {
+            for (block, target) in target.chunks_mut(BLOCK).enumerate() {
+                let sums = &mut sums[..target.len()];
+                sums.fill(F::default());
+                for (&(y, x, _), &weight) in self.taps.iter().zip(&weights) {
+                    let at = block * BLOCK + x * channels;
+                    add(sums, &rows[y][at..][..target.len()], weight);
+                }
+                finish::<T, F>(sums, target, scale, offset);
+            }
+        });
+    }
+
+    /// For each output row calls `make` with the kernel's rows of input as `hold` keeps them, with
+    /// their surroundings, and the number of channels.
+    fn each_row<T: Element, H: Copy + Default + Any + Send>(
         &self,
-        input: &Window<'_>,
-        out: &mut Band<'_>,
-        scratch: &mut Scratch,
+        (input, out, scratch): Given<'_, '_, '_>,
+        hold: impl Fn(&[T], &mut [H]),
+        mut make: impl FnMut(&[&[H]], usize, &mut [T]),
     ) {
         let shape = input.shape();
         let channels = shape.channels();
         let [reach, side] = self.reach;
         let height = 2 * reach + 1;
         // Rows lie in a ring: input row y at y mod height, counted from the first one needed.
-        let (ring, goes_on) = scratch.state(out, || -> Vec<Padded<F>> {
-            let row = || Padded::new(shape.cols, channels, side, self.border, F::default());
+        let (ring, goes_on) = scratch.state(out, || -> Vec<Padded<H>> {
+            let row = || Padded::new(shape.cols, channels, side, self.border, H::default());
             (0..height).map(|_| row()).collect()
         });
         let place = |y: isize| y.rem_euclid(height as isize) as usize;
-        let taps: Vec<(usize, usize, F)> = self
-            .taps
-            .iter()
-            .map(|&(y, x, weight)| (y, x * channels, F::of(weight)))
-            .collect();
-        let unit = T::TOP / 255.0;
-        let (scale, offset) = (F::of(self.scale), F::of(self.offset * unit));
         let mut next = match goes_on {
             true => out.first as isize + reach as isize,
             false => out.first as isize - reach as isize,
         };
-        let mut sums = [F::default(); BLOCK];
         for y in out.range() {
             let first = y as isize - reach as isize;
             while next <= y as isize + reach as isize {
                 let row = &mut ring[place(next)];
-                widen::<T, F>(input.row::<T>(next), row.inner());
+                hold(input.row::<T>(next), row.inner());
                 row.surround();
                 next += 1;
             }
-            let target = out.row::<T>(y);
-            for (block, target) in target.chunks_mut(BLOCK).enumerate() {
-                let sums = &mut sums[..target.len()];
-                sums.fill(F::default());
-                for &(dy, dx, weight) in &taps {
-                    let row = ring[place(first + dy as isize)].all();
-                    add(sums, &row[block * BLOCK + dx..][..target.len()], weight);
+            let rows: Vec<&[H]> = (first..next).map(|y| ring[place(y)].all()).collect();
+            make(&rows, channels, out.row::<T>(y));
+        }
+    }
+
+    /// The taps with whole weights, whose sums of bytes never leave 16 bits; `None` when they may.
+    fn whole_taps(&self) -> Option<Vec<(usize, usize, i16)>> {
+        let size: f64 = self.taps.iter().map(|(_, _, w)| w.abs()).sum();
+        let whole = self.taps.iter().all(|(_, _, w)| *w == libm::trunc(*w));
+        let taps = self.taps.iter();
+        (whole && size * 255.0 <= 32767.0)
+            .then(|| taps.map(|&(y, x, w)| (y, x, w as i16)).collect())
+    }
+}
+
+/// Samples of whole sums made at once, while they stay in registers.
+const WHOLE: usize = 64;
+
+crate::simd! {
+    /// One row from sums that are whole; they round as the sums in floats would.
+    fn whole(rows: &[&[u8]], taps: &[(usize, usize, i16)], channels: usize, target: &mut [u8], scale: f32, offset: f32) {
+        let mut at = 0;
+        let mut blocks = target.chunks_exact_mut(WHOLE);
+        for t in &mut blocks {
+            let mut sums = [0i16; WHOLE];
+            for &(y, x, weight) in taps {
+                let row: &[u8; WHOLE] = match rows[y][at + x * channels..][..WHOLE].try_into() {
+                    Ok(row) => row,
+                    Err(_) => unreachable!("the slice has this length"),
+                };
+                for i in 0..WHOLE {
+                    sums[i] = sums[i].wrapping_add(i16::from(row[i]).wrapping_mul(weight));
                 }
-                finish::<T, F>(sums, target, scale, offset);
             }
+            for i in 0..WHOLE {
+                t[i] = round::to_u8(sums[i] as f32 * scale + offset);
+            }
+            at += WHOLE;
+        }
+        for t in blocks.into_remainder() {
+            let products = taps.iter().map(|&(y, x, weight)| i16::from(rows[y][at + x * channels]) * weight);
+            let sum: i16 = products.sum();
+            *t = round::to_u8(sum as f32 * scale + offset);
+            at += 1;
         }
     }
 }

@@ -50,6 +50,7 @@ pub mod ranked;
 pub mod resample;
 pub mod resample_axis;
 pub mod resample_bytes;
+mod resample_fours;
 pub mod resize;
 pub mod reverse_pixels;
 pub mod roberts;

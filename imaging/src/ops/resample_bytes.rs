@@ -2,6 +2,8 @@
 
 use super::resample::{Channels, Four, One, Three, Two};
 use super::resample_axis::Axis;
+#[cfg(target_arch = "x86_64")]
+use super::resample_fours::{self as fours, Fours};
 
 /// Taps that the widest kernel takes at once.
 const GROUP: usize = 4;
@@ -15,6 +17,9 @@ pub struct Weights {
     /// For each new sample `stride` weights, filled up with zeros.
     weights: Vec<i32>,
     stride: usize,
+    /// The same for AVX-512.
+    #[cfg(target_arch = "x86_64")]
+    fours: Fours,
 }
 
 impl Weights {
@@ -29,7 +34,12 @@ impl Weights {
                 *to = libm::round(from * f64::from(1u32 << SHIFT)) as i32;
             }
         }
-        Weights { weights, stride }
+        Weights {
+            #[cfg(target_arch = "x86_64")]
+            fours: Fours::new(&weights, stride),
+            weights,
+            stride,
+        }
     }
 
     /// The weights of one new sample.
@@ -53,6 +63,11 @@ pub fn horizontal(
         if axis.halves && channels == 3 && level() >= Level::Sse41 {
             // SAFETY: the level includes SSSE3.
             done = unsafe { x86::halve_three(source, target) };
+        } else if channels >= 3 && !axis.halves && level() >= Level::Avx512 {
+            // SAFETY: the level includes AVX-512 BW and VL; the weights are the axis'.
+            done = unsafe {
+                fours::horizontal::<SHIFT>(source, target, axis, &weights.fours, channels)
+            };
         } else if channels >= 3 && level() >= Level::Avx2 {
             // SAFETY: the level includes AVX2.
             done = unsafe { x86::horizontal(source, target, axis, weights, channels) };

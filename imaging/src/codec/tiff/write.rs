@@ -50,11 +50,18 @@ pub fn create(
         _ => pixels + pixels / 64,
     };
     let wide = most + extra + tables > u64::from(u32::MAX);
-    let head: &[u8] = match wide {
-        true => b"II+\0\x08\0\0\0\0\0\0\0\0\0\0\0",
-        false => b"II*\0\0\0\0\0",
+    let mut head: Vec<u8> = match wide {
+        true => b"II+\0\x08\0\0\0\0\0\0\0\0\0\0\0".to_vec(),
+        false => b"II*\0\0\0\0\0".to_vec(),
     };
-    output.write_all(head)?;
+    // What is not packed has a known length: no need to come back to the head at the end.
+    let end = (head.len() as u64 + pixels).next_multiple_of(2);
+    let promised = (compression == TiffCompression::None).then_some(end);
+    if let Some(end) = promised {
+        let (place, size) = place_of_directory(wide);
+        head[place..place + size].copy_from_slice(&end.to_le_bytes()[..size]);
+    }
+    output.write_all(&head)?;
     Ok(Box::new(Sink {
         output,
         shape,
@@ -66,7 +73,13 @@ pub fn create(
         given: 0,
         at: head.len() as u64,
         strips: Vec::new(),
+        promised,
     }))
+}
+
+/// Where in the head the directory's position lies, and its bytes.
+fn place_of_directory(wide: bool) -> (usize, usize) {
+    if wide { (8, 8) } else { (4, 4) }
 }
 
 struct Sink {
@@ -83,6 +96,8 @@ struct Sink {
     at: u64,
     /// Position and length of each strip.
     strips: Vec<(u64, u64)>,
+    /// The directory's position as the head has it.
+    promised: Option<u64>,
 }
 
 /// Samples in the file's order of bytes, which is little-endian.
@@ -329,10 +344,12 @@ impl RowSink for Sink {
         }
         let directory = serialise(&self.directory(), self.at, self.wide);
         self.output.write_all(&directory)?;
-        let (place, size) = if self.wide { (8, 8) } else { (4, 4) };
-        self.output.seek(SeekFrom::Start(place))?;
-        self.output.write_all(&self.at.to_le_bytes()[..size])?;
-        self.output.seek(SeekFrom::End(0))?;
+        if self.promised != Some(self.at) {
+            let (place, size) = place_of_directory(self.wide);
+            self.output.seek(SeekFrom::Start(place as u64))?;
+            self.output.write_all(&self.at.to_le_bytes()[..size])?;
+            self.output.seek(SeekFrom::End(0))?;
+        }
         self.output.flush()?;
         Ok(())
     }
