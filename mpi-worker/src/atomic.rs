@@ -1,5 +1,6 @@
 //! Output files that appear whole or not at all, with their hash.
 
+use crate::direct::{Block, Direct};
 use sha2::{Digest, Sha256};
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -26,8 +27,10 @@ pub struct Pending {
 }
 
 struct State {
+    path: PathBuf,
     file: File,
-    buffer: Vec<u8>,
+    block: Block,
+    /// Position in the file of the block.
     at: u64,
     hasher: Sha256,
     /// Bytes were written out of order: the hash is taken again from the file.
@@ -35,9 +38,13 @@ struct State {
     hashed: u64,
     unsynced: usize,
     syncing: Option<JoinHandle<io::Result<()>>>,
+    direct: Option<Direct>,
+    /// Full blocks go the direct way from [`DIRECT_FROM`] on, as long as nothing speaks against it.
+    may_go_direct: bool,
 }
 
-const BUFFER: usize = 1 << 20;
+/// Where a file is large enough for a thread that writes it.
+const DIRECT_FROM: u64 = 8 << 20;
 /// A large file goes to the disk while it is still being written, so that the last sync is short.
 const SYNC_EVERY: usize = 16 << 20;
 
@@ -58,14 +65,17 @@ impl Pending {
             .create_new(true)
             .open(&temporary)?;
         let state = State {
+            path: temporary.clone(),
             file,
-            buffer: Vec::with_capacity(BUFFER),
+            block: Block::new(),
             at: 0,
             hasher: Sha256::new(),
             out_of_order: false,
             hashed: 0,
             unsynced: 0,
             syncing: None,
+            direct: None,
+            may_go_direct: true,
         };
         let state = Arc::new(Mutex::new(state));
         Ok(Pending {
@@ -110,9 +120,21 @@ impl Drop for Pending {
 }
 
 impl State {
+    /// Writes what is held, and waits for what was handed over before.
     fn flush(&mut self) -> io::Result<()> {
-        self.file.write_all(&self.buffer)?;
-        self.unsynced += self.buffer.len();
+        if let Some(direct) = self.direct.take() {
+            direct.finish()?;
+            self.may_go_direct = false;
+            self.file.seek(SeekFrom::Start(self.at))?;
+        }
+        self.hash();
+        let held = self.block.held();
+        self.file.write_all(held)?;
+        self.unsynced += held.len();
+        self.at += held.len() as u64;
+        self.block.clear();
+        // Blocks begin at multiples of their length only while none was flushed half full.
+        self.may_go_direct &= self.at.is_multiple_of(Block::LEN as u64);
         if self.unsynced >= SYNC_EVERY && self.syncing.as_ref().is_none_or(JoinHandle::is_finished)
         {
             self.finish_sync()?;
@@ -120,17 +142,35 @@ impl State {
             self.syncing = Some(std::thread::spawn(move || file.sync_data()));
             self.unsynced = 0;
         }
-        let mut buffer = std::mem::take(&mut self.buffer);
-        self.hash(&buffer);
-        buffer.clear();
-        self.buffer = buffer;
         Ok(())
     }
 
-    fn hash(&mut self, bytes: &[u8]) {
+    /// Writes a full block, or hands it over.
+    fn put(&mut self) -> io::Result<()> {
+        if self.may_go_direct && self.at >= DIRECT_FROM && self.direct.is_none() {
+            self.direct = Direct::start(&self.path, &self.file, self.at);
+            self.may_go_direct = self.direct.is_some();
+        }
+        let Some(direct) = self.direct.take() else {
+            return self.flush();
+        };
+        self.hash();
+        let full = std::mem::replace(&mut self.block, Block::none());
+        let (empty, taken) = direct.write(full);
+        self.direct = Some(direct);
+        self.block = empty;
+        self.at += Block::LEN as u64;
+        match taken {
+            true => Ok(()),
+            // Its thread has failed.
+            false => self.flush(),
+        }
+    }
+
+    fn hash(&mut self) {
         if !self.out_of_order {
-            self.hasher.update(bytes);
-            self.hashed += bytes.len() as u64;
+            self.hasher.update(self.block.held());
+            self.hashed += self.block.held().len() as u64;
         }
     }
 
@@ -161,20 +201,14 @@ pub struct Writer(Arc<Mutex<State>>);
 impl Write for Writer {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut state = self.0.lock().unwrap_or_else(|e| e.into_inner());
-        if state.buffer.len() + bytes.len() > BUFFER {
-            state.flush()?;
-        }
-        if bytes.len() > BUFFER {
-            // In pieces that are still in the processor's cache when they are read again.
-            for piece in bytes.chunks(BUFFER / 4) {
-                state.file.write_all(piece)?;
-                state.hash(piece);
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let taken = state.block.take(rest);
+            rest = &rest[taken..];
+            if state.block.is_full() {
+                state.put()?;
             }
-            state.unsynced += bytes.len();
-        } else {
-            state.buffer.extend_from_slice(bytes);
         }
-        state.at += bytes.len() as u64;
         Ok(bytes.len())
     }
 
@@ -186,11 +220,13 @@ impl Write for Writer {
 impl Seek for Writer {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         let mut state = self.0.lock().unwrap_or_else(|e| e.into_inner());
-        if matches!(to, SeekFrom::Current(0)) || to == SeekFrom::Start(state.at) {
-            return Ok(state.at);
+        let here = state.at + state.block.held().len() as u64;
+        if matches!(to, SeekFrom::Current(0)) || to == SeekFrom::Start(here) {
+            return Ok(here);
         }
         state.flush()?;
         state.out_of_order = true;
+        state.may_go_direct = false;
         state.at = state.file.seek(to)?;
         Ok(state.at)
     }
@@ -259,6 +295,41 @@ mod tests {
                 }
             );
             assert_eq!(fs::read(&target).unwrap(), b"abc");
+        }
+        fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn large_files_are_written_as_given() {
+        let dir = std::env::temp_dir().join(format!("sundog-large-{}", std::process::id()));
+        let target = dir.join("large.bin");
+        let bytes: Vec<u8> = (0..13_000_007u32)
+            .map(|i| (i.wrapping_mul(i) >> 7) as u8)
+            .collect();
+        for (piece, seek, flushes) in [
+            (3_000_000, false, false),
+            (70_001, true, false),
+            (1 << 20, false, true),
+        ] {
+            let pending = Pending::create(&target).unwrap();
+            let mut writer = pending.writer();
+            for part in bytes.chunks(piece) {
+                writer.write_all(part).unwrap();
+                if flushes {
+                    writer.flush().unwrap();
+                }
+            }
+            assert_eq!(writer.stream_position().unwrap(), bytes.len() as u64);
+            let mut wanted = bytes.clone();
+            if seek {
+                writer.seek(SeekFrom::Start(9_000_000)).unwrap();
+                writer.write_all(b"patched").unwrap();
+                wanted[9_000_000..9_000_007].copy_from_slice(b"patched");
+            }
+            let digested = pending.commit().unwrap();
+            assert_eq!(digested.bytes, wanted.len() as u64);
+            assert_eq!(digested.sha256, sha256(&wanted));
+            assert!(fs::read(&target).unwrap() == wanted);
         }
         fs::remove_dir_all(dir).unwrap();
     }

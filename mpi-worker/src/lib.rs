@@ -5,6 +5,7 @@
 pub mod atomic;
 pub mod batch;
 pub mod bench;
+mod direct;
 pub mod dispense;
 pub mod inputs;
 pub mod jobfile;
