@@ -104,8 +104,14 @@ mod tests {
             let radius = weights.len() as isize - 1;
             let weight = |dy: isize, dx: isize| weights[dy.unsigned_abs()] * weights[dx.unsigned_abs()];
             let wanted = correlate(&image, [radius, radius], border, weight);
-            // 8-bit weights are off by up to half of 1/256 each.
-            let within = if shape.sample == SampleType::U8 { 3.0 } else { 0.01 };
+            // 8-bit weights are off by up to half of 1/256 each, 16-bit weights by half of 1/65536: in
+            // two passes of so many taps as many of the 65536 levels, of which 257 make one of 256.
+            let taps = (2 * radius + 1) as f64;
+            let within = match shape.sample {
+                SampleType::U8 => 3.0,
+                SampleType::U16 => (taps + 2.0) / 257.0,
+                SampleType::F32 => 0.01,
+            };
             let text = format!("gaussian(sigma={sigma}, border={name})");
             assert_near(&image, &run(&text, &image), &wanted, within, &text);
         }
