@@ -54,8 +54,9 @@ pub fn streaming_bytes(segment: &Segment, threads: usize) -> usize {
     let output = segment.output().row_bytes();
     match threads {
         1 => 2 * need * input + step * output + walk_bytes(segment),
-        // The next rows are decoded and the previous ones encoded meanwhile.
-        n => (2 * need + step) * input + 2 * step * output + n * walk_bytes(segment),
+        // The next rows are decoded and the previous ones encoded meanwhile; of what is freed by one
+        // thread and taken by another the allocator keeps about a piece each.
+        n => (2 * need + 2 * step) * input + 3 * step * output + n * walk_bytes(segment),
     }
 }
 

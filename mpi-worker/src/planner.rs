@@ -40,7 +40,7 @@ impl World {
 
 /// Resident size of an idle process, of an idle MPI rank, and of `mpirun` with the command that
 /// started it, as measured on x86-64 Linux.
-const PROCESS_BYTES: u64 = 8 << 20;
+const PROCESS_BYTES: u64 = 9 << 20;
 const RANK_BYTES: u64 = 26 << 20;
 const MPIRUN_BYTES: u64 = 22 << 20;
 
@@ -232,21 +232,22 @@ fn check_output(output: &Path, input: &Input, owners: &HashMap<PathBuf, PathBuf>
 
 /// Bytes of one image on `ranks` ranks of `threads` threads, beside the base.
 fn image_bytes(image: &Probed, ranks: usize, threads: usize) -> u64 {
-    const WRITER: u64 = 1 << 20;
     const STACKS: u64 = 256 << 10;
+    // The buffer of the output file fills up as far as there are bytes.
+    let writer = (image.plan.output.bytes() as u64).min(1 << 20);
     let fetched = match image.file_bytes <= source::READ_WHOLE {
         true => image.file_bytes,
         false => 1 << 19,
     };
     let pixels = memory::plan_bytes(&image.plan, ranks, threads) as u64 * ranks as u64;
     let codecs = codec::decoder_memory(&image.header)
-        + codec::encoder_memory(&image.format, image.plan.output);
+        + codec::encoder_memory(&image.format, image.plan.output) * threads.div_ceil(2);
     let messages = if ranks > 1 {
         2 * imaging::executor::MESSAGE_BYTES as u64
     } else {
         0
     };
-    fetched + pixels + codecs as u64 + messages + WRITER + STACKS
+    fetched + pixels + codecs as u64 + messages + writer + STACKS
 }
 
 /// Rough nanoseconds per pixel of decoding and encoding, which ranks cannot share.
@@ -266,7 +267,14 @@ fn order(
         1 => image_bytes(image, 1, world.threads),
         n => image_bytes(image, n, world.threads),
     };
-    let codec_ns = CODEC_NS * (image.header.shape.pixels() + image.plan.output.pixels()) as f64;
+    let (decode_ns, encode_ns) = (
+        CODEC_NS * image.header.shape.pixels() as f64,
+        CODEC_NS * image.plan.output.pixels() as f64,
+    );
+    let serial = match image.header.seekable {
+        true => encode_ns,
+        false => decode_ns + encode_ns,
+    };
     let mut order = Order {
         task,
         input,
@@ -276,7 +284,8 @@ fn order(
         ranks: 1,
         memory: alone,
         shared_memory: shared,
-        cost: image.plan.cost() + codec_ns,
+        cost: image.plan.cost() + decode_ns + encode_ns,
+        serial,
         size: (image.header.shape.cols, image.header.shape.rows),
     };
     let wanted = if mode == Mode::Rows { shared } else { alone };
@@ -302,6 +311,25 @@ fn order(
     Ok(order)
 }
 
+impl Order {
+    /// Whether all is done sooner when all ranks share this image, the costliest of what is left.
+    /// `rest` is the work left with it, in nanoseconds of one core.
+    fn gains(&self, rest: f64, world: World) -> bool {
+        /// Rows also travel between the ranks.
+        const TRAVEL: f64 = 1.25;
+        /// Least gain for which it is worth it, as predictions are rough.
+        const LEAST: f64 = 0.9;
+        let slots = world.slots() as f64;
+        let shared = match world.ranks {
+            // Threads decode ahead and encode behind while others compute.
+            1 => (self.serial / 2.0).max(self.cost / slots),
+            _ => TRAVEL * self.serial + (self.cost - self.serial) / slots,
+        };
+        let alone = self.cost.max(rest / slots);
+        shared + (rest - self.cost) / slots < LEAST * alone
+    }
+}
+
 impl Batch {
     /// Costly images whose turn alone would outlast the rest go to all ranks together.
     fn choose_modes(&mut self, world: World, mode: Mode, settings: &Settings) {
@@ -323,6 +351,19 @@ impl Batch {
                 Mode::Auto if slots == 1 => (false, "one rank with one thread".into()),
                 Mode::Auto if !fits => {
                     (false, "sharing its rows would not fit into --memory".into())
+                }
+                Mode::Auto if sharing && order.cost > share && !order.gains(rest, world) => {
+                    let what = match images {
+                        1 => "the only image".to_owned(),
+                        _ => format!("one of {images} images that would outlast the rest"),
+                    };
+                    let codec = 100.0 * order.serial / order.cost;
+                    (
+                        false,
+                        format!(
+                            "{what}, but decoding and encoding, {codec:.0} % of its work, cannot be shared"
+                        ),
+                    )
                 }
                 Mode::Auto if sharing && order.cost > share => {
                     let reason = match images {
@@ -386,5 +427,48 @@ impl Batch {
         let flying = most;
         self.in_flight = flying.max(usize::from(rows > 0));
         self.memory = world.base_bytes() + used.max(rows);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An image of `compute` and `serial` seconds among `others` seconds of small ones.
+    fn gains(compute: f64, serial: f64, others: f64, ranks: usize, threads: usize) -> bool {
+        let order = Order {
+            task: 0,
+            input: String::new(),
+            output: String::new(),
+            mode: Mode::Auto,
+            reason: String::new(),
+            ranks: 1,
+            memory: 0,
+            shared_memory: 0,
+            cost: compute + serial,
+            serial,
+            size: (1, 1),
+        };
+        let world = World {
+            ranks,
+            threads,
+            processes: ranks > 1,
+        };
+        order.gains(order.cost + others, world)
+    }
+
+    #[test]
+    fn ranks_share_an_image_only_where_computing_is_what_takes_long() {
+        assert!(gains(10.0, 1.0, 0.5, 2, 1));
+        assert!(gains(10.0, 1.0, 0.0, 4, 1));
+        // The others would wait for the decoder and the encoder of one rank.
+        assert!(!gains(0.5, 3.0, 0.3, 2, 1));
+        assert!(!gains(0.0, 1.0, 0.0, 2, 1));
+    }
+
+    #[test]
+    fn threads_decode_and_encode_at_once_so_they_share_sooner() {
+        assert!(gains(0.5, 3.0, 0.3, 1, 2));
+        assert!(!gains(1.0, 1.0, 20.0, 1, 2));
     }
 }

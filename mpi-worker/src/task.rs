@@ -29,6 +29,8 @@ pub struct Order {
     pub shared_memory: u64,
     /// Predicted nanoseconds of one core.
     pub cost: f64,
+    /// Of these, those that ranks cannot share: decoding and encoding.
+    pub serial: f64,
     /// Width and height of the input.
     pub size: (usize, usize),
 }
@@ -146,6 +148,7 @@ impl Finished {
             memory: 0,
             shared_memory: 0,
             cost: 0.0,
+            serial: 0.0,
             size: (0, 0),
         };
         let mut finished = Finished::new(&order, node, None, 0, Err(error));

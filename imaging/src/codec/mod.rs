@@ -262,7 +262,7 @@ pub fn encoder_memory(format: &Format, shape: Shape) -> usize {
     const BUFFERS: usize = 256 << 10;
     let stored = format.stored(shape);
     let own = match format {
-        Format::Png { .. } => png::encoder_memory(stored),
+        Format::Png { compression } => png::encoder_memory(*compression, stored),
         Format::Tiff { .. } => tiff::encoder_memory(stored),
         // 16 rows of the planes before and after the transform.
         Format::Jpeg { .. } => 64 * stored.row_bytes(),

@@ -25,10 +25,11 @@ fn segment_rows(compression: PngCompression, shape: Shape) -> usize {
     (bytes / shape.row_bytes().max(1)).max(1)
 }
 
-/// Bytes held beside the rows given, per thread of the pool.
-pub fn encoder_memory(shape: Shape) -> usize {
+/// Bytes held beside the rows given by one or two threads.
+pub fn encoder_memory(compression: PngCompression, shape: Shape) -> usize {
     // Rows, filtered rows and the compressed stream of a few segments.
-    8 * (LARGE_SEGMENT + 2 * shape.row_bytes())
+    let segment = segment_rows(compression, shape).min(shape.rows) * shape.row_bytes();
+    8 * (segment + 2 * shape.row_bytes())
 }
 
 /// An encoder that has written all up to the pixels.

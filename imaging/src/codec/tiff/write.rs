@@ -22,7 +22,7 @@ fn strip_rows(shape: Shape) -> usize {
 
 /// Bytes held beside the rows given, per thread of the pool.
 pub fn encoder_memory(shape: Shape) -> usize {
-    8 * (STRIP + shape.row_bytes())
+    8 * (STRIP.min(shape.bytes()) + shape.row_bytes())
 }
 
 /// An encoder at the beginning of a file.
