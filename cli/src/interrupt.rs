@@ -12,10 +12,11 @@ pub fn stop() -> Stop {
     let flag = stop.clone();
     let installed = ctrlc::set_handler(move || {
         if COUNT.fetch_add(1, Ordering::Relaxed) > 0 {
+            worker::atomic::discard_pending();
             std::process::exit(130);
         }
         flag.set();
-        output::message("stopping after the images in flight (once more: stop now)");
+        output::over_bar("stopping (once more: at once)");
     });
     if let Err(error) = installed {
         output::warning(&format!("Ctrl-C will not end the job cleanly: {error}"));

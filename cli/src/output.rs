@@ -36,6 +36,24 @@ pub fn bytes(bytes: &[u8]) {
     }
 }
 
+/// Text of which parts come from elsewhere, such as names of files: control characters are shown
+/// instead of sent to the terminal.
+pub fn harmless(text: &str) -> std::borrow::Cow<'_, str> {
+    match text.contains(char::is_control) {
+        false => text.into(),
+        true => text
+            .chars()
+            .flat_map(|c| {
+                let shown: Box<dyn Iterator<Item = char>> = match c.is_control() {
+                    true => Box::new(c.escape_default()),
+                    false => Box::new(std::iter::once(c)),
+                };
+                shown
+            })
+            .collect(),
+    }
+}
+
 /// Writes a value as one line of JSON.
 pub fn json(value: &impl serde::Serialize) {
     match serde_json::to_string(value) {
@@ -47,6 +65,14 @@ pub fn json(value: &impl serde::Serialize) {
 /// Writes a message for people.
 pub fn message(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+/// Writes a message in place of a progress bar, which appears again below it.
+pub fn over_bar(text: &str) {
+    match interactive() {
+        true => message(&format!("\r\x1b[K{text}")),
+        false => message(text),
+    }
 }
 
 /// Writes what ended the program.

@@ -94,10 +94,5 @@ pub fn carry_over(earlier: &JobReceipt, path: &Path, retried: bool) -> Result<()
         pending.writer().write_all(b"\n")?;
         pending.commit().map(drop)
     };
-    written().map_err(|error| {
-        Failure::failed(format!(
-            "cannot write the receipt {}: {error}",
-            path.display()
-        ))
-    })
+    written().map_err(|error| Failure::failed(format!("the receipt: {error}")))
 }

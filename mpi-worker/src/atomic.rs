@@ -2,6 +2,7 @@
 
 use crate::direct::{Block, Direct};
 use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -18,6 +19,20 @@ pub struct Digested {
     pub bytes: u64,
 }
 
+/// Temporary files of this process, for an end that runs no destructors.
+static PENDING: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+
+/// Removes the temporary files of this process. Only to be called right before it ends.
+pub fn discard_pending() {
+    for temporary in pending().iter() {
+        let _ = fs::remove_file(temporary);
+    }
+}
+
+fn pending() -> std::sync::MutexGuard<'static, BTreeSet<PathBuf>> {
+    PENDING.lock().unwrap_or_else(|e| e.into_inner())
+}
+
 /// A file being written beside its final place; gone when dropped before [`Pending::commit`].
 pub struct Pending {
     target: PathBuf,
@@ -27,7 +42,10 @@ pub struct Pending {
 }
 
 struct State {
+    /// Of the temporary file.
     path: PathBuf,
+    /// Named in errors.
+    target: PathBuf,
     file: File,
     block: Block,
     /// Position in the file of the block.
@@ -50,7 +68,12 @@ const SYNC_EVERY: usize = 16 << 20;
 
 impl Pending {
     /// Opens a temporary file in the target's directory, which is made where it is missing.
+    /// Errors, here and later, name the target and the way out.
     pub fn create(target: &Path) -> io::Result<Pending> {
+        Pending::open(target).map_err(|error| cannot_write(target, &error))
+    }
+
+    fn open(target: &Path) -> io::Result<Pending> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let parent = match target.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
@@ -64,8 +87,10 @@ impl Pending {
             .write(true)
             .create_new(true)
             .open(&temporary)?;
+        pending().insert(temporary.clone());
         let state = State {
             path: temporary.clone(),
+            target: target.to_owned(),
             file,
             block: Block::new(),
             at: 0,
@@ -93,6 +118,11 @@ impl Pending {
 
     /// Makes the bytes durable, gives the file its name, and returns its hash and length.
     pub fn commit(mut self) -> io::Result<Digested> {
+        let committed = self.rename();
+        committed.map_err(|error| cannot_write(&self.target, &error))
+    }
+
+    fn rename(&mut self) -> io::Result<Digested> {
         let digested = {
             let mut state = self.state.lock().unwrap_or_else(|e| e.into_inner());
             state.flush()?;
@@ -116,6 +146,7 @@ impl Drop for Pending {
         if !self.committed {
             let _ = fs::remove_file(&self.temporary);
         }
+        pending().remove(&self.temporary);
     }
 }
 
@@ -174,6 +205,26 @@ impl State {
         }
     }
 
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let taken = self.block.take(rest);
+            rest = &rest[taken..];
+            if self.block.is_full() {
+                self.put()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn seek(&mut self, to: SeekFrom) -> io::Result<()> {
+        self.flush()?;
+        self.out_of_order = true;
+        self.may_go_direct = false;
+        self.at = self.file.seek(to)?;
+        Ok(())
+    }
+
     fn finish_sync(&mut self) -> io::Result<()> {
         match self.syncing.take().map(JoinHandle::join) {
             None => Ok(()),
@@ -201,19 +252,16 @@ pub struct Writer(Arc<Mutex<State>>);
 impl Write for Writer {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut state = self.0.lock().unwrap_or_else(|e| e.into_inner());
-        let mut rest = bytes;
-        while !rest.is_empty() {
-            let taken = state.block.take(rest);
-            rest = &rest[taken..];
-            if state.block.is_full() {
-                state.put()?;
-            }
+        match state.write(bytes) {
+            Ok(()) => Ok(bytes.len()),
+            Err(error) => Err(cannot_write(&state.target, &error)),
         }
-        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.0.lock().unwrap_or_else(|e| e.into_inner()).flush()
+        let mut state = self.0.lock().unwrap_or_else(|e| e.into_inner());
+        let flushed = state.flush();
+        flushed.map_err(|error| cannot_write(&state.target, &error))
     }
 }
 
@@ -224,12 +272,38 @@ impl Seek for Writer {
         if matches!(to, SeekFrom::Current(0)) || to == SeekFrom::Start(here) {
             return Ok(here);
         }
-        state.flush()?;
-        state.out_of_order = true;
-        state.may_go_direct = false;
-        state.at = state.file.seek(to)?;
-        Ok(state.at)
+        match state.seek(to) {
+            Ok(()) => Ok(state.at),
+            Err(error) => Err(cannot_write(&state.target, &error)),
+        }
     }
+}
+
+/// What went wrong with which file, and the way out where there is one.
+fn cannot_write(target: &Path, error: &io::Error) -> io::Error {
+    let hint = match error.kind() {
+        io::ErrorKind::PermissionDenied => " (check the owner and mode of its directory)",
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            " (free some space, or give another -o)"
+        }
+        io::ErrorKind::FileTooLarge => " (raise the limit on file size: ulimit -f)",
+        io::ErrorKind::ReadOnlyFilesystem => " (give another -o)",
+        io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => {
+            " (a part of its path is a file)"
+        }
+        _ => "",
+    };
+    let target = protocol::name::to_text(target);
+    io::Error::new(
+        error.kind(),
+        format!("cannot write {target}: {error}{hint}"),
+    )
+}
+
+/// A write beyond the limit on file size becomes an error of that file instead of the end of the process.
+pub fn survive_file_size_limit() {
+    let caught = std::sync::Arc::default();
+    let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, caught);
 }
 
 /// Hash and length of what a reader yields.

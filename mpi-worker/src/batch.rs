@@ -136,6 +136,12 @@ pub fn target(job: &Job, found: &Found) -> Result<Target> {
     if output.is_dir() || job.output.ends_with('/') {
         return Ok(Target::Directory(output));
     }
+    if kind_of(&output).is_none() && output.exists() {
+        return Err(Error::Pipeline(format!(
+            "-o {} is there and is no directory (give a directory, or a file name such as out.png)",
+            job.output
+        )));
+    }
     let lone = job.inputs.len() == 1 && found.inputs.len() + found.failures.len() <= 1;
     let from_file = lone && !name::to_path(&job.inputs[0]).is_dir();
     match kind_of(&output) {

@@ -52,6 +52,8 @@ impl<'a> Log<'a> {
             };
             return (self.emit)(Event::JobStarted(started));
         }
+        // What would be done counts as done for the exit code.
+        self.counts.succeeded += batch.orders.len() as u64;
         let mut plans: Vec<TaskPlanned> = batch.orders.iter().map(task_planned).collect();
         plans.extend(batch.failures.iter().map(|failure| TaskPlanned {
             version: protocol::VERSION,
@@ -203,12 +205,7 @@ impl<'a> Log<'a> {
             pending.writer().write_all(b"\n")?;
             pending.commit()
         });
-        written.map_err(|error| {
-            Error::Io(format!(
-                "cannot write the receipt {}: {error}",
-                path.display()
-            ))
-        })?;
+        written.map_err(|error| Error::Io(format!("the receipt: {error}")))?;
         let note = self.note();
         (self.emit)(Event::JobFinished(JobFinished {
             version: protocol::VERSION,

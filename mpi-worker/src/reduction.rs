@@ -265,12 +265,7 @@ impl Told<'_> {
             pending.writer().write_all(b"\n")?;
             pending.commit()
         });
-        written.map_err(|error| {
-            Error::Io(format!(
-                "cannot write the receipt {}: {error}",
-                path.display()
-            ))
-        })?;
+        written.map_err(|error| Error::Io(format!("the receipt: {error}")))?;
         let counts = receipt.counts;
         (self.emit)(Event::JobFinished(JobFinished {
             version: protocol::VERSION,

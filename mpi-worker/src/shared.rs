@@ -2,7 +2,7 @@
 
 use crate::atomic::Pending;
 use crate::settings::Settings;
-use crate::single::{cannot_write, late, ms};
+use crate::single::{late, ms};
 use crate::source::{Hash, TimedSink, fetch, open};
 use crate::task::{Done, Finished, Order};
 use imaging::codec::{self, Header, OpenOptions, RowSink, RowSource};
@@ -87,7 +87,7 @@ fn attempt(
             let encode = encoding.elapsed();
             *input_sha256 = hash.map(Hash::finish).transpose()?;
             let storing = Instant::now();
-            let digested = pending.commit().map_err(|e| cannot_write(order, &e))?;
+            let digested = pending.commit()?;
             Ok(Some((digested, encode, storing.elapsed())))
         }),
     };
@@ -179,7 +179,7 @@ fn begin_output(
     let Some(source) = source.filter(|_| comm.rank() == 0) else {
         return Ok(None);
     };
-    let pending = Pending::create(&order.output_path()).map_err(|e| cannot_write(order, &e))?;
+    let pending = Pending::create(&order.output_path())?;
     let format = settings.format_for(header.kind);
     let inner = codec::create(
         Box::new(pending.writer()),

@@ -64,7 +64,7 @@ fn attempt(
     let mut source = codec::open(input, &settings.limits, &OpenOptions { shrink })?;
     let opened = begun.elapsed();
     let format = settings.format_for(header.kind);
-    let pending = Pending::create(&order.output_path()).map_err(|e| cannot_write(order, &e))?;
+    let pending = Pending::create(&order.output_path())?;
     let sink = codec::create(
         Box::new(pending.writer()),
         &format,
@@ -99,7 +99,7 @@ fn attempt(
     let warnings = source.warnings().to_vec();
     *input_sha256 = Some(hash.finish()?);
     let storing = Instant::now();
-    let digested = pending.commit().map_err(|e| cannot_write(order, &e))?;
+    let digested = pending.commit()?;
     let compute = computing.saturating_sub(decode).saturating_sub(encode);
     Ok(Done {
         output_sha256: digested.sha256,
@@ -122,9 +122,4 @@ fn attempt(
 /// Milliseconds with three digits.
 pub fn ms(time: Duration) -> f64 {
     time.as_micros() as f64 / 1e3
-}
-
-/// A failure to write names the output.
-pub fn cannot_write(order: &Order, error: &std::io::Error) -> Error {
-    Error::Io(format!("cannot write {}: {error}", order.output))
 }

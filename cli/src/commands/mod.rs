@@ -24,6 +24,7 @@ use imaging::simd;
 pub fn run() -> Result {
     let cli = Cli::parse();
     force_simd()?;
+    worker::atomic::survive_file_size_limit();
     let Some(command) = cli.command else {
         output::line(WELCOME);
         return Ok(Exit::Ok);

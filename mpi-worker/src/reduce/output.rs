@@ -75,8 +75,7 @@ impl Output {
             ),
             None => (layout.dims.clone(), layout.picture),
         };
-        let pending = Pending::create(&path);
-        let pending = pending.map_err(|e| Error::Io(format!("{}: {e}", path.display())))?;
+        let pending = Pending::create(&path)?;
         let columns = match dims.len() {
             0 | 1 => 1,
             _ => dims[1..].iter().product(),

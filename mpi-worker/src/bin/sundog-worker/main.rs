@@ -37,6 +37,7 @@ fn main() -> ExitCode {
         complain(&error);
         return ExitCode::from(2);
     }
+    worker::atomic::survive_file_size_limit();
     let comm = comm::Mpi::start();
     let stop = Stop::default();
     stop_on_signals(&stop);
