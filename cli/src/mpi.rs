@@ -5,10 +5,10 @@ use crate::settings::Layers;
 use crate::world::threads_each;
 use imaging::executor::Stop;
 use protocol::Event;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use worker::batch::{Outcome, Request};
 use worker::bench;
-use worker::mpirun::{Ask, Launcher, Line};
+use worker::mpirun::{Ask, Launcher, Line, in_path, is_executable};
 
 /// What starts the ranks, from flags over settings.
 #[derive(Clone, Debug, Default)]
@@ -37,6 +37,12 @@ impl Start {
                 "--hostfile {name}: there is no such file"
             )));
         }
+        if let Some(mpirun) = self.mpirun.as_ref().filter(|f| !is_program(f)) {
+            return Err(Failure::usage(format!(
+                "--mpirun {}: there is no such program (name Open MPI's mpirun, or use --thread-ranks, which needs no MPI)",
+                mpirun.display()
+            )));
+        }
         Ok(Launcher::find(
             self.mpirun.clone(),
             ranks,
@@ -50,6 +56,14 @@ impl Start {
             Some(_) => asked.unwrap_or(1),
             None => threads_each(asked, ranks),
         }
+    }
+}
+
+/// A path of an executable file, or a bare name that the PATH may know.
+fn is_program(path: &Path) -> bool {
+    match path.components().count() {
+        1 => path.to_str().is_some_and(|name| in_path(name).is_some()),
+        _ => is_executable(path),
     }
 }
 

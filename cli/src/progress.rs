@@ -1,10 +1,11 @@
 //! What a person or a program sees while a job runs: a bar with rate and time left, or JSON lines.
 
 use crate::output;
-use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
+use indicatif::{HumanBytes, HumanDuration, ProgressBar, ProgressState, ProgressStyle};
 use protocol::Event;
 use protocol::event::{JobPlanned, TaskPlanned};
 use protocol::state::TaskState;
+use std::fmt::Write;
 use std::time::Duration;
 
 /// How events are shown.
@@ -24,18 +25,27 @@ pub enum Show {
 pub struct Watcher {
     show: Show,
     bar: Option<ProgressBar>,
+    /// Events shown so far.
+    seen: u64,
 }
 
 impl Watcher {
     /// A watcher that has seen nothing yet.
     pub fn new(show: Show) -> Watcher {
-        Watcher { show, bar: None }
+        Watcher {
+            show,
+            bar: None,
+            seen: 0,
+        }
     }
 
     /// Shows one event.
     pub fn event(&mut self, event: &Event) {
         match self.show {
-            Show::Json => return output::json(event),
+            Show::Json => {
+                self.seen += 1;
+                return output::json(&event.clone().numbered(self.seen));
+            }
             Show::Silent => return,
             Show::Human | Show::Quiet => {}
         }
@@ -50,17 +60,22 @@ impl Watcher {
                 let failed = matches!(task.state, TaskState::Failed | TaskState::Rejected);
                 if failed {
                     let reason = task.reason.as_deref().unwrap_or("no reason is known");
+                    let reason = output::harmless(reason);
                     self.tell(&format!(
                         "{}: {}: {reason}",
                         output::red("failed"),
-                        task.input
+                        output::harmless(&task.input)
                     ));
                 }
                 for warning in &task.warnings {
-                    self.tell(&format!("warning: {}: {warning}", task.input));
+                    self.tell(&format!(
+                        "warning: {}: {}",
+                        output::harmless(&task.input),
+                        output::harmless(warning)
+                    ));
                 }
             }
-            Event::TaskPlanned(task) => output::line(planned(task)),
+            Event::TaskPlanned(task) => output::line(output::harmless(&planned(task))),
             Event::JobPlanned(job) => output::line(total(job)),
             Event::JobFinished(_) => self.close(),
             _ => {}
@@ -84,12 +99,20 @@ impl Watcher {
 
 fn bar(tasks: u64) -> ProgressBar {
     let bar = ProgressBar::new(tasks);
-    let template = "{bar:30} {pos}/{len} images  {per_sec}  {eta} left";
+    let template = "{bar:30} {pos}/{len} images{rate}";
     if let Ok(style) = ProgressStyle::with_template(template) {
-        bar.set_style(style.progress_chars("##-"));
+        bar.set_style(style.progress_chars("##-").with_key("rate", rate));
     }
     bar.enable_steady_tick(Duration::from_millis(200));
     bar
+}
+
+/// Images a second and the time left, once there is something to judge by.
+fn rate(state: &ProgressState, text: &mut dyn Write) {
+    if state.pos() > 0 {
+        let (rate, left) = (state.per_sec(), HumanDuration(state.eta()));
+        let _ = write!(text, "  {rate:.1}/s  {left:#} left");
+    }
 }
 
 fn planned(task: &TaskPlanned) -> String {

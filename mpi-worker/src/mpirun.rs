@@ -86,15 +86,7 @@ impl Launcher {
                 )
             })?,
         };
-        let beside = std::env::current_exe()
-            .ok()
-            .map(|exe| exe.with_file_name("sundog-worker"));
-        let worker = beside.filter(|path| path.is_file()).or_else(|| in_path("sundog-worker")).ok_or_else(|| {
-            Error::Io(
-                "sundog-worker was not found beside this program nor in PATH (build it: cargo build --release -p sundog-worker --features mpi)"
-                    .into(),
-            )
-        })?;
+        let worker = worker_program()?;
         Ok(Launcher {
             mpirun,
             ranks,
@@ -199,6 +191,19 @@ fn eprint_line(text: &str) {
     let _ = writeln!(io::stderr(), "{text}");
 }
 
+/// The worker beside the running program or in the path.
+pub fn worker_program() -> Result<PathBuf, Error> {
+    let beside = std::env::current_exe()
+        .ok()
+        .map(|exe| exe.with_file_name("sundog-worker"));
+    beside.filter(|path| path.is_file()).or_else(|| in_path("sundog-worker")).ok_or_else(|| {
+        Error::Io(
+            "sundog-worker was not found beside this program nor in PATH (build it: cargo build --release -p sundog-worker --features mpi)"
+                .into(),
+        )
+    })
+}
+
 /// The first executable file of that name in PATH.
 pub fn in_path(name: &str) -> Option<PathBuf> {
     let path: OsString = std::env::var_os("PATH")?;
@@ -207,7 +212,8 @@ pub fn in_path(name: &str) -> Option<PathBuf> {
         .find(|file| is_executable(file))
 }
 
-fn is_executable(path: &Path) -> bool {
+/// Whether there is a file that may be executed.
+pub fn is_executable(path: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt as _;
     path.metadata()
         .is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)

@@ -26,6 +26,20 @@ pub enum Event {
     JobFinished(JobFinished),
 }
 
+impl Event {
+    /// The same event with its number in a stream; plans are not numbered.
+    pub fn numbered(mut self, number: u64) -> Event {
+        match &mut self {
+            Event::TaskPlanned(_) | Event::JobPlanned(_) => {}
+            Event::JobStarted(e) => e.seq = Some(number),
+            Event::TaskStarted(e) => e.seq = Some(number),
+            Event::TaskFinished(e) => e.seq = Some(number),
+            Event::JobFinished(e) => e.seq = Some(number),
+        }
+        self
+    }
+}
+
 /// See [`Event::TaskPlanned`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TaskPlanned {

@@ -56,7 +56,7 @@ pub fn run(args: Args) -> Result {
         ("temporary directory", &temporary),
         ("clock", &clock),
         ("mpirun", &|| mpirun(&start)),
-        ("sundog-worker", &|| worker_program(&start)),
+        ("sundog-worker", &worker_program),
         ("ranks", &|| ranks(&start)),
     ];
     for (name, check) in checks {
@@ -199,29 +199,26 @@ fn mpirun(start: &Start) -> Found {
 
 const BUILD: &str = "cargo build --release -p sundog-worker --features mpi, and put it beside sundog or on the PATH";
 
-fn worker_program(start: &Start) -> Found {
-    match start.launcher(1) {
-        Ok(launcher) => {
-            let name = launcher.worker.display().to_string();
-            match Command::new(&launcher.worker)
-                .arg("--version")
-                .stdin(Stdio::null())
-                .output()
-            {
-                Ok(output) if output.status.success() => {
-                    let version = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-                    let own = concat!("sundog-worker ", env!("CARGO_PKG_VERSION"));
-                    match version == own {
-                        true => Found::Ok(format!("{name}: {version}")),
-                        false => {
-                            Found::Broken(format!("{name} is `{version}`, not `{own}`"), BUILD)
-                        }
-                    }
-                }
-                _ => Found::Broken(format!("{name} does not start"), BUILD),
+fn worker_program() -> Found {
+    let worker = match worker::mpirun::worker_program() {
+        Ok(worker) => worker,
+        Err(error) => return Found::Missing(error.to_string(), BUILD),
+    };
+    let name = worker.display().to_string();
+    match Command::new(&worker)
+        .arg("--version")
+        .stdin(Stdio::null())
+        .output()
+    {
+        Ok(output) if output.status.success() => {
+            let version = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+            let own = concat!("sundog-worker ", env!("CARGO_PKG_VERSION"));
+            match version == own {
+                true => Found::Ok(format!("{name}: {version}")),
+                false => Found::Broken(format!("{name} is `{version}`, not `{own}`"), BUILD),
             }
         }
-        Err(failure) => Found::Missing(failure.message, BUILD),
+        _ => Found::Broken(format!("{name} does not start"), BUILD),
     }
 }
 

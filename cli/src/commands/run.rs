@@ -218,6 +218,17 @@ pub fn run(args: Args) -> Result {
             "no output is named (give -o DIRECTORY or -o FILE)",
         ));
     }
+    if job.ranks.is_none() {
+        let unused = [
+            ("--mpirun", args.mpirun.is_some()),
+            ("--hostfile", args.hostfile.is_some()),
+        ];
+        if let Some((flag, _)) = unused.iter().find(|(_, given)| *given) {
+            return Err(Failure::usage(format!(
+                "{flag} is for ranks of mpirun, and no number of them is given (add --ranks N)"
+            )));
+        }
+    }
     // What an earlier run did goes on being in the receipt.
     let earlier = match args.skip_existing {
         true => receipts::read(&batch::receipt_path(&job)).ok(),

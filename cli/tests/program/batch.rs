@@ -32,6 +32,8 @@ fn events_are_one_object_a_line() {
             .iter()
             .all(|e| e["version"] == 1 && e["job"].is_string())
     );
+    let numbers = events.iter().map(|e| e["seq"].as_u64().unwrap());
+    assert!(numbers.eq(1..=events.len() as u64), "{out}");
     assert_eq!(events[0]["event"], "job_started");
     assert_eq!(events[0]["tasks"], 4);
     let finished: Vec<&Value> = events

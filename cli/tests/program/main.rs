@@ -5,6 +5,7 @@ mod batch;
 mod receipts;
 mod settings;
 mod tools;
+mod trouble;
 mod usage;
 
 use assert_cmd::Command;
