@@ -233,8 +233,11 @@ fn check_output(output: &Path, input: &Input, owners: &HashMap<PathBuf, PathBuf>
 /// Bytes of one image on `ranks` ranks of `threads` threads, beside the base.
 fn image_bytes(image: &Probed, ranks: usize, threads: usize) -> u64 {
     const STACKS: u64 = 256 << 10;
-    // The buffer of the output file fills up as far as there are bytes.
-    let writer = (image.plan.output.bytes() as u64).min(1 << 20);
+    // A block of the output file is filled as far as there are bytes; of large files some wait for the disk.
+    let writer = match image.plan.output.bytes() as u64 {
+        bytes if bytes < 16 << 20 => bytes.min(1 << 20),
+        _ => 3 << 20,
+    };
     let fetched = match image.file_bytes <= source::READ_WHOLE {
         true => image.file_bytes,
         false => 1 << 19,
