@@ -1,0 +1,395 @@
+//! Events on Redis: a stream per job, appended by one script, and notices by publish and subscribe.
+//!
+//! Keys: stream and channel `sundog:events:<job>`, channel `sundog:events`, hash `sundog:job:<job>`, hash
+//! `sundog:event-keys:<job>`, sorted sets `sundog:jobs` and `sundog:nodes`, `sundog:node:<id>`. All expire.
+
+mod notices;
+
+use super::{Change, Cursor, Events, Heartbeat, Page, Record, Retention, check_id, with_number};
+use crate::error::{Error, Result};
+use async_trait::async_trait;
+use protocol::Event;
+use redis::aio::{ConnectionManager, ConnectionManagerConfig};
+use redis::streams::StreamRangeReply;
+use redis::{Client, RedisError, RedisResult, Script};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::sync::broadcast;
+use tokio::time::Instant;
+
+static APPEND: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("append.lua")));
+
+const JOBS: &str = "sundog:jobs";
+const NODES: &str = "sundog:nodes";
+const SEQ: &str = "events.seq";
+const HISTORY: &str = "events.history";
+/// How long the names of silent nodes are kept.
+const NODE_NAMES: Duration = Duration::from_secs(24 * 3600);
+
+/// How to reach and use Redis.
+#[derive(Clone)]
+pub struct RedisConfig {
+    client: Client,
+    /// How long a call waits for a Redis that is away (5 s): events are only a hint.
+    pub patience: Duration,
+    /// How long things are kept.
+    pub retention: Retention,
+}
+
+impl fmt::Debug for RedisConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisConfig")
+            .field("redis", &self.address())
+            .field("patience", &self.patience)
+            .field("retention", &self.retention)
+            .finish_non_exhaustive()
+    }
+}
+
+impl RedisConfig {
+    /// Reads `redis://user:password@host:port/database` or `rediss://…`.
+    pub fn new(url: &str) -> Result<RedisConfig> {
+        crate::tls::install();
+        // The parser's own message may repeat the address with its password.
+        let client = Client::open(url).map_err(|_| {
+            Error::invalid(
+                "the address of Redis",
+                "expected redis://user:password@host:port/database or rediss://…",
+            )
+        })?;
+        Ok(RedisConfig {
+            client,
+            patience: Duration::from_secs(5),
+            retention: Retention::default(),
+        })
+    }
+
+    /// Host and port, without credentials.
+    pub fn address(&self) -> String {
+        self.client.get_connection_info().addr().to_string()
+    }
+}
+
+/// Events on Redis. Clones share a connection.
+#[derive(Clone)]
+pub struct RedisEvents {
+    config: RedisConfig,
+    connection: ConnectionManager,
+    notices: Arc<notices::Notices>,
+}
+
+impl fmt::Debug for RedisEvents {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("RedisEvents").field(&self.config).finish()
+    }
+}
+
+impl RedisEvents {
+    /// Prepares events on a server; connects at the first call. Needs a Tokio runtime.
+    pub fn new(config: RedisConfig) -> Result<RedisEvents> {
+        let manager = ConnectionManagerConfig::new()
+            .set_connection_timeout(Some(Duration::from_secs(5)))
+            .set_response_timeout(Some(Duration::from_secs(5)))
+            .set_number_of_retries(2)
+            .set_max_delay(Duration::from_millis(500));
+        let connection = ConnectionManager::new_lazy_with_config(config.client.clone(), manager)
+            .map_err(|error| error_of("connecting to Redis", &error))?;
+        Ok(RedisEvents {
+            notices: Arc::new(notices::Notices::new(config.client.clone())),
+            config,
+            connection,
+        })
+    }
+
+    /// Repeats a call, which must be idempotent, until it succeeds or patience is over.
+    async fn retry<T, F>(&self, what: &str, call: impl Fn(ConnectionManager) -> F) -> Result<T>
+    where
+        F: Future<Output = RedisResult<T>> + Send,
+    {
+        let deadline = Instant::now() + self.config.patience;
+        let mut last = None;
+        loop {
+            match tokio::time::timeout_at(deadline, call(self.connection.clone())).await {
+                Ok(Ok(value)) => return Ok(value),
+                Ok(Err(error)) => {
+                    let meaning = error_of(what, &error);
+                    if !meaning.is_transient() {
+                        return Err(meaning);
+                    }
+                    last = Some(meaning);
+                }
+                Err(_) => return Err(last.unwrap_or_else(|| unreachable("no answer in time"))),
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    fn keep_millis(&self) -> u64 {
+        millis(self.config.retention.job)
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis())
+        .unwrap_or(u64::MAX)
+        .max(1)
+}
+
+fn now_millis() -> u64 {
+    millis(
+        SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default(),
+    )
+}
+
+fn stream_key(job: &str) -> String {
+    format!("sundog:events:{job}")
+}
+
+fn job_key(job: &str) -> String {
+    format!("sundog:job:{job}")
+}
+
+fn unreachable(reason: &str) -> Error {
+    Error::Unreachable {
+        service: "Redis",
+        reason: reason.to_owned(),
+    }
+}
+
+fn error_of(what: &str, error: &RedisError) -> Error {
+    use redis::{ErrorKind, ServerErrorKind};
+    match error.kind() {
+        ErrorKind::AuthenticationFailed => Error::Refused {
+            what: what.to_owned(),
+            reason: "Redis refused the user or password (hint: check SUNDOG_REDIS)".into(),
+        },
+        ErrorKind::InvalidClientConfig | ErrorKind::UnexpectedReturnType | ErrorKind::Parse => {
+            Error::Refused {
+                what: what.to_owned(),
+                reason: error.to_string(),
+            }
+        }
+        ErrorKind::Server(ServerErrorKind::ResponseError | ServerErrorKind::NoPerm) => {
+            Error::Refused {
+                what: what.to_owned(),
+                reason: error.to_string(),
+            }
+        }
+        _ => unreachable(&error.to_string()),
+    }
+}
+
+/// A record of the stream; None for what is not ours.
+fn record(entry: &redis::streams::StreamId) -> Option<Record> {
+    let seq = entry.id.split('-').next()?.parse().ok()?;
+    let text: String = entry.get("event")?;
+    Some(Record {
+        seq,
+        key: entry.get("key")?,
+        event: serde_json::from_str(&text).ok()?,
+    })
+}
+
+#[async_trait]
+impl Events for RedisEvents {
+    async fn append(&self, job: &str, key: &str, event: &Event) -> Result<u64> {
+        check_id("job", job)?;
+        let json = serde_json::to_string(&with_number(event.clone(), None))
+            .map_err(|error| Error::invalid("the event", error.to_string()))?;
+        let history = u64::from_le_bytes(crate::random::bytes()).max(1);
+        let mut script = APPEND.prepare_invoke();
+        script
+            .key(job_key(job))
+            .key(stream_key(job))
+            .key(format!("sundog:event-keys:{job}"))
+            .key(JOBS)
+            .arg(key)
+            .arg(json)
+            .arg(format!("{history:x}"))
+            .arg(self.keep_millis())
+            .arg(self.config.retention.events)
+            .arg(job);
+        let script = &script;
+        self.retry("adding an event", move |mut connection| async move {
+            script.invoke_async(&mut connection).await
+        })
+        .await
+    }
+
+    async fn read(&self, job: &str, after: u64, limit: usize) -> Result<Page> {
+        check_id("job", job)?;
+        let stream = stream_key(job);
+        let mut pipe = redis::pipe();
+        pipe.atomic();
+        pipe.cmd("XRANGE")
+            .arg(&stream)
+            .arg(format!("{}-0", after.saturating_add(1)))
+            .arg("+")
+            .arg("COUNT")
+            .arg(limit.max(1));
+        pipe.cmd("XRANGE").arg(&stream).arg("-").arg("+");
+        pipe.arg("COUNT").arg(1);
+        pipe.cmd("HMGET").arg(job_key(job)).arg(SEQ).arg(HISTORY);
+        type Answer = (
+            StreamRangeReply,
+            StreamRangeReply,
+            (Option<u64>, Option<String>),
+        );
+        let pipe = &pipe;
+        let (found, first, (last, history)): Answer = self
+            .retry("reading events", move |mut connection| async move {
+                pipe.query_async(&mut connection).await
+            })
+            .await?;
+        let (Some(last), Some(history)) = (last, history) else {
+            return Ok(Page::default());
+        };
+        let first = first.ids.first().and_then(record);
+        let mut page = Page {
+            records: Vec::with_capacity(found.ids.len()),
+            // Where the stream was evicted but its number is known, everything up to it is gone.
+            first: first.map_or(last + 1, |record| record.seq),
+            last,
+            history: u64::from_str_radix(&history, 16).unwrap_or(u64::MAX),
+        };
+        for record in found.ids.iter().filter_map(record) {
+            page.records.push(record);
+        }
+        Ok(page)
+    }
+
+    async fn positions(&self) -> Result<BTreeMap<String, Cursor>> {
+        self.retry("listing jobs", move |mut connection| async move {
+            let jobs: Vec<String> = redis::cmd("ZRANGE")
+                .arg(JOBS)
+                .arg(0)
+                .arg(-1)
+                .query_async(&mut connection)
+                .await?;
+            if jobs.is_empty() {
+                return Ok(BTreeMap::new());
+            }
+            let mut pipe = redis::pipe();
+            for job in &jobs {
+                pipe.cmd("HMGET").arg(job_key(job)).arg(SEQ).arg(HISTORY);
+            }
+            let ends: Vec<(Option<u64>, Option<String>)> =
+                pipe.query_async(&mut connection).await?;
+            let known = jobs
+                .into_iter()
+                .zip(ends)
+                .filter_map(|(job, (seq, history))| {
+                    let history = u64::from_str_radix(&history?, 16).unwrap_or(u64::MAX);
+                    Some((job, Cursor { seq: seq?, history }))
+                });
+            Ok(known.collect())
+        })
+        .await
+    }
+
+    async fn set_fields(&self, job: &str, fields: &[(&str, &str)]) -> Result<()> {
+        check_id("job", job)?;
+        if fields.is_empty() {
+            return Ok(());
+        }
+        if let Some((name, _)) = fields.iter().find(|(name, _)| name.starts_with("events.")) {
+            return Err(Error::invalid(
+                format!("field `{name}`"),
+                "names that begin with `events.` are taken",
+            ));
+        }
+        let key = job_key(job);
+        let mut pipe = redis::pipe();
+        pipe.atomic();
+        pipe.hset_multiple(&key, fields).ignore();
+        pipe.cmd("PEXPIRE")
+            .arg(&key)
+            .arg(self.keep_millis())
+            .ignore();
+        let pipe = &pipe;
+        self.retry("writing a job's fields", move |mut connection| async move {
+            pipe.query_async(&mut connection).await
+        })
+        .await
+    }
+
+    async fn fields(&self, job: &str) -> Result<BTreeMap<String, String>> {
+        check_id("job", job)?;
+        let mut fields: BTreeMap<String, String> = self
+            .retry("reading a job's fields", move |mut connection| async move {
+                let mut command = redis::cmd("HGETALL");
+                command.arg(job_key(job));
+                command.query_async(&mut connection).await
+            })
+            .await?;
+        fields.retain(|name, _| !name.starts_with("events."));
+        Ok(fields)
+    }
+
+    async fn beat(&self, heartbeat: &Heartbeat, ttl: Duration) -> Result<()> {
+        check_id("node", &heartbeat.node)?;
+        let now = now_millis();
+        let mut pipe = redis::pipe();
+        pipe.atomic();
+        pipe.cmd("SET")
+            .arg(format!("sundog:node:{}", heartbeat.node))
+            .arg(&heartbeat.body)
+            .arg("PX")
+            .arg(millis(ttl))
+            .ignore();
+        let forget = now.saturating_add(millis(NODE_NAMES));
+        pipe.zadd(NODES, &heartbeat.node, forget).ignore();
+        pipe.cmd("ZREMRANGEBYSCORE")
+            .arg(NODES)
+            .arg("-inf")
+            .arg(now)
+            .ignore();
+        pipe.cmd("PEXPIRE")
+            .arg(NODES)
+            .arg(millis(NODE_NAMES))
+            .ignore();
+        let pipe = &pipe;
+        self.retry("sending a heartbeat", move |mut connection| async move {
+            pipe.query_async(&mut connection).await
+        })
+        .await
+    }
+
+    async fn nodes(&self) -> Result<Vec<Heartbeat>> {
+        self.retry("listing nodes", move |mut connection| async move {
+            let mut names: Vec<String> = redis::cmd("ZRANGE")
+                .arg(NODES)
+                .arg(0)
+                .arg(-1)
+                .query_async(&mut connection)
+                .await?;
+            if names.is_empty() {
+                return Ok(Vec::new());
+            }
+            names.sort();
+            let mut command = redis::cmd("MGET");
+            for name in &names {
+                command.arg(format!("sundog:node:{name}"));
+            }
+            let bodies: Vec<Option<String>> = command.query_async(&mut connection).await?;
+            let alive = names.into_iter().zip(bodies);
+            Ok(alive
+                .filter_map(|(node, body)| Some(Heartbeat { node, body: body? }))
+                .collect())
+        })
+        .await
+    }
+
+    async fn changes(&self) -> Result<broadcast::Receiver<Change>> {
+        // A subscription that cannot work says so at once.
+        self.retry("connecting to Redis", move |mut connection| async move {
+            redis::cmd("PING").query_async::<()>(&mut connection).await
+        })
+        .await?;
+        Ok(self.notices.follow())
+    }
+}

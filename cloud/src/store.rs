@@ -1,0 +1,383 @@
+//! The object store: a directory, S3, Google Cloud Storage, or memory.
+//!
+//! Names are relative paths with `/` between their parts, below the store's prefix.
+
+use crate::error::{Error, Result};
+use crate::links::{Limits, Link, LinkKey, PATH};
+use bytes::Bytes;
+use futures_util::TryStreamExt as _;
+use http::{HeaderName, HeaderValue, Method};
+use object_store::path::Path;
+use object_store::signer::{SignedUrlOptions, Signer};
+use object_store::{Attribute, Attributes, GetOptions, ObjectStore, ObjectStoreExt as _};
+use object_store::{PutMode, PutOptions};
+use percent_encoding::utf8_percent_encode;
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+/// Name of the metadata that tells writers apart when a reply was lost.
+const WRITER: &str = "sundog-writer";
+/// Tries of a conditional create; each also has the retries of its connection.
+const CREATE_TRIES: u32 = 4;
+
+/// What a conditional create did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Created {
+    /// This call wrote the object.
+    New,
+    /// An object was there already and is unchanged.
+    Exists,
+}
+
+/// What is known of an object without its bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Meta {
+    /// Its name.
+    pub name: String,
+    /// Its bytes.
+    pub size: u64,
+    /// When it was written.
+    pub modified: SystemTime,
+    /// Its content type, where the store keeps one and was asked for it (not in lists).
+    pub content_type: Option<String>,
+}
+
+/// Where links come from.
+#[derive(Clone)]
+enum Links {
+    Signer(Arc<dyn Signer>, Limits),
+    Key(Box<LinkKey>),
+    None,
+}
+
+/// An object store. Clones share connections.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<dyn ObjectStore>,
+    prefix: Path,
+    address: String,
+    /// Whether objects carry a content type and metadata.
+    attributes: bool,
+    /// Whether the signer puts names into addresses as they are, so that they have to be encoded before.
+    encode_signed: bool,
+    links: Links,
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Store").field(&self.address).finish()
+    }
+}
+
+impl Store {
+    /// A store in memory.
+    pub fn memory() -> Store {
+        Store {
+            inner: Arc::new(object_store::memory::InMemory::new()),
+            prefix: Path::default(),
+            address: "memory:".into(),
+            attributes: true,
+            encode_signed: false,
+            links: Links::None,
+        }
+    }
+
+    /// A directory, created if need be. What is written is durable when a call returns.
+    pub fn directory(dir: &std::path::Path) -> Result<Store> {
+        let failed = |error: &dyn fmt::Display| Error::Refused {
+            what: format!("opening the store {}", dir.display()),
+            reason: error.to_string(),
+        };
+        std::fs::create_dir_all(dir).map_err(|error| failed(&error))?;
+        let local = object_store::local::LocalFileSystem::new_with_prefix(dir)
+            .map_err(|error| failed(&error))?
+            .with_fsync(true);
+        Ok(Store {
+            inner: Arc::new(local),
+            prefix: Path::default(),
+            address: format!("file://{}", dir.display()),
+            attributes: false,
+            encode_signed: false,
+            links: Links::None,
+        })
+    }
+
+    /// A remote store that signs its own links.
+    pub(crate) fn remote<S: ObjectStore + Signer>(
+        store: S,
+        prefix: &str,
+        address: String,
+        encode_signed: bool,
+        limits: Limits,
+    ) -> Result<Store> {
+        let store = Arc::new(store);
+        Ok(Store {
+            inner: store.clone(),
+            prefix: parse(prefix)?,
+            address,
+            attributes: true,
+            encode_signed,
+            links: Links::Signer(store, limits),
+        })
+    }
+
+    /// The same store with links that a gateway serves. Stores that sign their own keep doing so.
+    pub fn with_links(mut self, key: LinkKey) -> Store {
+        if !matches!(self.links, Links::Signer(..)) {
+            self.links = Links::Key(Box::new(key));
+        }
+        self
+    }
+
+    /// Where it is, without credentials.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Writes an object, in place of one that is there.
+    pub async fn put(&self, name: &str, bytes: Bytes, content_type: &str) -> Result<()> {
+        let options = PutOptions {
+            attributes: self.attributes(content_type, None),
+            ..PutMode::Overwrite.into()
+        };
+        let path = self.path(name)?;
+        self.inner
+            .put_opts(&path, bytes.into(), options)
+            .await
+            .map_err(|error| self.error(name, error))?;
+        Ok(())
+    }
+
+    /// Writes an object if there is none of that name. Of several writers exactly one is told
+    /// [`Created::New`], also when the reply to its request was lost.
+    pub async fn create(&self, name: &str, bytes: Bytes, content_type: &str) -> Result<Created> {
+        let path = self.path(name)?;
+        let writer = crate::links::hex(&crate::random::bytes::<16>());
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let options = PutOptions {
+                attributes: self.attributes(content_type, Some(&writer)),
+                ..PutMode::Create.into()
+            };
+            let payload = bytes.clone().into();
+            match self.inner.put_opts(&path, payload, options).await {
+                Ok(_) => return Ok(Created::New),
+                Err(object_store::Error::AlreadyExists { .. }) if !self.attributes => {
+                    return Ok(Created::Exists);
+                }
+                // Perhaps by a request of this call that succeeded without our hearing of it.
+                Err(object_store::Error::AlreadyExists { .. }) => {
+                    let found = self.inner.get_opts(&path, head()).await;
+                    let found = found.map_err(|error| self.error(name, error))?;
+                    let key = Attribute::Metadata(WRITER.into());
+                    let ours = found.attributes.get(&key).map(|v| &**v) == Some(writer.as_str());
+                    return Ok(if ours { Created::New } else { Created::Exists });
+                }
+                Err(error) => {
+                    let error = self.error(name, error);
+                    if tries == CREATE_TRIES || !error.is_transient() {
+                        return Err(error);
+                    }
+                    tracing::warn!(%error, name, "creating again");
+                    tokio::time::sleep(Duration::from_millis(100 << tries)).await;
+                }
+            }
+        }
+    }
+
+    /// The bytes of an object, refused if there are more than `max_bytes`.
+    pub async fn get(&self, name: &str, max_bytes: u64) -> Result<Bytes> {
+        let path = self.path(name)?;
+        let found = self.inner.get(&path).await;
+        let found = found.map_err(|error| self.error(name, error))?;
+        if found.meta.size > max_bytes {
+            return Err(Error::Refused {
+                what: format!("reading `{name}`"),
+                reason: format!(
+                    "{} bytes are more than the limit of {max_bytes}",
+                    found.meta.size
+                ),
+            });
+        }
+        found.bytes().await.map_err(|error| self.error(name, error))
+    }
+
+    /// What is known of an object.
+    pub async fn head(&self, name: &str) -> Result<Meta> {
+        let path = self.path(name)?;
+        let found = self.inner.get_opts(&path, head()).await;
+        let found = found.map_err(|error| self.error(name, error))?;
+        let content_type = found.attributes.get(&Attribute::ContentType);
+        Ok(Meta {
+            name: name.to_owned(),
+            size: found.meta.size,
+            modified: found.meta.last_modified.into(),
+            content_type: content_type.map(|value| value.to_string()),
+        })
+    }
+
+    /// All objects whose names begin with the parts of `prefix` (empty: all), in order of their names.
+    pub async fn list(&self, prefix: &str) -> Result<Vec<Meta>> {
+        let path = self.path(prefix)?;
+        let found: Vec<object_store::ObjectMeta> = self
+            .inner
+            .list(Some(&path))
+            .try_collect()
+            .await
+            .map_err(|error| self.error(prefix, error))?;
+        let mut list: Vec<Meta> = found
+            .into_iter()
+            .filter_map(|meta| {
+                let parts = meta.location.prefix_match(&self.prefix)?;
+                let name = parts
+                    .map(|part| part.as_ref().to_owned())
+                    .collect::<Vec<_>>();
+                Some(Meta {
+                    name: name.join("/"),
+                    size: meta.size,
+                    modified: meta.last_modified.into(),
+                    content_type: None,
+                })
+            })
+            .collect();
+        list.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(list)
+    }
+
+    /// Removes an object; one that is not there is as good.
+    pub async fn delete(&self, name: &str) -> Result<()> {
+        let path = self.path(name)?;
+        match self.inner.delete(&path).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(self.error(name, error)),
+        }
+    }
+
+    /// A link to get an object.
+    pub async fn link_get(&self, name: &str, life: Duration) -> Result<Link> {
+        self.link(Method::GET, name, None, life).await
+    }
+
+    /// A link to put an object. A remote store then insists on the content type.
+    pub async fn link_put(
+        &self,
+        name: &str,
+        content_type: Option<&str>,
+        life: Duration,
+    ) -> Result<Link> {
+        self.link(Method::PUT, name, content_type, life).await
+    }
+
+    async fn link(
+        &self,
+        method: Method,
+        name: &str,
+        content_type: Option<&str>,
+        life: Duration,
+    ) -> Result<Link> {
+        let path = self.path(name)?;
+        let now = SystemTime::now();
+        match &self.links {
+            Links::Key(key) => key.sign(method, name, life, now),
+            Links::Signer(signer, limits) => {
+                let life = limits.life(life, now)?;
+                let mut options = SignedUrlOptions::new();
+                let mut headers = Vec::new();
+                if let Some(value) = content_type {
+                    let header = HeaderValue::from_str(value)
+                        .map_err(|_| Error::invalid("the content type", "not fit for a header"))?;
+                    let name = HeaderName::from_static("content-type");
+                    options = options.with_signed_header(name, header);
+                    headers.push(("content-type".to_owned(), value.to_owned()));
+                }
+                let path = match self.encode_signed {
+                    true => parse(&utf8_percent_encode(path.as_ref(), PATH).to_string())?,
+                    false => path,
+                };
+                let url = signer
+                    .signed_url_opts(method.clone(), &path, life, &options)
+                    .await
+                    .map_err(|error| self.error(name, error))?;
+                Ok(Link {
+                    method,
+                    url,
+                    headers,
+                    expires: now + life,
+                })
+            }
+            Links::None => Err(Error::Refused {
+                what: format!("a link to `{name}`"),
+                reason:
+                    "links to this store need a gateway that serves them (hint: sundog gateway)"
+                        .into(),
+            }),
+        }
+    }
+
+    /// The path of an object below the prefix.
+    fn path(&self, name: &str) -> Result<Path> {
+        let path = parse(name)?;
+        Ok(self.prefix.parts().chain(path.parts()).collect())
+    }
+
+    fn attributes(&self, content_type: &str, writer: Option<&str>) -> Attributes {
+        let mut attributes = Attributes::new();
+        if self.attributes {
+            attributes.insert(Attribute::ContentType, content_type.to_owned().into());
+            if let Some(writer) = writer {
+                attributes.insert(Attribute::Metadata(WRITER.into()), writer.to_owned().into());
+            }
+        }
+        attributes
+    }
+
+    fn error(&self, name: &str, error: object_store::Error) -> Error {
+        use object_store::Error as E;
+        let what = format!("`{name}` in {}", self.address);
+        match error {
+            E::NotFound { .. } => Error::NotFound(name.to_owned()),
+            E::PermissionDenied { .. } | E::Unauthenticated { .. } => Error::Refused {
+                what,
+                reason: "the store refuses it (hint: check its credentials and their permissions)"
+                    .into(),
+            },
+            E::NotImplemented { .. } | E::NotSupported { .. } | E::InvalidPath { .. } => {
+                Error::Refused {
+                    what,
+                    reason: without_queries(&error.to_string()),
+                }
+            }
+            other => Error::Unreachable {
+                service: "the store",
+                reason: format!("{what}: {}", without_queries(&other.to_string())),
+            },
+        }
+    }
+}
+
+fn head() -> GetOptions {
+    GetOptions {
+        head: true,
+        ..GetOptions::default()
+    }
+}
+
+fn parse(name: &str) -> Result<Path> {
+    let invalid =
+        |reason: String| Error::invalid(format!("the name `{}`", name.escape_debug()), reason);
+    if name.starts_with('/') || name.ends_with('/') && !name.is_empty() {
+        return Err(invalid("begins or ends with `/`".into()));
+    }
+    Path::parse(name).map_err(|error| invalid(error.to_string()))
+}
+
+/// A message without the queries of its addresses, where signatures would be.
+fn without_queries(message: &str) -> String {
+    let words = message.split(' ').map(|word| match word.split_once('?') {
+        Some((address, _)) if address.contains("://") => address,
+        _ => word,
+    });
+    words.collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,458 @@
+//! What all events promise, for the twin in memory and for Redis; then what only a server can break.
+
+#![allow(clippy::unwrap_used)]
+
+use cloud::Error;
+use cloud::events::memory::MemoryEvents;
+use cloud::events::redis::{RedisConfig, RedisEvents};
+use cloud::events::{Cursor, Events, Heartbeat, Retention, Subscription, Topic, Update, subscribe};
+use cloud::testing::{Redis, available};
+use protocol::Event;
+use protocol::event::{JobStarted, TaskStarted};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+const LIMIT: Duration = Duration::from_secs(20);
+
+fn started(job: &str, task: u64) -> Event {
+    Event::TaskStarted(TaskStarted {
+        version: 1,
+        seq: None,
+        job: job.into(),
+        task,
+        input: format!("ä \"{task}\".jpg"),
+        node: Some("n1".into()),
+        attempt: 1,
+    })
+}
+
+fn seq_of(event: &Event) -> Option<u64> {
+    match event {
+        Event::TaskStarted(event) => event.seq,
+        Event::JobStarted(event) => event.seq,
+        _ => None,
+    }
+}
+
+async fn add(events: &dyn Events, job: &str, tasks: std::ops::Range<u64>) {
+    for task in tasks {
+        let key = format!("task-{task}");
+        events.append(job, &key, &started(job, task)).await.unwrap();
+    }
+}
+
+async fn next(subscription: &mut Subscription) -> Update {
+    tokio::time::timeout(LIMIT, subscription.next())
+        .await
+        .expect("an update in time")
+        .expect("a subscription that goes on")
+}
+
+/// Takes events `range` of a job and nothing else; returns the last cursor.
+async fn take(subscription: &mut Subscription, name: &str, range: std::ops::Range<u64>) -> Cursor {
+    let mut last = Cursor::default();
+    for expected in range {
+        match next(subscription).await {
+            Update::Event {
+                job,
+                cursor,
+                record,
+            } => {
+                assert_eq!((job.as_str(), record.seq), (name, expected));
+                assert_eq!(cursor.seq, expected);
+                assert_eq!(seq_of(&record.event), Some(expected));
+                last = cursor;
+            }
+            other => panic!("{other:?} instead of event {expected}"),
+        }
+    }
+    last
+}
+
+async fn nothing_more(subscription: &mut Subscription) {
+    let more = tokio::time::timeout(Duration::from_millis(300), subscription.next()).await;
+    assert!(more.is_err(), "{more:?}");
+}
+
+fn job(name: &str, after: Cursor) -> Topic {
+    Topic::Job {
+        job: name.into(),
+        after,
+    }
+}
+
+async fn numbers_are_gap_free_for_many_writers(events: Arc<dyn Events>) {
+    let writers = (0..8u64).map(|writer| {
+        let events = events.clone();
+        tokio::spawn(async move { add(&*events, "many", writer * 25..(writer + 1) * 25).await })
+    });
+    for writer in writers.collect::<Vec<_>>() {
+        writer.await.unwrap();
+    }
+    let page = events.read("many", 0, 1000).await.unwrap();
+    let numbers: Vec<u64> = page.records.iter().map(|record| record.seq).collect();
+    assert_eq!(numbers, (1..=200).collect::<Vec<_>>());
+    assert_eq!((page.first, page.last), (1, 200));
+    assert_ne!(page.history, 0);
+    for record in &page.records {
+        assert_eq!(seq_of(&record.event), Some(record.seq));
+    }
+    let page = events.read("many", 190, 5).await.unwrap();
+    let numbers: Vec<u64> = page.records.iter().map(|record| record.seq).collect();
+    assert_eq!(numbers, [191, 192, 193, 194, 195]);
+}
+
+async fn the_same_key_is_added_once(events: Arc<dyn Events>) {
+    let first = events.append("once", "start", &started("once", 1)).await;
+    let second = events.append("once", "other", &started("once", 2)).await;
+    let again = events.append("once", "start", &started("once", 1)).await;
+    assert_eq!((first.unwrap(), second.unwrap(), again.unwrap()), (1, 2, 1));
+    assert_eq!(events.read("once", 0, 10).await.unwrap().records.len(), 2);
+}
+
+async fn events_come_back_as_they_were(events: Arc<dyn Events>) {
+    let event = Event::JobStarted(JobStarted {
+        version: 1,
+        seq: Some(77), // the writer's opinion does not count
+        job: "back".into(),
+        tasks: 36,
+        time: "2026-11-20T10:00:00Z".into(),
+    });
+    events.append("back", "k \"1\"", &event).await.unwrap();
+    let page = events.read("back", 0, 10).await.unwrap();
+    assert_eq!(page.records[0].key, "k \"1\"");
+    match &page.records[0].event {
+        Event::JobStarted(read) => {
+            assert_eq!(
+                (read.seq, read.tasks, read.job.as_str()),
+                (Some(1), 36, "back")
+            );
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn an_unknown_job_is_empty(events: Arc<dyn Events>) {
+    let page = events.read("unknown", 5, 10).await.unwrap();
+    assert_eq!(
+        (page.records.len(), page.first, page.last, page.history),
+        (0, 0, 0, 0)
+    );
+    assert!(events.fields("unknown").await.unwrap().is_empty());
+    for id in ["", "a:b", "a*", "ä"] {
+        let refused = events.append(id, "k", &started(id, 1)).await;
+        assert!(matches!(refused, Err(Error::Invalid { .. })), "{refused:?}");
+    }
+}
+
+async fn a_subscription_catches_up_then_follows(events: Arc<dyn Events>) {
+    add(&*events, "follow", 0..600).await;
+    let topic = job(
+        "follow",
+        Cursor {
+            seq: 10,
+            history: 0,
+        },
+    );
+    let mut late = subscribe(events.clone(), topic).await.unwrap();
+    let writer = {
+        let events = events.clone();
+        tokio::spawn(async move { add(&*events, "follow", 600..700).await })
+    };
+    let cursor = take(&mut late, "follow", 11..701).await;
+    writer.await.unwrap();
+    nothing_more(&mut late).await;
+    drop(late);
+    // Back with the last id, exactly what was missed.
+    add(&*events, "follow", 700..703).await;
+    let cursor = cursor.to_string().parse().unwrap();
+    let mut back = subscribe(events.clone(), job("follow", cursor))
+        .await
+        .unwrap();
+    take(&mut back, "follow", 701..704).await;
+    add(&*events, "elsewhere", 0..2).await;
+    nothing_more(&mut back).await;
+}
+
+async fn a_subscription_to_all_tells_every_job(events: Arc<dyn Events>) {
+    let after = events.positions().await.unwrap();
+    let mut all = subscribe(events.clone(), Topic::All { after })
+        .await
+        .unwrap();
+    nothing_more(&mut all).await;
+    let writers = ["all-a", "all-b", "all-c"].map(|job| {
+        let events = events.clone();
+        tokio::spawn(async move { add(&*events, job, 0..40).await })
+    });
+    let mut seen: BTreeMap<String, u64> = BTreeMap::new();
+    for _ in 0..120 {
+        let Update::Event { job, record, .. } = next(&mut all).await else {
+            panic!("a reset");
+        };
+        let last = seen.entry(job).or_default();
+        assert_eq!(record.seq, *last + 1);
+        *last = record.seq;
+    }
+    for writer in writers {
+        writer.await.unwrap();
+    }
+    nothing_more(&mut all).await;
+    assert_eq!(seen.len(), 3);
+    // From an older place, exactly what came after it.
+    let mut after = events.positions().await.unwrap();
+    after.insert(
+        "all-b".into(),
+        Cursor {
+            seq: 38,
+            history: 0,
+        },
+    );
+    let mut all = subscribe(events.clone(), Topic::All { after })
+        .await
+        .unwrap();
+    take(&mut all, "all-b", 39..41).await;
+    nothing_more(&mut all).await;
+}
+
+async fn a_slow_subscriber_misses_nothing(events: Arc<dyn Events>) {
+    let mut slow = subscribe(events.clone(), job("slow", Cursor::default()))
+        .await
+        .unwrap();
+    add(&*events, "slow", 0..3000).await;
+    take(&mut slow, "slow", 1..3001).await;
+}
+
+async fn a_place_from_another_history_is_a_reset(events: Arc<dyn Events>) {
+    add(&*events, "reset", 0..3).await;
+    let history = events.read("reset", 0, 1).await.unwrap().history;
+    for wrong in [
+        Cursor {
+            seq: 50,
+            history: 0,
+        },
+        Cursor {
+            seq: 2,
+            history: history ^ 1,
+        },
+    ] {
+        let mut updates = subscribe(events.clone(), job("reset", wrong))
+            .await
+            .unwrap();
+        assert_eq!(
+            next(&mut updates).await,
+            Update::Reset {
+                job: "reset".into()
+            }
+        );
+        take(&mut updates, "reset", 1..4).await;
+    }
+}
+
+async fn fields_are_kept_beside_each_other(events: Arc<dyn Events>) {
+    events
+        .set_fields("f", &[("state", "queued"), ("owner", "a")])
+        .await
+        .unwrap();
+    events
+        .set_fields("f", &[("state", "running")])
+        .await
+        .unwrap();
+    add(&*events, "f", 0..2).await;
+    let fields = events.fields("f").await.unwrap();
+    let expected = [("owner", "a"), ("state", "running")];
+    assert_eq!(fields, expected.map(|(n, v)| (n.into(), v.into())).into());
+    assert_eq!(events.read("f", 0, 9).await.unwrap().last, 2);
+}
+
+async fn heartbeats_end_with_their_time(events: Arc<dyn Events>) {
+    let beat = |node: &str| Heartbeat {
+        node: node.into(),
+        body: format!("{{\"node\":\"{node}\"}}"),
+    };
+    events.beat(&beat("z"), LIMIT).await.unwrap();
+    events.beat(&beat("a"), LIMIT).await.unwrap();
+    events
+        .beat(&beat("m"), Duration::from_millis(100))
+        .await
+        .unwrap();
+    tokio::time::sleep(Duration::from_millis(250)).await;
+    assert_eq!(events.nodes().await.unwrap(), [beat("a"), beat("z")]);
+}
+
+/// Runs the whole suite; every case has jobs of its own.
+async fn conforms(events: Arc<dyn Events>) {
+    macro_rules! run {
+        ($($case:ident),* $(,)?) => {$(
+            eprintln!("case {}", stringify!($case));
+            $case(events.clone()).await;
+        )*};
+    }
+    run!(
+        numbers_are_gap_free_for_many_writers,
+        the_same_key_is_added_once,
+        events_come_back_as_they_were,
+        an_unknown_job_is_empty,
+        a_subscription_catches_up_then_follows,
+        a_subscription_to_all_tells_every_job,
+        a_slow_subscriber_misses_nothing,
+        a_place_from_another_history_is_a_reset,
+        fields_are_kept_beside_each_other,
+        heartbeats_end_with_their_time,
+    );
+}
+
+/// With few events kept: readers that are too far behind are told.
+async fn forgets_in_order(events: Arc<dyn Events>) {
+    add(&*events, "short", 0..30).await;
+    let page = events.read("short", 0, 100).await.unwrap();
+    assert_eq!((page.first, page.last, page.records.len()), (21, 30, 10));
+    let mut behind = subscribe(events.clone(), job("short", Cursor::default()))
+        .await
+        .unwrap();
+    assert_eq!(
+        next(&mut behind).await,
+        Update::Reset {
+            job: "short".into()
+        }
+    );
+    take(&mut behind, "short", 21..31).await;
+}
+
+/// With a short life: nothing stays.
+async fn expires(events: Arc<dyn Events>) {
+    add(&*events, "brief", 0..3).await;
+    events
+        .set_fields("brief", &[("state", "running")])
+        .await
+        .unwrap();
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    assert_eq!(events.read("brief", 0, 10).await.unwrap().last, 0);
+    assert!(events.fields("brief").await.unwrap().is_empty());
+    assert!(events.positions().await.unwrap().is_empty());
+}
+
+fn few() -> Retention {
+    Retention {
+        events: 10,
+        ..Retention::default()
+    }
+}
+
+fn brief() -> Retention {
+    Retention {
+        job: Duration::from_millis(500),
+        ..Retention::default()
+    }
+}
+
+/// What is told when everything is lost while somebody follows.
+async fn a_loss_is_told(events: Arc<dyn Events>, lose: impl Fn()) {
+    add(&*events, "lost", 0..5).await;
+    let mut one = subscribe(events.clone(), job("lost", Cursor::default()))
+        .await
+        .unwrap();
+    let after = events.positions().await.unwrap();
+    let mut all = subscribe(events.clone(), Topic::All { after })
+        .await
+        .unwrap();
+    take(&mut one, "lost", 1..6).await;
+    nothing_more(&mut all).await;
+    lose();
+    // Without any new event.
+    assert_eq!(next(&mut one).await, Update::Reset { job: "lost".into() });
+    // A writer goes on, even past the numbers of before.
+    add(&*events, "lost", 5..15).await;
+    take(&mut one, "lost", 1..11).await;
+    nothing_more(&mut one).await;
+    let mut resets = 0;
+    loop {
+        match next(&mut all).await {
+            Update::Reset { job } if job == "lost" => resets += 1,
+            Update::Reset { .. } => {}
+            Update::Event { record, .. } => {
+                assert!(resets > 0, "an event of the new history before the reset");
+                if record.seq == 10 {
+                    break;
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn memory_conforms() {
+    conforms(Arc::new(MemoryEvents::default())).await;
+    forgets_in_order(Arc::new(MemoryEvents::new(few()))).await;
+    expires(Arc::new(MemoryEvents::new(brief()))).await;
+    let events = MemoryEvents::default();
+    a_loss_is_told(Arc::new(events.clone()), || events.clear()).await;
+}
+
+/// One test for all that needs the server.
+#[tokio::test]
+async fn redis_conforms_and_survives() {
+    if !available(Redis::program(), "Redis") {
+        return;
+    }
+    let mut server = Redis::start().unwrap();
+    let connect = |retention| {
+        let mut config = RedisConfig::new(&server.url()).unwrap();
+        config.retention = retention;
+        Arc::new(RedisEvents::new(config).unwrap())
+    };
+    let flush = || assert!(server.command(&["FLUSHALL"]).unwrap().starts_with("+OK"));
+    let events = connect(Retention::default());
+    conforms(events.clone()).await;
+    eprintln!("case expiry");
+    every_key_expires(&server);
+    flush();
+    forgets_in_order(connect(few())).await;
+    flush();
+    expires(connect(brief())).await;
+    flush();
+    eprintln!("case flush");
+    a_loss_is_told(events.clone(), flush).await;
+    eprintln!("case password");
+    a_wrong_password_is_refused_and_not_shown(&server).await;
+    eprintln!("case restart");
+    a_restart_is_bridged(&mut server, events).await;
+}
+
+fn every_key_expires(server: &Redis) {
+    let script = "local n = 0 for _, k in ipairs(redis.call('KEYS', '*')) do \
+                  if redis.call('PTTL', k) < 0 then n = n + 1 end end return n";
+    assert_eq!(server.command(&["EVAL", script, "0"]).unwrap(), ":0\r\n");
+}
+
+async fn a_wrong_password_is_refused_and_not_shown(server: &Redis) {
+    let url = server.url().replace("test-", "swordfish-");
+    let config = RedisConfig::new(&url).unwrap();
+    assert!(!format!("{config:?}").contains("swordfish"));
+    let events = RedisEvents::new(config).unwrap();
+    let error = events.read("x", 0, 1).await.unwrap_err();
+    assert!(matches!(error, Error::Refused { .. }), "{error:?}");
+    assert!(!format!("{error} {error:?} {events:?}").contains("swordfish"));
+}
+
+async fn a_restart_is_bridged(server: &mut Redis, events: Arc<RedisEvents>) {
+    add(&*events, "restart", 0..5).await;
+    let mut updates = subscribe(events.clone(), job("restart", Cursor::default()))
+        .await
+        .unwrap();
+    take(&mut updates, "restart", 1..6).await;
+    server.kill();
+    let mut config = RedisConfig::new(&server.url()).unwrap();
+    config.patience = Duration::from_millis(400);
+    let hasty = RedisEvents::new(config).unwrap();
+    let error = hasty.append("restart", "x", &started("restart", 9)).await;
+    assert!(matches!(error, Err(Error::Unreachable { .. })), "{error:?}");
+    // One with patience waits and is not doubled.
+    let patient = events.clone();
+    let writer = tokio::spawn(async move { add(&*patient, "restart", 5..10).await });
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    server.resume().unwrap();
+    writer.await.unwrap();
+    take(&mut updates, "restart", 6..11).await;
+    nothing_more(&mut updates).await;
+}
