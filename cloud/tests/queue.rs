@@ -181,10 +181,10 @@ async fn a_dropped_consumer_hands_back_what_it_did_not_give_out(queue: &dyn Queu
     let mut consumer = queue.consume(&QueueName::Tasks, 3).await.unwrap();
     let held = next(&mut consumer).await;
     drop(consumer);
-    consumers_leave(queue, &QueueName::Tasks).await;
     depth_becomes(queue, &QueueName::Tasks, 3).await;
     // What was given out can still be acknowledged.
     held.ack().await.unwrap();
+    consumers_leave(queue, &QueueName::Tasks).await;
     let mut consumer = queue.consume(&QueueName::Tasks, 3).await.unwrap();
     let mut seen = BTreeSet::new();
     for _ in 0..3 {

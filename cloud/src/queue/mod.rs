@@ -128,7 +128,7 @@ pub struct Death {
 pub struct Stats {
     /// Messages that no consumer holds.
     pub ready: u64,
-    /// Consumers; one that was dropped just now may still be counted.
+    /// Consumers; one that was dropped may be counted until its last delivery is settled.
     pub consumers: u64,
     /// For how long the oldest of them has waited; None where it is not known. From RabbitMQ this is an upper
     /// bound, known once this process has consumed from the queue: the age of the last message it was given.

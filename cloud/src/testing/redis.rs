@@ -53,6 +53,7 @@ impl Redis {
         let program = Self::program().ok_or(io::ErrorKind::NotFound)?;
         let log = self.dir.path().join("log.txt");
         let mut command = Command::new(program);
+        // What was answered survives the death of the process, which needs no waiting for the disk.
         command
             .args(["--bind", "127.0.0.1", "--port"])
             .arg(self.port.to_string())
@@ -60,7 +61,7 @@ impl Redis {
                 "--appendonly",
                 "yes",
                 "--appendfsync",
-                "always",
+                "everysec",
                 "--save",
                 "",
             ])
