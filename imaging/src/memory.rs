@@ -54,9 +54,8 @@ pub fn streaming_bytes(segment: &Segment, threads: usize) -> usize {
     let output = segment.output().row_bytes();
     match threads {
         1 => 2 * need * input + step * output + walk_bytes(segment),
-        // The next rows are decoded and the previous ones encoded meanwhile; of what is freed by one
-        // thread and taken by another the allocator keeps about a piece each.
-        n => (2 * need + 2 * step) * input + 3 * step * output + n * walk_bytes(segment),
+        // The next rows are decoded and the previous ones encoded meanwhile.
+        n => (2 * need + step) * input + 2 * step * output + n * walk_bytes(segment),
     }
 }
 
@@ -70,7 +69,11 @@ pub fn plan_bytes(plan: &Plan, ranks: usize, threads: usize) -> usize {
         return streaming_bytes(&plan.stages[0].segment, threads);
     }
     let last = plan.stages.len() - 1;
-    let mut peak = share(plan.input.bytes());
+    // One thread streams from the decoder and never holds the input.
+    let mut peak = match (ranks, threads) {
+        (1, 1) => 0,
+        _ => share(plan.input.bytes()),
+    };
     for (i, stage) in plan.stages.iter().enumerate() {
         let input = share(stage.input.bytes());
         let halo = stage.segment.depth() * 2 * stage.segment.input.row_bytes();
