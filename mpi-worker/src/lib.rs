@@ -19,4 +19,5 @@ pub mod shared;
 pub mod single;
 pub mod source;
 pub mod task;
+pub mod warm;
 pub mod watch;

@@ -69,7 +69,7 @@ pub enum Target {
 }
 
 /// What is known of one image before it is decoded.
-struct Probed {
+pub(crate) struct Probed {
     path: PathBuf,
     header: Header,
     plan: Plan,
@@ -147,7 +147,7 @@ pub fn plan(
     batch
 }
 
-fn probe(path: &Path, settings: &Settings) -> Result<Probed> {
+pub(crate) fn probe(path: &Path, settings: &Settings) -> Result<Probed> {
     let mut file = source::open(path)?;
     let file_bytes = file.metadata()?.len();
     let header = imaging::executor::guarded(|| codec::probe(&mut file, &settings.limits))?;
@@ -256,7 +256,7 @@ fn image_bytes(image: &Probed, ranks: usize, threads: usize) -> u64 {
 /// Rough nanoseconds per pixel of decoding and encoding, which ranks cannot share.
 const CODEC_NS: f64 = 8.0;
 
-fn order(
+pub(crate) fn order(
     task: u64,
     input: String,
     output: &Path,

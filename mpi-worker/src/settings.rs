@@ -80,7 +80,8 @@ impl Settings {
     }
 }
 
-fn node_name() -> String {
+/// The name of this machine.
+pub fn node_name() -> String {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     match name.trim() {
         "" => "localhost".into(),

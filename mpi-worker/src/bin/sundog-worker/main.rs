@@ -1,8 +1,10 @@
 //! The worker: a rank under `mpirun` or `srun`. The only code that links MPI.
 //!
-//! `sundog-worker run JOBFILE` needs no service; `sundog-worker serve-one` is how `sundog` starts it.
+//! `sundog-worker run JOBFILE` needs no service; `sundog-worker serve-one` is how `sundog` starts it,
+//! `sundog-worker serve` how a dispatcher keeps a world warm.
 
 mod comm;
+mod serve;
 
 use imaging::Error;
 use imaging::comm::{Comm, agree};
@@ -28,6 +30,7 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
         ["serve-one"] | ["conformance"] | ["run", _, ..] => {}
+        ["serve"] | ["serve", "--threads", _] => serve::die_with_parent(),
         _ => {
             complain(USAGE);
             return ExitCode::from(2);
@@ -47,6 +50,13 @@ fn main() -> ExitCode {
             0
         }
         "serve-one" => serve_one(&comm, &stop),
+        "serve" => match threads(arguments.get(2)) {
+            Ok(threads) => serve::run(&comm, threads, &stop),
+            Err(error) => {
+                complain(&format!("error: {error}"));
+                2
+            }
+        },
         _ => run(&comm, &arguments[1..], &stop),
     };
     ExitCode::from(code)
@@ -202,15 +212,7 @@ fn prepare(arguments: &[String]) -> Result<(protocol::Job, usize, bool), Error> 
     while let Some(argument) = rest.next() {
         match argument.as_str() {
             "--json" => json = true,
-            "--threads" => {
-                threads = rest
-                    .next()
-                    .and_then(|n| n.parse().ok())
-                    .filter(|n| *n > 0)
-                    .ok_or_else(|| {
-                        Error::Pipeline("--threads takes a number of at least 1".into())
-                    })?;
-            }
+            "--threads" => threads = self::threads(Some(rest.next().unwrap_or(&String::new())))?,
             other => {
                 return Err(Error::Pipeline(format!(
                     "unexpected argument `{other}`\n{USAGE}"
@@ -219,6 +221,15 @@ fn prepare(arguments: &[String]) -> Result<(protocol::Job, usize, bool), Error> 
         }
     }
     Ok((job, threads, json))
+}
+
+/// The value of `--threads`; without the flag it is 1.
+fn threads(text: Option<&String>) -> Result<usize, Error> {
+    let Some(text) = text else { return Ok(1) };
+    text.parse()
+        .ok()
+        .filter(|n| *n > 0)
+        .ok_or_else(|| Error::Pipeline("--threads takes a number of at least 1".into()))
 }
 
 fn say(text: &str) {

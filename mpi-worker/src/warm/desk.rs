@@ -1,0 +1,291 @@
+//! Rank 0's loop: takes tasks in, hands them out, tells what came of them.
+
+use super::crew::{Assignment, Crew, Pool};
+use super::entry::{Event, Inbox, Ready, lock};
+use super::pause::Pause;
+use super::pulse::Pulse;
+use super::wire::{Answer, Rank};
+use super::{End, Message, receive, send};
+use crate::task::Finished;
+use imaging::Error;
+use imaging::comm::Comm;
+use imaging::executor::Stop;
+use protocol::job::Mode;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::mpsc::RecvTimeoutError;
+use std::time::Duration;
+
+/// Predicted nanoseconds of one core below which sharing an image by rows is not worth waiting until
+/// all ranks are free.
+const LEAST_SHARED_NS: f64 = 30e6;
+/// How often an idle rank 0 looks for signals.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// A task that ranks work on.
+struct Flying {
+    rank: usize,
+    slots: usize,
+    memory: u64,
+    cap: Option<u64>,
+    cost: f64,
+}
+
+/// Rank 0's state.
+pub struct Desk<'a> {
+    comm: &'a dyn Comm,
+    threads: usize,
+    inbox: Inbox,
+    crew: Crew,
+    pool: Pool,
+    pulse: &'a Pulse,
+    say: &'a (dyn Fn(Answer) + Sync),
+    queue: VecDeque<Box<Ready>>,
+    flying: BTreeMap<String, Flying>,
+    free: Vec<usize>,
+    pause: Pause,
+}
+
+impl<'a> Desk<'a> {
+    /// A desk without tasks.
+    pub fn new(
+        comm: &'a dyn Comm,
+        threads: usize,
+        inbox: Inbox,
+        crew: Crew,
+        pulse: &'a Pulse,
+        say: &'a (dyn Fn(Answer) + Sync),
+    ) -> Desk<'a> {
+        Desk {
+            comm,
+            threads,
+            inbox,
+            crew,
+            pool: Pool::new(threads),
+            pulse,
+            say,
+            queue: VecDeque::new(),
+            flying: BTreeMap::new(),
+            free: vec![threads; comm.size()],
+            pause: Pause::new(),
+        }
+    }
+
+    /// Serves until the inbox is closed or the process is told to stop.
+    pub fn run(mut self, here: Rank, stop: &Stop) -> End {
+        if self.meet(here, stop) {
+            while !stop.is_set() && !self.inbox.closed.is_set() {
+                self.hand_out();
+                if let Some(event) = self.next() {
+                    self.handle(event);
+                }
+            }
+        }
+        // Nothing is answered from here on: what was in flight is for the caller to judge.
+        self.inbox.closed.set();
+        (1..self.comm.size()).for_each(|rank| send(self.comm, rank, &Message::End));
+        End::Closed
+    }
+
+    /// Waits until all ranks have told who they are. False: the world is to end.
+    fn meet(&mut self, here: Rank, stop: &Stop) -> bool {
+        let mut ranks = vec![here];
+        while ranks.len() < self.comm.size() {
+            if stop.is_set() || self.inbox.closed.is_set() {
+                return false;
+            }
+            match receive(self.comm) {
+                Some((_, Message::Here(rank))) => ranks.push(rank),
+                _ => std::thread::sleep(self.pause.next()),
+            }
+        }
+        ranks.sort_by_key(|r| r.rank);
+        (self.say)(Answer::Ready { ranks });
+        true
+    }
+
+    /// What happens next, or nothing for a while. A lone or idle rank 0 sleeps until it is woken;
+    /// while others are at work it looks into the mailbox now and then.
+    fn next(&mut self) -> Option<Event> {
+        let others = self.flying.values().any(|f| f.rank != 0);
+        let wait = match others {
+            true => self.pause.next(),
+            false => LOOK,
+        };
+        if others && let Some((_, Message::Finished(id, finished))) = receive(self.comm) {
+            return Some(Event::Done(id, finished));
+        }
+        match self.inbox.events.recv_timeout(wait) {
+            Ok(event) => Some(event),
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => {
+                unreachable!("the inbox holds a sender of its own")
+            }
+        }
+    }
+
+    fn handle(&mut self, event: Event) {
+        self.pause.reset();
+        match event {
+            Event::Task(ready) => {
+                self.pulse.add(&ready.assignment.task.id);
+                self.queue.push_back(ready);
+            }
+            Event::Refused(id, finished) => (self.say)(Answer::Finished { id, finished }),
+            Event::Cancel(id) => {
+                if let Some(rank) = self.flying.get(&id).map(|f| f.rank).filter(|&r| r != 0) {
+                    send(self.comm, rank, &Message::Cancel(id));
+                } else if let Some(at) = self.queued(&id)
+                    && let Some(ready) = self.queue.remove(at)
+                {
+                    self.cancelled(&ready.assignment);
+                }
+            }
+            Event::Done(id, finished) => {
+                if let Some(flying) = self.flying.remove(&id) {
+                    self.free[flying.rank] += flying.slots;
+                }
+                self.finished(id, finished);
+            }
+            // The flag that the loop looks at is set.
+            Event::Closed => {}
+        }
+    }
+
+    fn queued(&self, id: &str) -> Option<usize> {
+        self.queue.iter().position(|r| r.assignment.task.id == id)
+    }
+
+    fn cancelled(&self, assignment: &Assignment) {
+        let error = Error::Stopped("stopped before it was begun".into());
+        let finished = assignment.unrun(&crate::settings::node_name(), error);
+        self.finished(assignment.task.id.clone(), Box::new(finished));
+    }
+
+    fn finished(&self, id: String, finished: Box<Finished>) {
+        lock(&self.inbox.stops).remove(&id);
+        self.pulse.remove(&id);
+        if !self.inbox.closed.is_set() {
+            (self.say)(Answer::Finished { id, finished });
+        }
+    }
+
+    /// Hands out tasks in the order in which they came, as long as there is room for the first.
+    fn hand_out(&mut self) {
+        while let Some(mut first) = self.queue.pop_front() {
+            if first.stop.is_set() {
+                self.cancelled(&first.assignment);
+                continue;
+            }
+            let by_rows = self.by_rows(&first);
+            if by_rows.is_some() && !self.flying.is_empty() {
+                return self.queue.push_front(first);
+            }
+            let order = &mut first.assignment.order;
+            if let Some(reason) = by_rows {
+                order.mode = Mode::Rows;
+                order.reason = reason;
+                order.memory = order.shared_memory;
+                order.ranks = self.comm.size();
+                self.share(*first);
+                continue;
+            }
+            let slots = match first.assignment.task.alone {
+                true => self.threads,
+                false => 1,
+            };
+            // The rank with most free threads; rank 0 when equal, since it is awake.
+            let rank = (0..self.free.len())
+                .rev()
+                .max_by_key(|&rank| self.free[rank])
+                .filter(|&rank| self.free[rank] >= slots);
+            let Some(rank) = rank.filter(|_| self.fits(&first)) else {
+                return self.queue.push_front(first);
+            };
+            let order = &mut first.assignment.order;
+            order.mode = Mode::Images;
+            order.reason = match first.assignment.task.mode {
+                Mode::Images => "asked for by the job".into(),
+                _ => format!("one of {} images in flight", self.flying.len() + 1),
+            };
+            self.give(*first, rank, slots);
+        }
+    }
+
+    /// Why the rows of this image are to be shared by all ranks, if they are.
+    fn by_rows(&self, ready: &Ready) -> Option<String> {
+        let order = &ready.assignment.order;
+        let slots = self.free.len() * self.threads;
+        match ready.assignment.task.mode {
+            Mode::Rows => return Some("asked for by the job".into()),
+            Mode::Images => return None,
+            Mode::Auto if slots == 1 || order.cost < LEAST_SHARED_NS => return None,
+            Mode::Auto => {}
+        }
+        let queued = self.queue.iter().map(|r| r.assignment.order.cost);
+        let flying = self.flying.values().map(|f| f.cost);
+        let all = order.cost + queued.sum::<f64>() + flying.sum::<f64>();
+        let fits = ready.memory.is_none_or(|cap| order.shared_memory <= cap);
+        (fits && order.cost > all / slots as f64).then(|| {
+            format!(
+                "{:.0} % of the work at hand: alone it would outlast the rest",
+                100.0 * order.cost / all
+            )
+        })
+    }
+
+    /// Whether the image fits under the memory caps beside those in flight.
+    fn fits(&self, ready: &Ready) -> bool {
+        let caps = self.flying.values().map(|f| f.cap).chain([ready.memory]);
+        let Some(cap) = caps.flatten().min() else {
+            return true;
+        };
+        let used: u64 = self.flying.values().map(|f| f.memory).sum();
+        self.flying.is_empty() || used + ready.assignment.order.memory <= cap
+    }
+
+    fn give(&mut self, ready: Ready, rank: usize, slots: usize) {
+        let Ready {
+            assignment,
+            stop,
+            memory,
+        } = ready;
+        let id = assignment.task.id.clone();
+        self.free[rank] -= slots;
+        let flying = Flying {
+            rank,
+            slots,
+            memory: assignment.order.memory,
+            cap: memory,
+            cost: assignment.order.cost,
+        };
+        self.flying.insert(id.clone(), flying);
+        (self.say)(Answer::Started {
+            id,
+            mode: Mode::Images,
+            ranks: vec![rank],
+        });
+        match rank {
+            0 => self.crew.take(assignment, stop),
+            _ => send(self.comm, rank, &Message::Take(Box::new(assignment))),
+        }
+    }
+
+    fn share(&mut self, ready: Ready) {
+        let id = ready.assignment.task.id.clone();
+        let size = self.comm.size();
+        (self.say)(Answer::Started {
+            id: id.clone(),
+            mode: Mode::Rows,
+            ranks: (0..size).collect(),
+        });
+        let message = Message::Share(Box::new(ready.assignment));
+        (1..size).for_each(|rank| send(self.comm, rank, &message));
+        let Message::Share(assignment) = message else {
+            unreachable!("it was made above")
+        };
+        if let Some(finished) = self.pool.run(self.comm, &assignment, ready.stop) {
+            self.finished(id, Box::new(finished));
+        }
+        self.pause.reset();
+    }
+}

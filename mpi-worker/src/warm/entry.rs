@@ -1,0 +1,154 @@
+//! The way into a warm world: lines become checked, planned tasks before rank 0's loop sees them.
+
+use super::crew::Assignment;
+use super::wire::{Ask, Task};
+use crate::planner::{self, World};
+use crate::settings::Settings;
+use crate::task::Finished;
+use imaging::executor::Stop;
+use imaging::{Error, Result};
+use protocol::name;
+use std::collections::BTreeMap;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// What rank 0's loop is told.
+pub(super) enum Event {
+    /// A task to hand out.
+    Task(Box<Ready>),
+    /// A task that cannot be run.
+    Refused(String, Box<Finished>),
+    /// A task is to stop; its flag is set already.
+    Cancel(String),
+    /// A thread of rank 0 has ended a task.
+    Done(String, Box<Finished>),
+    /// Nothing more will come.
+    Closed,
+}
+
+/// A task that can be handed out.
+pub(super) struct Ready {
+    pub assignment: Assignment,
+    pub stop: Stop,
+    /// Cap for all processes, in bytes.
+    pub memory: Option<u64>,
+}
+
+/// The flags of all tasks in flight.
+pub(super) type Stops = Arc<Mutex<BTreeMap<String, Stop>>>;
+
+pub(super) fn lock(stops: &Stops) -> MutexGuard<'_, BTreeMap<String, Stop>> {
+    stops.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Rank 0's end.
+pub struct Inbox {
+    pub(super) events: Receiver<Event>,
+    pub(super) sender: Sender<Event>,
+    pub(super) stops: Stops,
+    pub(super) closed: Stop,
+}
+
+/// The caller's end.
+#[derive(Clone)]
+pub struct Entry {
+    events: Sender<Event>,
+    stops: Stops,
+    closed: Stop,
+    world: World,
+}
+
+/// Both ends of the way into a world.
+pub fn open(world: World) -> (Entry, Inbox) {
+    let (sender, events) = channel();
+    let inbox = Inbox {
+        events,
+        sender: sender.clone(),
+        stops: Stops::default(),
+        closed: Stop::default(),
+    };
+    let entry = Entry {
+        events: sender,
+        stops: inbox.stops.clone(),
+        closed: inbox.closed.clone(),
+        world,
+    };
+    (entry, inbox)
+}
+
+impl Entry {
+    /// Takes what is asked. A task's input is probed here, on the calling thread.
+    pub fn ask(&self, ask: Ask) {
+        let event = match ask {
+            Ask::Cancel { id } => {
+                if let Some(stop) = lock(&self.stops).get(&id) {
+                    stop.set();
+                }
+                Event::Cancel(id)
+            }
+            Ask::Task { task } => self.prepare(*task),
+        };
+        // A world that is gone answers nothing.
+        let _ = self.events.send(event);
+    }
+
+    /// Tells the world to stop what it does and end.
+    pub fn close(&self) {
+        self.closed.set();
+        let _ = self.events.send(Event::Closed);
+    }
+
+    fn prepare(&self, task: Task) -> Event {
+        let stop = self.closed.child();
+        lock(&self.stops).insert(task.id.clone(), stop.clone());
+        match self.plan(&task) {
+            Ok((assignment, memory)) => Event::Task(Box::new(Ready {
+                assignment,
+                stop,
+                memory,
+            })),
+            Err(mut finished) => {
+                lock(&self.stops).remove(&task.id);
+                finished.receipt.attempt = task.attempt;
+                Event::Refused(task.id, finished)
+            }
+        }
+    }
+
+    fn plan(&self, task: &Task) -> std::result::Result<(Assignment, Option<u64>), Box<Finished>> {
+        let refuse = |node: &str, error| {
+            let refused = matches!(error, Error::Limit(_));
+            let mut finished = Finished::failed(task.task, task.input.clone(), node, error);
+            finished.refused = refused;
+            Box::new(finished)
+        };
+        let settings = Settings::of(&task.job()).map_err(|error| refuse("", error))?;
+        let (input, output) = (name::to_path(&task.input), name::to_path(&task.output));
+        let probed = distinct(&input, &output)
+            .and_then(|()| planner::probe(&input, &settings))
+            .map_err(|error| refuse(&settings.node, error))?;
+        let order = planner::order(
+            task.task,
+            task.input.clone(),
+            &output,
+            &probed,
+            &settings,
+            self.world,
+            task.mode,
+        )?;
+        let assignment = Assignment {
+            task: task.clone(),
+            order,
+        };
+        Ok((assignment, settings.memory))
+    }
+}
+
+fn distinct(input: &std::path::Path, output: &std::path::Path) -> Result<()> {
+    match (input.canonicalize(), output.canonicalize()) {
+        (Ok(a), Ok(b)) if a == b => Err(Error::Io(
+            "the output would replace its input (name another output)".into(),
+        )),
+        _ => Ok(()),
+    }
+}
