@@ -97,10 +97,21 @@ impl Launcher {
 
     /// The command line, with the arguments of the worker.
     pub fn command(&self, arguments: &[&str]) -> Command {
+        self.worker_with(&["--quiet"], arguments)
+    }
+
+    /// The command line of a world that stays warm, with the threads of each rank. Its `mpirun` says
+    /// which rank died.
+    pub fn warm(&self, threads: usize) -> Command {
+        self.worker_with(&[], &["serve", "--threads", &threads.to_string()])
+    }
+
+    fn worker_with(&self, options: &[&str], arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.mpirun);
         command.arg("-n").arg(self.ranks.to_string());
         // Two ranks would be bound to a core each, with all their threads.
-        command.args(["--bind-to", "none", "--oversubscribe", "--quiet"]);
+        command.args(["--bind-to", "none", "--oversubscribe"]);
+        command.args(options);
         if let Some(hostfile) = &self.hostfile {
             command.arg("--hostfile").arg(hostfile);
         }

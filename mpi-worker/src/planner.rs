@@ -317,7 +317,7 @@ pub(crate) fn order(
 impl Order {
     /// Whether all is done sooner when all ranks share this image, the costliest of what is left.
     /// `rest` is the work left with it, in nanoseconds of one core.
-    fn gains(&self, rest: f64, world: World) -> bool {
+    pub(crate) fn gains(&self, rest: f64, world: World) -> bool {
         /// Rows also travel between the ranks.
         const TRAVEL: f64 = 1.25;
         /// Least gain for which it is worth it, as predictions are rough.

@@ -6,6 +6,7 @@ use super::pause::Pause;
 use super::pulse::Pulse;
 use super::wire::{Answer, Rank};
 use super::{End, Message, receive, send};
+use crate::planner::World;
 use crate::task::Finished;
 use imaging::Error;
 use imaging::comm::Comm;
@@ -34,6 +35,7 @@ struct Flying {
 pub struct Desk<'a> {
     comm: &'a dyn Comm,
     threads: usize,
+    world: World,
     inbox: Inbox,
     crew: Crew,
     pool: Pool,
@@ -58,6 +60,11 @@ impl<'a> Desk<'a> {
         Desk {
             comm,
             threads,
+            world: World {
+                ranks: comm.size(),
+                threads,
+                processes: comm.size() > 1,
+            },
             inbox,
             crew,
             pool: Pool::new(threads),
@@ -214,7 +221,7 @@ impl<'a> Desk<'a> {
     /// Why the rows of this image are to be shared by all ranks, if they are.
     fn by_rows(&self, ready: &Ready) -> Option<String> {
         let order = &ready.assignment.order;
-        let slots = self.free.len() * self.threads;
+        let slots = self.world.slots();
         match ready.assignment.task.mode {
             Mode::Rows => return Some("asked for by the job".into()),
             Mode::Images => return None,
@@ -225,7 +232,8 @@ impl<'a> Desk<'a> {
         let flying = self.flying.values().map(|f| f.cost);
         let all = order.cost + queued.sum::<f64>() + flying.sum::<f64>();
         let fits = ready.memory.is_none_or(|cap| order.shared_memory <= cap);
-        (fits && order.cost > all / slots as f64).then(|| {
+        let longest = order.cost > all / slots as f64;
+        (fits && longest && order.gains(all, self.world)).then(|| {
             format!(
                 "{:.0} % of the work at hand: alone it would outlast the rest",
                 100.0 * order.cost / all
