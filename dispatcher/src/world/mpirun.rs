@@ -196,7 +196,12 @@ impl Supervisor {
                     Some(Command::Submit(task, reply)) => {
                         self.waiting.push_back(Flight::new(task, reply));
                     }
-                    Some(Command::Cancel(id)) => self.waiting.retain(|f| f.task.id != id),
+                    Some(Command::Cancel(id)) => {
+                        let at = self.waiting.iter().position(|f| f.task.id == id);
+                        if let Some(flight) = at.and_then(|at| self.waiting.remove(at)) {
+                            flight.end_cancelled();
+                        }
+                    }
                     Some(Command::Shutdown) | None => return true,
                 },
             }
