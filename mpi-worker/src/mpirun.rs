@@ -100,10 +100,13 @@ impl Launcher {
         self.worker_with(&["--quiet"], arguments)
     }
 
-    /// The command line of a world that stays warm, with the threads of each rank. Its `mpirun` says
-    /// which rank died.
+    /// The command line of a world that stays warm, with the threads of each rank. All ranks
+    /// get the input, and `mpirun` says which rank died.
     pub fn warm(&self, threads: usize) -> Command {
-        self.worker_with(&[], &["serve", "--threads", &threads.to_string()])
+        self.worker_with(
+            &["--stdin", "all"],
+            &["serve", "--threads", &threads.to_string()],
+        )
     }
 
     fn worker_with(&self, options: &[&str], arguments: &[&str]) -> Command {

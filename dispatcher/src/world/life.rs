@@ -349,19 +349,26 @@ impl Life {
         self.status.alive.store(0, Ordering::Release);
         self.pids().clear();
         let limit = self.config.patience;
-        let left = self.processes.end(self.child.id(), limit).await;
-        if left > 0 {
-            tracing::error!("{left} processes of a dead world could not be killed");
+        let (mut processes, child) = (self.processes.clone(), self.child.id());
+        let ended = tokio::task::spawn_blocking(move || (processes.end(child, limit), processes));
+        match ended.await {
+            Ok((0, processes)) => self.processes = processes,
+            Ok((left, _)) => {
+                tracing::error!("{left} processes of a dead world could not be killed");
+            }
+            Err(error) => tracing::error!("cannot end a dead world: {error}"),
         }
         if let Err(error) = self.child.wait().await {
             tracing::error!("cannot reap mpirun: {error}");
         }
         let tasks: Vec<&Task> = self.flights.values().map(|f| &*f.task).collect();
         sweep(&tasks, &self.processes);
+        self.processes = Processes::default();
     }
 
     /// Ends the world in order, or else by force.
     async fn close(mut self) -> Over {
+        self.processes.add_descendants();
         // The input closes with the last sender.
         self.lines = mpsc::unbounded_channel().0;
         let ended = tokio::time::timeout(self.config.patience, async {
@@ -377,6 +384,17 @@ impl Life {
             let _ = flight.reply.send(Err(Lost::Shutdown));
         }
         Over::Shutdown
+    }
+}
+
+impl Drop for Life {
+    /// Without a burial, as when the runtime ends: nothing may be left all the same.
+    fn drop(&mut self) {
+        let mut processes = std::mem::take(&mut self.processes);
+        let limit = self.config.patience;
+        if processes.ids().next().is_some() {
+            std::thread::spawn(move || processes.end(None, limit));
+        }
     }
 }
 

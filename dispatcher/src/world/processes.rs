@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 /// Processes by id, with the time of their start, since ids are used again.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Processes(BTreeMap<u32, u64>);
 
 /// One line of /proc/ID/stat.
@@ -85,8 +85,8 @@ impl Processes {
     }
 
     /// Kills all and reaps those that became children of this process, but for `child`, which its owner
-    /// waits for. Returns how many were still there after `limit`.
-    pub async fn end(&mut self, child: Option<u32>, limit: Duration) -> usize {
+    /// waits for. Returns how many were still there after `limit`. It blocks the calling thread.
+    pub fn end(&mut self, child: Option<u32>, limit: Duration) -> usize {
         let start = Instant::now();
         let mut pause = Duration::from_millis(1);
         loop {
@@ -95,7 +95,7 @@ impl Processes {
             if left.is_empty() || start.elapsed() > limit {
                 return left.len();
             }
-            tokio::time::sleep(pause).await;
+            std::thread::sleep(pause);
             pause = (pause * 2).min(Duration::from_millis(20));
         }
     }

@@ -56,7 +56,7 @@ impl Threads {
                     }
                 };
                 let comm = Serial::default();
-                warm::serve(&comm, threads, Some(inbox), &Stop::default(), &answer);
+                warm::serve(&comm, threads, inbox, &Stop::default(), &answer);
                 ended.store(true, Ordering::Release);
                 lock(&waiting).clear();
                 let _ = done.send(());

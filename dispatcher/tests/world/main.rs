@@ -18,12 +18,14 @@ use worker::batch::{self, Request};
 pub struct Scratch(pub PathBuf);
 
 impl Scratch {
+    /// An empty one.
     pub fn new(name: &str) -> Scratch {
         let path = std::env::temp_dir().join(format!("sundog-world-{name}-{}", std::process::id()));
         fs::create_dir_all(path.join("out")).unwrap();
         Scratch(path)
     }
 
+    /// A file in it.
     pub fn path(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
@@ -88,10 +90,12 @@ impl Drop for Scratch {
 /// Seconds of one core on a picture of a few megapixels.
 pub const SLOW: &str = "bilateral(radius=15)";
 
+/// Whether two files hold the same bytes.
 pub fn same_file(a: &Path, b: &Path) -> bool {
     fs::read(a).unwrap() == fs::read(b).unwrap()
 }
 
+/// Runs a small task that must succeed.
 pub async fn runs(world: &dyn World, scratch: &Scratch, name: &str) {
     let task = scratch.task(name, "invert", Mode::Auto);
     let finished = world.submit(task).await.unwrap();

@@ -89,6 +89,9 @@ impl<'a> Desk<'a> {
         }
         // Nothing is answered from here on: what was in flight is for the caller to judge.
         self.inbox.closed.set();
+        if stop.is_set() {
+            return End::Stopped;
+        }
         (1..self.comm.size()).for_each(|rank| send(self.comm, rank, &Message::End));
         End::Closed
     }

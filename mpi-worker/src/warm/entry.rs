@@ -8,7 +8,7 @@ use crate::task::Finished;
 use imaging::executor::Stop;
 use imaging::{Error, Result};
 use protocol::name;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -37,21 +37,26 @@ pub(super) struct Ready {
 /// The flags of all tasks in flight.
 pub(super) type Stops = Arc<Mutex<BTreeMap<String, Stop>>>;
 
-pub(super) fn lock(stops: &Stops) -> MutexGuard<'_, BTreeMap<String, Stop>> {
-    stops.lock().unwrap_or_else(PoisonError::into_inner)
+pub(super) fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Rank 0's end.
+/// Cancelled tasks that a rank other than 0 remembers, in case they are handed to it yet.
+const REMEMBERED: usize = 64;
+
+/// A rank's end.
 pub struct Inbox {
     pub(super) events: Receiver<Event>,
     pub(super) sender: Sender<Event>,
     pub(super) stops: Stops,
     pub(super) closed: Stop,
+    pub(super) cancelled: Arc<Mutex<VecDeque<String>>>,
 }
 
 /// The caller's end.
 #[derive(Clone)]
 pub struct Entry {
+    cancelled: Arc<Mutex<VecDeque<String>>>,
     events: Sender<Event>,
     stops: Stops,
     closed: Stop,
@@ -66,14 +71,31 @@ pub fn open(world: World) -> (Entry, Inbox) {
         sender: sender.clone(),
         stops: Stops::default(),
         closed: Stop::default(),
+        cancelled: Arc::default(),
     };
     let entry = Entry {
+        cancelled: inbox.cancelled.clone(),
         events: sender,
         stops: inbox.stops.clone(),
         closed: inbox.closed.clone(),
         world,
     };
     (entry, inbox)
+}
+
+impl Inbox {
+    /// The flag of a task that was handed to this rank.
+    pub(super) fn begin(&self, id: &str) -> Stop {
+        let stop = self.closed.child();
+        // In the order of `overhear`, so that no cancel is missed between the two.
+        let mut cancelled = lock(&self.cancelled);
+        if let Some(at) = cancelled.iter().position(|c| c == id) {
+            cancelled.remove(at);
+            stop.set();
+        }
+        lock(&self.stops).insert(id.to_owned(), stop.clone());
+        stop
+    }
 }
 
 impl Entry {
@@ -90,6 +112,20 @@ impl Entry {
         };
         // A world that is gone answers nothing.
         let _ = self.events.send(event);
+    }
+
+    /// What a rank other than 0 does with the lines to rank 0, where it hears them: a rank that computes
+    /// rows cannot be told by messages that the image was cancelled.
+    pub fn overhear(&self, ask: &Ask) {
+        let Ask::Cancel { id } = ask else { return };
+        let mut cancelled = lock(&self.cancelled);
+        cancelled.push_back(id.clone());
+        if cancelled.len() > REMEMBERED {
+            cancelled.pop_front();
+        }
+        if let Some(stop) = lock(&self.stops).get(id) {
+            stop.set();
+        }
     }
 
     /// Tells the world to stop what it does and end.

@@ -20,7 +20,6 @@ use imaging::executor::Stop;
 use pause::Pause;
 use pulse::Pulse;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use wire::{Answer, Rank};
 
@@ -66,14 +65,15 @@ pub enum End {
     Stopped,
 }
 
-/// Serves tasks until the entry is closed. All ranks call this together; rank 0 brings the inbox.
+/// Serves tasks until the entry is closed. All ranks call this together. Tasks are taken
+/// from the inbox of rank 0; the others only overhear what is cancelled.
 ///
 /// `say` is called with answers, from any thread: all but `alive` come from rank 0. `stop` is a signal
-/// to this process: rank 0 closes the world, another rank gives up alone.
+/// to this process: the rank cleans up and leaves without a word to the others.
 pub fn serve(
     comm: &dyn Comm,
     threads: usize,
-    inbox: Option<Inbox>,
+    inbox: Inbox,
     stop: &Stop,
     say: &(dyn Fn(Answer) + Sync),
 ) -> End {
@@ -93,15 +93,15 @@ pub fn serve(
                 })
             })
         });
-        let end = match inbox {
-            Some(inbox) if rank == 0 => {
+        let end = match rank {
+            0 => {
                 let sender = inbox.sender.clone();
                 let crew = Crew::start(scope, threads, move |id, finished| {
                     let _ = sender.send(entry::Event::Done(id, Box::new(finished)));
                 });
                 desk::Desk::new(comm, threads, inbox, crew, pulse, say).run(here, stop)
             }
-            _ => follow(comm, scope, threads, here, stop, pulse),
+            _ => follow(comm, scope, threads, here, stop, &inbox, pulse),
         };
         pulse.end();
         end
@@ -115,6 +115,7 @@ fn follow<'scope>(
     threads: usize,
     here: Rank,
     stop: &Stop,
+    inbox: &Inbox,
     pulse: &Pulse,
 ) -> End {
     send(comm, 0, &Message::Here(here));
@@ -123,36 +124,36 @@ fn follow<'scope>(
         let _ = done.send((id, finished));
     });
     let mut pool = Pool::new(threads);
-    let all = stop.child();
-    let mut stops: BTreeMap<String, Stop> = BTreeMap::new();
     let mut pause = Pause::new();
     loop {
         if stop.is_set() {
+            inbox.closed.set();
             return End::Stopped;
         }
         match receive(comm) {
             Some((_, Message::Take(assignment))) => {
                 pause.reset();
-                let stop = all.child();
-                stops.insert(assignment.task.id.clone(), stop.clone());
+                let stop = inbox.begin(&assignment.task.id);
                 pulse.add(&assignment.task.id);
                 crew.take(*assignment, stop);
                 continue;
             }
             Some((_, Message::Share(assignment))) => {
                 pulse.add(&assignment.task.id);
-                pool.run(comm, &assignment, all.child());
+                let stop = inbox.begin(&assignment.task.id);
+                pool.run(comm, &assignment, stop);
+                entry::lock(&inbox.stops).remove(&assignment.task.id);
                 pulse.remove(&assignment.task.id);
                 pause.reset();
                 continue;
             }
             Some((_, Message::Cancel(id))) => {
-                if let Some(stop) = stops.get(&id) {
+                if let Some(stop) = entry::lock(&inbox.stops).get(&id) {
                     stop.set();
                 }
             }
             Some((_, Message::End)) => {
-                all.set();
+                inbox.closed.set();
                 return End::Closed;
             }
             Some((_, Message::Here(_) | Message::Finished(..))) | None => {}
@@ -160,7 +161,7 @@ fn follow<'scope>(
         match results.recv_timeout(pause.next()) {
             Ok((id, finished)) => {
                 pause.reset();
-                stops.remove(&id);
+                entry::lock(&inbox.stops).remove(&id);
                 pulse.remove(&id);
                 send(comm, 0, &Message::Finished(id, Box::new(finished)));
             }

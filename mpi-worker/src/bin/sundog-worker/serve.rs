@@ -4,6 +4,7 @@ use crate::comm::Mpi;
 use imaging::comm::Comm;
 use imaging::executor::Stop;
 use std::io::BufRead;
+use std::time::Duration;
 use worker::planner::World;
 use worker::warm::wire::{Answer, Ask};
 use worker::warm::{self, End, Entry};
@@ -25,27 +26,46 @@ pub fn run(comm: &Mpi, threads: usize, stop: &Stop) -> u8 {
         threads,
         processes: true,
     };
-    let inbox = (comm.rank() == 0).then(|| {
-        let (entry, inbox) = warm::open(world);
-        std::thread::spawn(move || read(&entry));
-        inbox
-    });
+    let (entry, inbox) = warm::open(world);
+    let first = comm.rank() == 0;
+    std::thread::spawn(move || read(&entry, first));
+    leave_on(stop.clone());
     let say: fn(Answer) = match comm.rank() {
         0 => |answer| write(&answer, crate::say),
         _ => |answer| write(&answer, crate::complain),
     };
     match warm::serve(comm, threads, inbox, stop, &say) {
         End::Closed => 0,
-        // The others wait for this rank: without an orderly end mpirun ends them all.
-        End::Stopped => std::process::exit(143),
+        // The others wait for this rank, or are dead: without an orderly end mpirun ends them all.
+        End::Stopped => std::process::exit(TERMINATED),
     }
 }
 
-fn read(entry: &Entry) {
+/// The code of a process that SIGTERM ended.
+const TERMINATED: i32 = 143;
+
+/// Ends a rank that was told to stop but waits for another rank that is dead, after a time for cleaning up.
+fn leave_on(stop: Stop) {
+    std::thread::spawn(move || {
+        // Seldom enough not to be seen among the idle costs.
+        while !stop.is_set() {
+            std::thread::sleep(LOOK);
+        }
+        std::thread::sleep(CLEANING);
+        std::process::exit(TERMINATED);
+    });
+}
+
+const LOOK: Duration = Duration::from_millis(200);
+const CLEANING: Duration = Duration::from_millis(200);
+
+fn read(entry: &Entry, first: bool) {
     for line in std::io::stdin().lock().lines() {
         let Ok(line) = line else { break };
         match serde_json::from_str::<Ask>(&line) {
-            Ok(ask) => entry.ask(ask),
+            Ok(ask) if first => entry.ask(ask),
+            Ok(ask) => entry.overhear(&ask),
+            Err(_) if !first => {}
             Err(error) => {
                 let reason = error.to_string();
                 write(&Answer::Unreadable { reason }, crate::say);
