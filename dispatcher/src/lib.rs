@@ -1,3 +1,17 @@
-//! From a submitted job to its receipt: tasks run on a world of ranks that stays warm.
+//! From a submitted job to its receipt: jobs are split into tasks, tasks run on a world of ranks that stays
+//! warm, receipts are written.
+//!
+//! [`jobs::Jobs`] is what the gateway and the command line call; [`service::run`] is the dispatcher itself.
 
+mod error;
+mod execute;
+mod expand;
+mod finish;
+pub mod jobs;
+pub mod names;
+pub mod service;
+mod split;
 pub mod world;
+
+pub use error::{Error, Result};
+pub use service::{Config, run};

@@ -1,0 +1,185 @@
+//! Jobs as users see them: submitted, looked at, cancelled, tried again. What gateway and command line call.
+
+mod check;
+mod dead;
+mod resume;
+mod status;
+
+pub use check::{Rules, check};
+pub use dead::DeadLetter;
+pub use status::{JobStatus, Output};
+pub(crate) use status::{add, count, task_receipts, to_field};
+
+use crate::error::{Error, Result};
+use crate::names;
+use cloud::events::Events;
+use cloud::queue::{Message, NodeId, Queue, QueueName};
+use cloud::store::Store;
+use protocol::message::{JobCancelled, JobRound};
+use protocol::state::{JobState, TaskState};
+use protocol::{Job, JobMessage, JobReceipt, StoredJob};
+use std::sync::Arc;
+use worker::batch::{new_job_id, now};
+
+/// The job system's services and what may be done with them. Clones share connections.
+#[derive(Clone, Debug)]
+pub struct Jobs {
+    /// Jobs and tasks that wait.
+    pub queue: Arc<dyn Queue>,
+    /// What happened.
+    pub events: Arc<dyn Events>,
+    /// Specs, inputs, outputs and receipts.
+    pub store: Store,
+    /// What users may ask for.
+    pub rules: Rules,
+}
+
+impl Jobs {
+    /// Accepts a job; returns its id once it is durable and queued.
+    pub async fn submit(&self, owner: &str, job: Job) -> Result<String> {
+        let id = new_job_id();
+        self.submit_as(owner, &id, job).await?;
+        Ok(id)
+    }
+
+    /// Accepts a job under an id that was drawn before, as for uploads to `jobs/<id>/inputs/`. The same job
+    /// again, as after a lost reply, is accepted and queued again, which changes nothing.
+    pub async fn submit_as(&self, owner: &str, id: &str, job: Job) -> Result<()> {
+        check_owner(owner)?;
+        check_id(id)?;
+        check(&job, &self.rules)?;
+        let stored = StoredJob {
+            version: protocol::VERSION,
+            id: id.to_owned(),
+            owner: owner.to_owned(),
+            submitted: now(),
+            spec: job,
+        };
+        if !names::create(&self.store, &names::spec(id), &stored).await? {
+            let there = self.load(owner, id).await?;
+            if there.spec != stored.spec {
+                return Err(Error::State(format!(
+                    "there is another job `{id}` already (draw a new id)"
+                )));
+            }
+        }
+        for mark in [names::owned(owner, id), names::open(id)] {
+            self.mark(&mark).await?;
+        }
+        let name = stored.spec.name.as_str();
+        let fields = [
+            ("owner", owner),
+            ("name", name),
+            ("submitted", stored.submitted.as_str()),
+        ];
+        self.tell(id, &fields).await;
+        self.publish(id, 1).await
+    }
+
+    /// Ends a job: what runs is stopped, what waits is not begun. A job that has ended stays as it is.
+    pub async fn cancel(&self, owner: &str, id: &str) -> Result<JobStatus> {
+        self.load(owner, id).await?;
+        let round = names::current_round(&self.store, id).await?;
+        if !names::exists(&self.store, &names::receipt(id)).await? {
+            let marker = JobCancelled {
+                version: protocol::VERSION,
+                job: id.to_owned(),
+                time: now(),
+            };
+            names::create(&self.store, &names::cancelled(id, round), &marker).await?;
+            self.publish(id, round).await?;
+        }
+        self.status(owner, id).await
+    }
+
+    /// Runs the tasks of an ended job again that did not succeed; returns how many.
+    pub async fn retry(&self, owner: &str, id: &str) -> Result<usize> {
+        self.load(owner, id).await?;
+        self.retry_any(id).await
+    }
+
+    pub(crate) async fn retry_any(&self, id: &str) -> Result<usize> {
+        let receipt: Option<JobReceipt> = names::read(&self.store, &names::receipt(id)).await?;
+        let Some(receipt) = receipt else {
+            return Err(Error::State(format!(
+                "job {id} has not ended yet (hint: sundog watch {id})"
+            )));
+        };
+        let failed = receipt
+            .tasks
+            .iter()
+            .filter(|t| t.state != TaskState::Succeeded);
+        let tasks: Vec<u64> = failed.map(|t| t.task).collect();
+        if tasks.is_empty() {
+            return Ok(0);
+        }
+        let n = tasks.len();
+        let round = names::current_round(&self.store, id).await? + 1;
+        let next = JobRound {
+            version: protocol::VERSION,
+            job: id.to_owned(),
+            round,
+            time: now(),
+            tasks,
+        };
+        self.mark(&names::open(id)).await?;
+        // Whoever came first asked for the same tasks.
+        names::create(&self.store, &names::round(id, round), &next).await?;
+        self.tell(id, &[("state", JobState::Queued.name())]).await;
+        self.publish(id, round).await?;
+        Ok(n)
+    }
+
+    /// The job as accepted, if it is this user's.
+    pub async fn load(&self, owner: &str, id: &str) -> Result<StoredJob> {
+        let missing = || Error::NoSuchJob(id.to_owned());
+        check_id(id).map_err(|_| missing())?;
+        let stored: Option<StoredJob> = names::read(&self.store, &names::spec(id)).await?;
+        stored.filter(|s| s.owner == owner).ok_or_else(missing)
+    }
+
+    async fn mark(&self, name: &str) -> Result<()> {
+        Ok(self
+            .store
+            .put(name, Vec::new().into(), "text/plain")
+            .await?)
+    }
+
+    async fn publish(&self, id: &str, round: u32) -> Result<()> {
+        let message = JobMessage {
+            version: protocol::VERSION,
+            job: id.to_owned(),
+            round,
+        };
+        let message = Message::new(QueueName::Jobs, names::to_json(&message));
+        Ok(self.queue.publish(vec![message]).await?)
+    }
+
+    /// Sets fields of a job's events; those are a hint, so that their loss is only logged.
+    pub(crate) async fn tell(&self, id: &str, fields: &[(&str, &str)]) {
+        if let Err(error) = self.events.set_fields(id, fields).await {
+            tracing::warn!(%error, job = id, "fields of a job were not set");
+        }
+    }
+}
+
+fn check_owner(owner: &str) -> Result<()> {
+    match NodeId::new(owner) {
+        Ok(_) if !owner.starts_with('.') => Ok(()),
+        _ => Err(Error::invalid(
+            "owner",
+            "a user's name is 1 to 100 letters, digits, `-`, `_` and `.`",
+        )),
+    }
+}
+
+fn check_id(id: &str) -> Result<()> {
+    let fits = (1..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric());
+    match fits {
+        true => Ok(()),
+        false => Err(Error::invalid(
+            "id",
+            "a job's id is 1 to 64 letters and digits",
+        )),
+    }
+}

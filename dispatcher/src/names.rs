@@ -1,0 +1,124 @@
+//! Where things of a job lie in the store, and reading and writing them as JSON.
+
+use crate::error::{Error, Result};
+use cloud::store::{Created, Store};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// Largest JSON object that is read back: a receipt of some hundred thousand tasks.
+const MAX_JSON: u64 = 512 << 20;
+
+/// The job as accepted.
+pub fn spec(job: &str) -> String {
+    format!("jobs/{job}/spec.json")
+}
+
+/// What its inputs came to.
+pub fn plan(job: &str) -> String {
+    format!("jobs/{job}/plan.json")
+}
+
+/// Receipts of its tasks.
+pub fn tasks(job: &str) -> String {
+    format!("jobs/{job}/tasks")
+}
+
+/// The receipt of a task.
+pub fn task(job: &str, task: u64) -> String {
+    format!("jobs/{job}/tasks/{task}.json")
+}
+
+/// The receipt of the job.
+pub fn receipt(job: &str) -> String {
+    format!("jobs/{job}/receipt.json")
+}
+
+/// A user's wish to run failed tasks again.
+pub fn round(job: &str, round: u32) -> String {
+    format!("jobs/{job}/rounds/{round}.json")
+}
+
+/// Where a receipt of an earlier round is kept: `name` is that of the receipt below the job.
+pub fn archived(job: &str, round: u32, name: &str) -> String {
+    format!("jobs/{job}/archive/{round}/{name}")
+}
+
+/// A user's wish that a round ends.
+pub fn cancelled(job: &str, round: u32) -> String {
+    format!("jobs/{job}/cancelled/{round}.json")
+}
+
+/// An output, by its path in receipts.
+pub fn output(job: &str, path: &str) -> String {
+    format!("jobs/{job}/{path}")
+}
+
+/// Marks a job as a user's.
+pub fn owned(owner: &str, job: &str) -> String {
+    format!("owners/{owner}/{job}")
+}
+
+/// All marks of a user's jobs.
+pub fn owner(owner: &str) -> String {
+    format!("owners/{owner}")
+}
+
+/// Marks a job that has not ended.
+pub fn open(job: &str) -> String {
+    format!("{OPEN}/{job}")
+}
+
+/// Where the marks of jobs that have not ended lie.
+pub const OPEN: &str = "open";
+
+/// Compact JSON.
+pub fn to_json<T: Serialize>(value: &T) -> Vec<u8> {
+    match serde_json::to_vec(value) {
+        Ok(bytes) => bytes,
+        Err(error) => unreachable!("plain data: {error}"),
+    }
+}
+
+/// Reads an object, None if there is none.
+pub async fn read<T: DeserializeOwned>(store: &Store, name: &str) -> Result<Option<T>> {
+    match store.get(name, MAX_JSON).await {
+        Ok(bytes) => match serde_json::from_slice(&bytes) {
+            Ok(value) => Ok(Some(value)),
+            Err(error) => Err(Error::Damaged {
+                name: name.to_owned(),
+                reason: error.to_string(),
+            }),
+        },
+        Err(cloud::Error::NotFound(_)) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Writes an object if there is none; true if this call wrote it.
+pub async fn create<T: Serialize>(store: &Store, name: &str, value: &T) -> Result<bool> {
+    let created = store
+        .create(name, to_json(value).into(), "application/json")
+        .await?;
+    Ok(created == Created::New)
+}
+
+/// Whether there is an object of that name.
+pub async fn exists(store: &Store, name: &str) -> Result<bool> {
+    match store.head(name).await {
+        Ok(_) => Ok(true),
+        Err(cloud::Error::NotFound(_)) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Which round a job is in: 1, or that of its last retry.
+pub async fn current_round(store: &Store, job: &str) -> Result<u32> {
+    let rounds = store.list(&format!("jobs/{job}/rounds")).await?;
+    let numbers = rounds.iter().filter_map(|meta| number(&meta.name));
+    Ok(numbers.max().map_or(1, |n| n as u32))
+}
+
+/// The number in `…/<n>.json`.
+pub fn number(name: &str) -> Option<u64> {
+    name.rsplit('/').next()?.strip_suffix(".json")?.parse().ok()
+}

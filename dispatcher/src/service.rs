@@ -1,0 +1,191 @@
+//! The dispatcher's loop: takes jobs and tasks, as many as it has room for, and hands back the rest at its end.
+
+use crate::error::{Error, Result};
+use crate::expand::Sources;
+use crate::finish::Known;
+use crate::jobs::Jobs;
+use crate::world::World;
+use cloud::events::Heartbeat;
+use cloud::queue::{Delivery, NodeId, QueueName};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// How often forgotten jobs are looked for.
+const SWEEP: Duration = Duration::from_secs(300);
+
+/// How long handing back may take.
+const HAND_BACK: Duration = Duration::from_secs(10);
+
+/// How a dispatcher works.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Its name, for receipts and heartbeats.
+    pub node: String,
+    /// Where the buckets of input URLs are opened with credentials from.
+    pub cloud: cloud::config::Config,
+    /// Directory for temporary files.
+    pub scratch: PathBuf,
+    /// How often a running image looks whether its job was cancelled (2 s).
+    pub cancel_check: Duration,
+    /// How often the node says that it lives (5 s); it is forgotten after three times that.
+    pub heartbeat: Duration,
+    /// How long work in hand may go on after the shutdown began (60 s); then it is handed back.
+    pub drain: Duration,
+    /// Tasks in hand at once: enough that fetching and storing of some hides behind the computing of others.
+    pub slots: usize,
+    /// Wait after a service failed, before the message comes again (1 s).
+    pub pause: Duration,
+}
+
+impl Config {
+    /// The defaults for a node of that name.
+    pub fn new(node: &str) -> Config {
+        Config {
+            node: node.to_owned(),
+            cloud: cloud::config::Config::default(),
+            scratch: std::env::temp_dir(),
+            cancel_check: Duration::from_secs(2),
+            heartbeat: Duration::from_secs(5),
+            drain: Duration::from_secs(60),
+            slots: 4,
+            pause: Duration::from_secs(1),
+        }
+    }
+}
+
+/// A dispatcher at work.
+pub(crate) struct Node {
+    pub(crate) jobs: Jobs,
+    pub(crate) config: Config,
+    pub(crate) world: Arc<dyn World>,
+    /// Set when work in hand is to be handed back.
+    pub(crate) hand_back: CancellationToken,
+    /// Names tasks in the world.
+    pub(crate) flights: AtomicU64,
+    pub(crate) sources: Sources,
+    /// Tells runs of the same node apart.
+    pub(crate) boot: String,
+    known: Mutex<BTreeMap<String, Arc<Known>>>,
+}
+
+impl Node {
+    pub(crate) fn memory(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Known>>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Handles one delivery. A failure hands it back, after a pause.
+    async fn handle(self: Arc<Node>, delivery: Delivery) {
+        let (queue, attempt) = (delivery.queue.clone(), delivery.attempt);
+        let handled = match queue {
+            QueueName::Jobs => self.split(delivery).await,
+            _ => self.execute(delivery).await,
+        };
+        if let Err(error) = handled {
+            tracing::warn!(%error, %queue, attempt, "a message comes again");
+            tokio::time::sleep(self.config.pause).await;
+        }
+    }
+
+    async fn sweep(self: Arc<Node>) {
+        match self.jobs.sweep().await {
+            Ok(0) => {}
+            Ok(n) => tracing::info!("{n} forgotten jobs were queued"),
+            Err(error) => tracing::warn!(%error, "looking for forgotten jobs"),
+        }
+    }
+
+    async fn beat(&self, busy: usize, ttl: Duration) {
+        let slots = self.config.slots.max(1);
+        let body = serde_json::json!({
+            "version": protocol::VERSION,
+            "node": self.config.node,
+            "program": env!("CARGO_PKG_VERSION"),
+            "slots": slots,
+            "busy": busy,
+            "load": busy as f64 / slots as f64,
+            "ranks": self.world.ranks_alive(),
+            "restarts": self.world.restarts(),
+        });
+        let heartbeat = Heartbeat {
+            node: self.config.node.clone(),
+            body: body.to_string(),
+        };
+        if let Err(error) = self.jobs.events.beat(&heartbeat, ttl).await {
+            tracing::warn!(%error, "a heartbeat was not told");
+        }
+    }
+}
+
+/// Works until `shutdown`; then takes nothing more, finishes what it has, and hands back the rest.
+pub async fn run(
+    config: Config,
+    jobs: Jobs,
+    world: Arc<dyn World>,
+    shutdown: CancellationToken,
+) -> Result<()> {
+    NodeId::new(&config.node)?;
+    let slots = config.slots.max(1);
+    let prefetch = u16::try_from(slots).unwrap_or(u16::MAX);
+    let mut splits = jobs.queue.consume(&QueueName::Jobs, 1).await?;
+    let mut tasks = jobs.queue.consume(&QueueName::Tasks, prefetch).await?;
+    let node = Arc::new(Node {
+        sources: Sources {
+            own: jobs.store.clone(),
+            config: config.cloud.clone(),
+            rules: jobs.rules.clone(),
+        },
+        boot: worker::batch::new_job_id(),
+        known: Mutex::default(),
+        jobs,
+        world,
+        hand_back: CancellationToken::new(),
+        flights: AtomicU64::new(0),
+        config,
+    });
+    let mut splitting = JoinSet::new();
+    let mut running = JoinSet::new();
+    let mut sweeping = JoinSet::new();
+    let mut sweep = tokio::time::interval(SWEEP);
+    let mut beat = tokio::time::interval(node.config.heartbeat);
+    let closed = || Error::State("the queue was closed".into());
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => break,
+            delivery = splits.next(), if splitting.is_empty() => {
+                splitting.spawn(node.clone().handle(delivery.ok_or_else(closed)?));
+            }
+            delivery = tasks.next(), if running.len() < slots => {
+                running.spawn(node.clone().handle(delivery.ok_or_else(closed)?));
+            }
+            Some(_) = splitting.join_next() => {}
+            Some(_) = running.join_next() => {}
+            _ = sweep.tick(), if sweeping.is_empty() => {
+                sweeping.spawn(node.clone().sweep());
+            }
+            Some(_) = sweeping.join_next() => {}
+            _ = beat.tick() => node.beat(running.len(), node.config.heartbeat * 3).await,
+        }
+    }
+    drop((splits, tasks));
+    sweeping.shutdown().await;
+    let finish = async {
+        while splitting.join_next().await.is_some() {}
+        while running.join_next().await.is_some() {}
+    };
+    // What does not even get handed back in time is dropped, and its messages come again by themselves.
+    let hand_back = async {
+        tokio::time::sleep(node.config.drain).await;
+        tracing::warn!("work in hand is handed back");
+        node.hand_back.cancel();
+        tokio::time::sleep(HAND_BACK).await;
+    };
+    tokio::select! { () = finish => {}, () = hand_back => {} }
+    splitting.shutdown().await;
+    running.shutdown().await;
+    Ok(())
+}

@@ -1,0 +1,179 @@
+//! Job messages: a job becomes tasks, failed tasks get another round, a cancelled job is brought to its end.
+//!
+//! Everything here may happen twice or be cut off at any point: what is stored is created only if absent, and the
+//! message is acknowledged last.
+
+use crate::error::Result;
+use crate::jobs::{count, task_receipts, to_field};
+use crate::names;
+use crate::service::Node;
+use cloud::queue::{Delivery, Message, QueueName};
+use protocol::event::{Event, JobStarted};
+use protocol::message::{JobPlan, JobRound, PlannedTask};
+use protocol::receipt::{StageMs, TaskReceipt};
+use protocol::state::{JobState, TaskState};
+use protocol::{JobMessage, StoredJob, TaskMessage};
+use std::collections::BTreeSet;
+use worker::batch::now;
+
+impl Node {
+    /// Handles a job message to its end.
+    pub(crate) async fn split(&self, delivery: Delivery) -> Result<()> {
+        let message: JobMessage = match serde_json::from_slice(&delivery.body) {
+            Ok(message) => message,
+            Err(error) => {
+                let reason = format!("not a job message: {error}");
+                return Ok(delivery.reject(&reason).await?);
+            }
+        };
+        let (id, store) = (message.job.as_str(), &self.jobs.store);
+        let stored: Option<StoredJob> = names::read(store, &names::spec(id)).await?;
+        let Some(stored) = stored else {
+            return Ok(delivery.reject("the job's spec is gone").await?);
+        };
+        if message.round < names::current_round(store, id).await? {
+            return Ok(delivery.ack().await?);
+        }
+        if message.round > 1 {
+            self.put_away(id, message.round).await?;
+        }
+        let plan = self.plan(&stored).await?;
+        let n_tasks = plan.tasks.len() as u64;
+        let event = JobStarted {
+            version: protocol::VERSION,
+            seq: None,
+            job: id.to_owned(),
+            tasks: n_tasks,
+            time: plan.started.clone(),
+        };
+        let key = format!("job-started-{}", message.round);
+        self.append(id, &key, Event::JobStarted(event)).await;
+        if names::exists(store, &names::receipt(id)).await? {
+            // Ended already, by a dispatcher that died before it said so, or an order that came twice.
+            self.tell_end(id, message.round).await?;
+            return Ok(delivery.ack().await?);
+        }
+        let ended = task_receipts(&self.jobs, id).await?;
+        let kept = to_field(&count(&ended));
+        self.jobs
+            .tell(
+                id,
+                &[
+                    ("state", JobState::Running.name()),
+                    ("tasks", &n_tasks.to_string()),
+                    ("round", &message.round.to_string()),
+                    (&format!("done.{}.kept", message.round), &kept),
+                ],
+            )
+            .await;
+        let ended: BTreeSet<u64> = ended.iter().map(|receipt| receipt.task).collect();
+        let cancelled = names::exists(store, &names::cancelled(id, message.round)).await?;
+        let mut messages = Vec::new();
+        for (number, task) in (0..).zip(&plan.tasks) {
+            if ended.contains(&number) {
+                continue;
+            }
+            let verdict = match (&task.reason, cancelled) {
+                (_, true) => Some((TaskState::Cancelled, "stopped before it was done")),
+                (Some(reason), false) => Some((TaskState::Failed, reason.as_str())),
+                (None, false) => None,
+            };
+            match verdict {
+                Some((state, reason)) => {
+                    let receipt = self.verdict(number, task, 1, state, reason);
+                    self.commit(id, message.round, receipt).await?;
+                }
+                None => messages.push(Message::new(
+                    QueueName::Tasks,
+                    names::to_json(&TaskMessage {
+                        version: protocol::VERSION,
+                        job: id.to_owned(),
+                        round: message.round,
+                        task: number,
+                        rejections: 0,
+                        rejected_by: None,
+                    }),
+                )),
+            }
+        }
+        if messages.is_empty() {
+            let known = self.known(id).await?;
+            self.finish(&known, message.round, None).await?;
+            return Ok(delivery.ack().await?);
+        }
+        Ok(delivery.replace(messages).await?)
+    }
+
+    /// The plan as it was first stored.
+    async fn plan(&self, stored: &StoredJob) -> Result<JobPlan> {
+        let name = names::plan(&stored.id);
+        loop {
+            if let Some(plan) = names::read(&self.jobs.store, &name).await? {
+                return Ok(plan);
+            }
+            let plan = JobPlan {
+                version: protocol::VERSION,
+                job: stored.id.clone(),
+                started: now(),
+                tasks: self.sources.expand(&stored.id, &stored.spec).await?,
+            };
+            names::create(&self.jobs.store, &name, &plan).await?;
+        }
+    }
+
+    /// Moves receipts that a retry supersedes out of the way: first those of its tasks, then the job's.
+    async fn put_away(&self, id: &str, round: u32) -> Result<()> {
+        let store = &self.jobs.store;
+        let next: Option<JobRound> = names::read(store, &names::round(id, round)).await?;
+        let tasks = next.map(|next| next.tasks).unwrap_or_default();
+        let receipts = tasks.iter().map(|task| format!("tasks/{task}.json"));
+        for name in receipts.chain(["receipt.json".into()]) {
+            let from = format!("jobs/{id}/{name}");
+            let to = names::archived(id, round - 1, &name);
+            let found: Option<serde_json::Value> = names::read(store, &from).await?;
+            let Some(found) = found else { continue };
+            let first = names::create(store, &to, &found).await?;
+            let kept: Option<serde_json::Value> = match first {
+                true => Some(found.clone()),
+                false => names::read(store, &to).await?,
+            };
+            // One that differs is this round's already.
+            if kept.as_ref() == Some(&found) {
+                store.delete(&from).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The receipt of a task that ends without a run.
+    pub(crate) fn verdict(
+        &self,
+        number: u64,
+        task: &PlannedTask,
+        attempt: u32,
+        state: TaskState,
+        reason: &str,
+    ) -> TaskReceipt {
+        TaskReceipt {
+            version: protocol::VERSION,
+            task: number,
+            input: task.input.clone(),
+            input_sha256: None,
+            output: None,
+            output_sha256: None,
+            bytes: None,
+            width: None,
+            height: None,
+            mode: None,
+            mode_reason: String::new(),
+            ranks: None,
+            ms: StageMs::default(),
+            attempt,
+            node: self.config.node.clone(),
+            state,
+            skipped: false,
+            reason: Some(reason.to_owned()),
+            warnings: Vec::new(),
+        }
+    }
+}
