@@ -1,0 +1,11 @@
+//! What all HTTP services of Sundog share: who may do what ([`access`]), how errors are told
+//! ([`problem`]), reading bodies ([`body`]), and serving within limits ([`listen`]).
+
+pub mod access;
+pub mod body;
+pub mod listen;
+pub mod problem;
+
+pub use access::{Tokens, User};
+pub use listen::{Limits, listen, serve};
+pub use problem::{Code, Problem};
