@@ -5,7 +5,9 @@
 use cloud::Error;
 use cloud::events::memory::MemoryEvents;
 use cloud::events::redis::{RedisConfig, RedisEvents};
-use cloud::events::{Cursor, Events, Heartbeat, Retention, Subscription, Topic, Update, subscribe};
+use cloud::events::{
+    Cursor, Events, Heartbeat, Retention, Subscription, Switchboard, Topic, Update, subscribe,
+};
 use cloud::testing::{Redis, available};
 use protocol::Event;
 use protocol::event::{JobStarted, TaskStarted};
@@ -280,6 +282,56 @@ async fn heartbeats_end_with_their_time(events: Arc<dyn Events>) {
     assert_eq!(events.nodes().await.unwrap(), [beat("a"), beat("z")]);
 }
 
+async fn a_lease_has_one_holder(events: Arc<dyn Events>) {
+    let brief = Duration::from_millis(300);
+    assert!(events.lease("work", "a", LIMIT).await.unwrap());
+    assert!(!events.lease("work", "b", LIMIT).await.unwrap());
+    assert!(events.lease("other", "b", LIMIT).await.unwrap());
+    events.release("work", "b").await.unwrap();
+    assert!(!events.lease("work", "b", LIMIT).await.unwrap());
+    // Kept for another time, and then run out.
+    assert!(events.lease("work", "a", brief).await.unwrap());
+    tokio::time::sleep(brief * 2).await;
+    assert!(events.lease("work", "b", LIMIT).await.unwrap());
+    events.release("work", "b").await.unwrap();
+    assert!(events.lease("work", "a", LIMIT).await.unwrap());
+    let refused = events.lease("a:b", "a", LIMIT).await;
+    assert!(matches!(refused, Err(Error::Invalid { .. })), "{refused:?}");
+}
+
+async fn a_switchboard_tells_each_its_own(events: Arc<dyn Events>) {
+    let names: Vec<String> = (0..50).map(|n| format!("line-{n}")).collect();
+    let board = Switchboard::new(events.clone());
+    let mut lines = Vec::new();
+    for name in &names {
+        add(&*events, name, 0..2).await;
+        lines.push(board.subscribe(name, Cursor::default()).await.unwrap());
+    }
+    for (name, line) in names.iter().zip(&mut lines) {
+        take(line, name, 1..3).await;
+    }
+    for name in &names {
+        add(&*events, name, 2..5).await;
+    }
+    for (name, line) in names.iter().zip(&mut lines) {
+        take(line, name, 3..6).await;
+        nothing_more_at_once(line);
+    }
+    // Two on the same job, one of them late, after all others have gone.
+    drop(lines);
+    let mut one = board.subscribe("line-0", Cursor::default()).await.unwrap();
+    let after = Cursor { seq: 4, history: 0 };
+    let mut two = board.subscribe("line-0", after).await.unwrap();
+    add(&*events, "line-0", 5..6).await;
+    take(&mut one, "line-0", 1..7).await;
+    take(&mut two, "line-0", 5..7).await;
+}
+
+fn nothing_more_at_once(subscription: &mut Subscription) {
+    use futures_util::FutureExt as _;
+    assert_eq!(subscription.next().now_or_never(), None);
+}
+
 /// Runs the whole suite; every case has jobs of its own.
 async fn conforms(events: Arc<dyn Events>) {
     macro_rules! run {
@@ -299,6 +351,8 @@ async fn conforms(events: Arc<dyn Events>) {
         a_place_from_another_history_is_a_reset,
         fields_are_kept_beside_each_other,
         heartbeats_end_with_their_time,
+        a_lease_has_one_holder,
+        a_switchboard_tells_each_its_own,
     );
 }
 
@@ -356,14 +410,20 @@ async fn a_loss_is_told(events: Arc<dyn Events>, lose: impl Fn()) {
     let mut all = subscribe(events.clone(), Topic::All { after })
         .await
         .unwrap();
+    let board = Switchboard::new(events.clone());
+    let mut line = board.subscribe("lost", Cursor::default()).await.unwrap();
     take(&mut one, "lost", 1..6).await;
+    take(&mut line, "lost", 1..6).await;
     nothing_more(&mut all).await;
     lose();
     // Without any new event.
-    assert_eq!(next(&mut one).await, Update::Reset { job: "lost".into() });
+    let reset = Update::Reset { job: "lost".into() };
+    assert_eq!(next(&mut one).await, reset);
+    assert_eq!(next(&mut line).await, reset);
     // A writer goes on, even past the numbers of before.
     add(&*events, "lost", 5..15).await;
     take(&mut one, "lost", 1..11).await;
+    take(&mut line, "lost", 1..11).await;
     nothing_more(&mut one).await;
     let mut resets = 0;
     loop {

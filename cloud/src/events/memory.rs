@@ -26,6 +26,7 @@ struct Shared {
 struct State {
     jobs: BTreeMap<String, History>,
     nodes: BTreeMap<String, (String, Instant)>,
+    leases: BTreeMap<String, (String, Instant)>,
 }
 
 #[derive(Debug)]
@@ -73,6 +74,7 @@ impl MemoryEvents {
         let now = Instant::now();
         state.jobs.retain(|_, job| job.expires > now);
         state.nodes.retain(|_, (_, expires)| *expires > now);
+        state.leases.retain(|_, (_, expires)| *expires > now);
         state
     }
 
@@ -191,6 +193,26 @@ impl Events for MemoryEvents {
             body: body.clone(),
         });
         Ok(nodes.collect())
+    }
+
+    async fn lease(&self, name: &str, holder: &str, ttl: Duration) -> Result<bool> {
+        check_id("lease", name)?;
+        let mut state = self.state();
+        if state.leases.get(name).is_some_and(|(h, _)| h != holder) {
+            return Ok(false);
+        }
+        let lease = (holder.to_owned(), Instant::now() + ttl);
+        state.leases.insert(name.to_owned(), lease);
+        Ok(true)
+    }
+
+    async fn release(&self, name: &str, holder: &str) -> Result<()> {
+        check_id("lease", name)?;
+        let mut state = self.state();
+        if state.leases.get(name).is_some_and(|(h, _)| h == holder) {
+            state.leases.remove(name);
+        }
+        Ok(())
     }
 
     async fn changes(&self) -> Result<broadcast::Receiver<Change>> {

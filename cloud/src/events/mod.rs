@@ -6,6 +6,7 @@
 pub mod memory;
 pub mod redis;
 mod subscription;
+mod switchboard;
 
 use crate::error::{Error, Result};
 use async_trait::async_trait;
@@ -17,6 +18,7 @@ use std::time::Duration;
 use tokio::sync::broadcast;
 
 pub use subscription::{Subscription, Topic, Update, subscribe};
+pub use switchboard::Switchboard;
 
 /// How long things are kept and how many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,6 +130,14 @@ pub trait Events: Send + Sync + fmt::Debug {
 
     /// Nodes that live, in order of their names.
     async fn nodes(&self) -> Result<Vec<Heartbeat>>;
+
+    /// Takes a lease, or keeps one: true if `holder` has it for `ttl` from now. Others get it when it has run
+    /// out or was given back. What was lost by the service is free, so that work under a lease has to bear
+    /// being done twice.
+    async fn lease(&self, name: &str, holder: &str, ttl: Duration) -> Result<bool>;
+
+    /// Gives a lease back; one that `holder` does not have is left alone.
+    async fn release(&self, name: &str, holder: &str) -> Result<()>;
 
     /// Notices of change from now on. They may be lost, doubled or late; what counts is what `read` returns.
     async fn changes(&self) -> Result<broadcast::Receiver<Change>>;

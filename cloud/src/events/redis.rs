@@ -1,7 +1,7 @@
 //! Events on Redis: a stream per job, appended by one script, and notices by publish and subscribe.
 //!
 //! Keys: stream and channel `sundog:events:<job>`, channel `sundog:events`, hash `sundog:job:<job>`, hash
-//! `sundog:event-keys:<job>`, sorted sets `sundog:jobs` and `sundog:nodes`, `sundog:node:<id>`. All expire.
+//! `sundog:event-keys:<job>`, sorted sets `sundog:jobs` and `sundog:nodes`, `sundog:node:<id>`, `sundog:lease:<name>`. All expire.
 
 mod notices;
 
@@ -20,6 +20,20 @@ use tokio::sync::broadcast;
 use tokio::time::Instant;
 
 static APPEND: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("append.lua")));
+/// KEYS: the lease; ARGV: who asks, milliseconds.
+static LEASE: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "local holder = redis.call('GET', KEYS[1]) \
+         if holder and holder ~= ARGV[1] then return 0 end \
+         redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2]) return 1",
+    )
+});
+/// KEYS: the lease; ARGV: who gives it back.
+static RELEASE: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end return 1",
+    )
+});
 
 const JOBS: &str = "sundog:jobs";
 const NODES: &str = "sundog:nodes";
@@ -380,6 +394,29 @@ impl Events for RedisEvents {
             Ok(alive
                 .filter_map(|(node, body)| Some(Heartbeat { node, body: body? }))
                 .collect())
+        })
+        .await
+    }
+
+    async fn lease(&self, name: &str, holder: &str, ttl: Duration) -> Result<bool> {
+        check_id("lease", name)?;
+        let mut script = LEASE.prepare_invoke();
+        script.key(format!("sundog:lease:{name}"));
+        script.arg(holder).arg(millis(ttl));
+        let script = &script;
+        self.retry("taking a lease", move |mut connection| async move {
+            script.invoke_async(&mut connection).await
+        })
+        .await
+    }
+
+    async fn release(&self, name: &str, holder: &str) -> Result<()> {
+        check_id("lease", name)?;
+        let mut script = RELEASE.prepare_invoke();
+        script.key(format!("sundog:lease:{name}")).arg(holder);
+        let script = &script;
+        self.retry("giving a lease back", move |mut connection| async move {
+            script.invoke_async(&mut connection).await
         })
         .await
     }

@@ -13,7 +13,7 @@ use tokio::sync::{broadcast, mpsc};
 use tokio::time::Instant;
 
 /// How often a subscription looks for itself.
-const POLL: Duration = Duration::from_secs(2);
+pub(super) const POLL: Duration = Duration::from_secs(2);
 /// Updates that wait for a slow reader.
 const WAITING: usize = 64;
 /// Events read at once.
@@ -85,12 +85,23 @@ impl futures_core::Stream for Subscription {
 pub async fn subscribe(events: Arc<dyn Events>, topic: Topic) -> Result<Subscription> {
     // Before anything is read, so that nothing falls between.
     let changes = events.changes().await?;
+    follow(events, topic, changes, POLL)
+}
+
+/// Follows a topic by notices from anywhere, and looks for itself every `poll`.
+pub(super) fn follow(
+    events: Arc<dyn Events>,
+    topic: Topic,
+    changes: broadcast::Receiver<Change>,
+    poll: Duration,
+) -> Result<Subscription> {
     let (send, updates) = mpsc::channel(WAITING);
     let mut follower = Follower {
         events,
         send,
         only: None,
         places: BTreeMap::new(),
+        poll,
     };
     match topic {
         Topic::Job { job, after } => {
@@ -147,6 +158,7 @@ struct Follower {
     send: mpsc::Sender<Update>,
     only: Option<String>,
     places: BTreeMap<String, Place>,
+    poll: Duration,
 }
 
 /// The reader has gone.
@@ -158,7 +170,7 @@ impl Follower {
         let mut changed = BTreeSet::new();
         let mut checked = Instant::now();
         loop {
-            if checked.elapsed() >= POLL {
+            if checked.elapsed() >= self.poll {
                 all = true;
             }
             if all {
@@ -178,7 +190,7 @@ impl Follower {
             all = false;
             let change = tokio::select! {
                 _ = self.send.closed() => return,
-                change = tokio::time::timeout_at(checked + POLL, changes.recv()) => change,
+                change = tokio::time::timeout_at(checked + self.poll, changes.recv()) => change,
             };
             let mut next = change;
             // Whatever else has arrived is handled in the same round.
