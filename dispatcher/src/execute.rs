@@ -154,7 +154,7 @@ impl Node {
             .prefix("sundog-")
             .tempdir_in(&self.config.scratch)
             .map_err(|error| local("making a temporary directory", &error))?;
-        let input = match self.sources.locate(id, &task.input) {
+        let input = match self.sources.locate(&known.stored.owner, &task.input) {
             Ok(Place::File(path)) => path,
             Ok(Place::Object(store, key)) => {
                 let most = known.spec.limits.max_bytes.map_or(MAX_INPUT, |size| size.0);

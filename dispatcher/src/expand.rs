@@ -1,8 +1,9 @@
 //! From what a job names to its tasks: uploads, objects behind URLs, files of this machine.
 
 use crate::error::{Error, Result};
-use crate::jobs::Rules;
-use cloud::config::{Config, Location};
+use crate::jobs::{Rules, Url, check_upload, check_url, file_of, is_below};
+use crate::names;
+use cloud::config::Config;
 use cloud::store::Store;
 use imaging::codec::{Format, FormatKind};
 use protocol::message::PlannedTask;
@@ -27,54 +28,75 @@ pub(crate) enum Place {
     Object(Store, String),
 }
 
+enum Found {
+    File(std::path::PathBuf),
+    Objects(Named),
+}
+
+/// Objects that an input names.
+struct Named {
+    store: Store,
+    /// The name of one, the prefix of some, or a pattern.
+    key: String,
+    /// What stands before their names in the tasks' texts …
+    root: String,
+    /// … which begin after these bytes.
+    hidden: usize,
+    /// The prefix of names that users do not get at.
+    closed: Option<String>,
+}
+
 impl Sources {
-    /// Where an input of a job lies.
-    pub(crate) fn locate(&self, job: &str, input: &str) -> Result<Place> {
-        if input.starts_with("s3://") || input.starts_with("gs://") {
-            if !self.rules.url_inputs {
-                return Err(Error::invalid("inputs", "URLs are not read here"));
-            }
-            let (store, key) = match Location::parse(input)? {
-                Location::S3 { bucket, prefix } => (self.bucket("s3", &bucket)?, prefix),
-                Location::Gcs { bucket, prefix } => (self.bucket("gs", &bucket)?, prefix),
-                _ => {
-                    return Err(Error::invalid(
-                        "inputs",
-                        format!("`{input}` is no such URL"),
-                    ));
-                }
-            };
-            return Ok(Place::Object(store, key));
-        }
-        if input.starts_with('/') || input.starts_with("file://") {
-            if !self.rules.local_inputs {
-                return Err(Error::invalid(
-                    "inputs",
-                    "files of this machine are not read here",
-                ));
-            }
-            let path = input.strip_prefix("file://").unwrap_or(input);
-            return Ok(Place::File(name::to_path(path)));
-        }
-        let key = format!("jobs/{job}/{}", input.trim_end_matches('/'));
-        Ok(Place::Object(self.own.clone(), key))
+    /// Where an input of a user's job lies.
+    pub(crate) fn locate(&self, owner: &str, input: &str) -> Result<Place> {
+        Ok(match self.find(owner, input)? {
+            Found::File(path) => Place::File(path),
+            Found::Objects(named) => Place::Object(named.store, named.key),
+        })
     }
 
-    fn bucket(&self, scheme: &str, bucket: &str) -> Result<Store> {
-        let location = Location::parse(&format!("{scheme}://{bucket}"))?;
-        Ok(self.config.open(&location)?)
+    fn find(&self, owner: &str, input: &str) -> Result<Found> {
+        match file_of(input) {
+            Some(path) if self.rules.local_inputs => Ok(Found::File(name::to_path(path))),
+            Some(_) => Err(Error::invalid(
+                "inputs",
+                "files of this machine are not read here",
+            )),
+            None => self.named(owner, input).map(Found::Objects),
+        }
+    }
+
+    fn named(&self, owner: &str, input: &str) -> Result<Named> {
+        if Url::is_one(input) {
+            let url = Url::parse(input)?;
+            check_url(&url, &self.rules, self.own.address())?;
+            return Ok(Named {
+                store: self.config.open(&url.location())?,
+                root: url.root(),
+                hidden: 0,
+                closed: url.prefix_of(self.own.address()),
+                key: url.key,
+            });
+        }
+        check_upload(input)?;
+        let below = input.strip_prefix("uploads/").unwrap_or_default();
+        let key = names::upload(owner, below.trim_end_matches('/'));
+        Ok(Named {
+            store: self.own.clone(),
+            root: "uploads/".into(),
+            hidden: names::upload(owner, "").len(),
+            closed: None,
+            key,
+        })
     }
 
     /// All tasks of a job. What cannot be read becomes a task with its reason; an error is a service's.
-    pub(crate) async fn expand(&self, id: &str, job: &Job) -> Result<Vec<PlannedTask>> {
+    pub(crate) async fn expand(&self, owner: &str, job: &Job) -> Result<Vec<PlannedTask>> {
         let mut tasks = Vec::new();
         for input in &job.inputs {
-            match self.locate(id, input) {
-                Ok(Place::File(path)) => tasks.extend(files(path).await?),
-                Ok(Place::Object(store, key)) => {
-                    let root = &input[..input.len() - tail(input, &key)];
-                    tasks.extend(objects(&store, root, &key).await?);
-                }
+            match self.find(owner, input) {
+                Ok(Found::File(path)) => tasks.extend(files(path).await?),
+                Ok(Found::Objects(named)) => tasks.extend(objects(&named).await?),
                 Err(error) if error.is_transient() => return Err(error),
                 Err(error) => tasks.push(hopeless(input, error.to_string())),
             }
@@ -86,16 +108,6 @@ impl Sources {
         }
         claim(&mut tasks, job);
         Ok(tasks)
-    }
-}
-
-/// Length of the key's part of an input's text: `inputs/a` of `jobs/<id>/inputs/a`, `raw/a` of `s3://b/raw/a`.
-fn tail(input: &str, key: &str) -> usize {
-    let text = input.trim_end_matches('/');
-    let cut = input.len() - text.len();
-    match text.contains("://") {
-        true => key.len() + cut,
-        false => input.len(),
     }
 }
 
@@ -124,42 +136,21 @@ async fn files(path: std::path::PathBuf) -> Result<Vec<PlannedTask>> {
         .map_err(|error| Error::State(format!("looking for files: {error}")))
 }
 
-/// The object of that key, those below it, or those that match it as a pattern. `root` stands before the keys
-/// in the tasks' texts; for uploads the job's own prefix is left out of them.
-async fn objects(store: &Store, root: &str, key: &str) -> Result<Vec<PlannedTask>> {
-    // An upload's text begins with `inputs`, its key with the job's prefix.
-    let hidden = match root {
-        "" => key.find("/inputs").map_or(0, |at| at + 1),
-        _ => 0,
-    };
+/// The object of that name, those below it, or those that match it as a pattern.
+async fn objects(named: &Named) -> Result<Vec<PlannedTask>> {
+    let Named { store, key, .. } = named;
+    let shown = |name: &str| format!("{}{}", named.root, &name[named.hidden..]);
     let task = |name: &str, from: usize| PlannedTask {
-        input: format!("{root}{}", &name[hidden..]),
+        input: shown(name),
         relative: name[from..].to_owned(),
         reason: None,
     };
     let folder = |key: &str| key.rfind('/').map_or(0, |at| at + 1);
-    let shown = format!("{root}{}", &key[hidden..]);
-    if let Some(at) = key.find(['*', '?', '[']) {
-        let base = folder(&key[..at]);
-        let pattern = match glob::Pattern::new(key) {
-            Ok(pattern) => pattern,
-            Err(error) => return Ok(vec![hopeless(&shown, format!("not a pattern: {error}"))]),
-        };
-        let options = glob::MatchOptions {
-            require_literal_separator: true,
-            ..glob::MatchOptions::new()
-        };
-        let found = store.list(key[..base].trim_end_matches('/')).await?;
-        let names = found.iter().map(|meta| meta.name.as_str());
-        let tasks: Vec<PlannedTask> = names
-            .filter(|name| pattern.matches_with(name, options))
-            .map(|name| task(name, base))
-            .collect();
-        return Ok(match tasks.is_empty() {
-            true => vec![hopeless(&shown, "no object matches this pattern".into())],
-            false => tasks,
-        });
-    }
+    let open = |name: &str| {
+        let closed = named.closed.as_deref();
+        !closed.is_some_and(|prefix| is_below(name, prefix))
+    };
+    // First as it stands, since names may hold what patterns are made of.
     if !key.is_empty() {
         match store.head(key).await {
             Ok(_) => return Ok(vec![task(key, folder(key))]),
@@ -169,9 +160,39 @@ async fn objects(store: &Store, root: &str, key: &str) -> Result<Vec<PlannedTask
             Err(_) => {}
         }
     }
+    if let Some(at) = key[named.hidden.min(key.len())..].find(['*', '?', '[']) {
+        let base = folder(&key[..named.hidden + at]);
+        let pattern = match glob::Pattern::new(&key[base..]) {
+            Ok(pattern) => pattern,
+            Err(error) => {
+                return Ok(vec![hopeless(
+                    &shown(key),
+                    format!("not a pattern: {error}"),
+                )]);
+            }
+        };
+        let options = glob::MatchOptions {
+            require_literal_separator: true,
+            ..glob::MatchOptions::new()
+        };
+        let found = store.list(key[..base].trim_end_matches('/')).await?;
+        let names = found.iter().map(|meta| meta.name.as_str());
+        let tasks: Vec<PlannedTask> = names
+            .filter(|name| open(name) && pattern.matches_with(&name[base..], options))
+            .map(|name| task(name, base))
+            .collect();
+        return Ok(match tasks.is_empty() {
+            true => vec![hopeless(
+                &shown(key),
+                "no object matches this pattern".into(),
+            )],
+            false => tasks,
+        });
+    }
     let found = store.list(key).await?;
+    let found: Vec<_> = found.iter().filter(|meta| open(&meta.name)).collect();
     if found.is_empty() {
-        return Ok(vec![hopeless(&shown, "no such object".into())]);
+        return Ok(vec![hopeless(&shown(key), "no such object".into())]);
     }
     let from = if key.is_empty() { 0 } else { key.len() + 1 };
     let images = found.iter().filter(|meta| is_image(&meta.name));
@@ -223,4 +244,42 @@ fn claim(tasks: &mut Vec<PlannedTask>, job: &Job) {
         ));
         true
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn urls_above_the_own_store_leave_it_out() {
+        let store = Store::memory();
+        for name in [
+            "a.jpg",
+            "raw/b.jpg",
+            "sundog/jobs/1/out/c.jpg",
+            "sundogs/d.jpg",
+        ] {
+            store.put(name, "x".into(), "image/jpeg").await.unwrap();
+        }
+        let named = |key: &str| Named {
+            store: store.clone(),
+            key: key.into(),
+            root: "s3://bucket/".into(),
+            hidden: 0,
+            closed: Some("sundog".into()),
+        };
+        let found = async |key: &str| {
+            let tasks = objects(&named(key)).await.unwrap().into_iter();
+            let tasks = tasks.filter(|task| task.reason.is_none());
+            tasks.map(|task| task.input).collect::<Vec<_>>()
+        };
+        let all = [
+            "s3://bucket/a.jpg",
+            "s3://bucket/raw/b.jpg",
+            "s3://bucket/sundogs/d.jpg",
+        ];
+        assert_eq!(found("").await, all);
+        assert_eq!(found("s*/*.jpg").await, all[2..]);
+        assert_eq!(found("**/*.jpg").await, all);
+    }
 }

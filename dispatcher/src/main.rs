@@ -1,6 +1,6 @@
 //! The program `sundog-dispatcher`: settings from the environment, then the service.
 
-use dispatcher::jobs::{Jobs, Rules};
+use dispatcher::jobs::{InputUrls, Jobs, Rules};
 use dispatcher::world::Threads;
 use dispatcher::{Config, service};
 use std::process::ExitCode;
@@ -30,7 +30,10 @@ async fn serve() -> Result<(), Box<dyn std::error::Error>> {
         queue: cloud.queue()?,
         events: cloud.events()?,
         store: cloud.store(std::path::Path::new("sundog-store"))?,
-        rules: Rules::default(),
+        rules: Rules {
+            input_urls: InputUrls::from_env()?,
+            ..Rules::default()
+        },
     };
     config.cloud = cloud;
     let shutdown = CancellationToken::new();

@@ -53,6 +53,11 @@ pub fn output(job: &str, path: &str) -> String {
     format!("jobs/{job}/{path}")
 }
 
+/// What a user uploaded: `path` is `<upload>/<name>`, as after `uploads/` in a job's inputs.
+pub fn upload(owner: &str, path: &str) -> String {
+    format!("uploads/{owner}/{path}")
+}
+
 /// Marks a job as a user's.
 pub fn owned(owner: &str, job: &str) -> String {
     format!("owners/{owner}/{job}")

@@ -115,7 +115,7 @@ impl Node {
                 version: protocol::VERSION,
                 job: stored.id.clone(),
                 started: now(),
-                tasks: self.sources.expand(&stored.id, &stored.spec).await?,
+                tasks: self.sources.expand(&stored.owner, &stored.spec).await?,
             };
             names::create(&self.jobs.store, &name, &plan).await?;
         }

@@ -77,7 +77,7 @@ pub struct JobPlan {
 /// A task of a [`JobPlan`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PlannedTask {
-    /// Path or URL of the input, as in [`crate::name`]; a relative one lies below `jobs/<id>`.
+    /// Path or URL of the input, as in [`crate::name`]; `uploads/…` lies below the owner's prefix.
     pub input: String,
     /// Its path below what the user named; kept in the output.
     #[serde(default, skip_serializing_if = "String::is_empty")]

@@ -1,5 +1,6 @@
 //! What a submitted job must keep to, beyond what its types say.
 
+use super::urls::{InputUrls, Url};
 use crate::error::{Error, Result};
 use imaging::Pipeline;
 use imaging::codec::Format;
@@ -16,8 +17,8 @@ pub struct Rules {
     pub max_spec_bytes: usize,
     /// Whether inputs may be files of the dispatcher's machine; only where users own it.
     pub local_inputs: bool,
-    /// Whether inputs may be URLs, read with the dispatcher's credentials.
-    pub url_inputs: bool,
+    /// Which URLs inputs may be; they are read with the dispatcher's credentials.
+    pub input_urls: InputUrls,
 }
 
 impl Default for Rules {
@@ -27,13 +28,13 @@ impl Default for Rules {
             max_tasks: 100_000,
             max_spec_bytes: 1 << 20,
             local_inputs: false,
-            url_inputs: true,
+            input_urls: InputUrls::Any,
         }
     }
 }
 
-/// Refuses a job that could not work. Errors name the key.
-pub fn check(job: &Job, rules: &Rules) -> Result<()> {
+/// Refuses a job that could not work. Errors name the key. `own` is the address of the job system's store.
+pub fn check(job: &Job, rules: &Rules, own: &str) -> Result<()> {
     let bytes = crate::names::to_json(job).len();
     if bytes > rules.max_spec_bytes {
         let most = rules.max_spec_bytes;
@@ -57,7 +58,7 @@ pub fn check(job: &Job, rules: &Rules) -> Result<()> {
         ));
     }
     for input in &job.inputs {
-        check_input(input, rules)?;
+        check_input(input, rules, own)?;
     }
     if job.output.contains("://") || job.output.starts_with('/') || has_parent(&job.output) {
         return Err(Error::invalid(
@@ -93,27 +94,66 @@ pub fn check(job: &Job, rules: &Rules) -> Result<()> {
     Ok(())
 }
 
-fn check_input(input: &str, rules: &Rules) -> Result<()> {
-    let wrong = |reason: &str| Err(Error::invalid("inputs", format!("`{input}`: {reason}")));
-    if input.starts_with("s3://") || input.starts_with("gs://") {
-        return match rules.url_inputs {
-            true => Ok(()),
-            false => wrong("URLs are not read here (upload the file)"),
-        };
+fn check_input(input: &str, rules: &Rules, own: &str) -> Result<()> {
+    if Url::is_one(input) {
+        return check_url(&Url::parse(input)?, rules, own);
     }
-    if input.starts_with('/') || input.starts_with("file://") {
+    if file_of(input).is_some() {
         return match rules.local_inputs {
             true => Ok(()),
-            false => wrong("files of the dispatcher's machine are not read here (upload it)"),
+            false => Err(wrong(
+                input,
+                "files of the dispatcher's machine are not read here (upload it)",
+            )),
         };
     }
-    if input.contains("://") {
-        return wrong("expected a path or a URL with s3://, gs:// or file://");
+    check_upload(input)
+}
+
+fn wrong(input: &str, reason: &str) -> Error {
+    Error::invalid("inputs", format!("`{input}`: {reason}"))
+}
+
+/// The path, where an input names a file of a machine.
+pub(crate) fn file_of(input: &str) -> Option<&str> {
+    let path = input.strip_prefix("file://");
+    path.or(input.starts_with('/').then_some(input))
+}
+
+/// Refuses URLs that are not admitted, and those of the job system's own store.
+pub(crate) fn check_url(url: &Url, rules: &Rules, own: &str) -> Result<()> {
+    let shown = format!("{}{}", url.root(), url.key);
+    if url.is_in(own) {
+        let reason = "it lies in the job system's own store (name an upload, as uploads/…)";
+        return Err(wrong(&shown, reason));
     }
-    let uploaded = input == "inputs" || input.starts_with("inputs/");
-    match uploaded && !has_parent(input) {
+    match rules.input_urls.admit(url) {
         true => Ok(()),
-        false => wrong("a relative path names an upload and begins with inputs/"),
+        false => Err(wrong(&shown, "this URL is not read here (upload the file)")),
+    }
+}
+
+/// Refuses what is not `uploads/<upload>` or below it.
+pub(crate) fn check_upload(input: &str) -> Result<()> {
+    if input.contains("://") {
+        return Err(wrong(
+            input,
+            "expected a path or a URL with s3://, gs:// or file://",
+        ));
+    }
+    let path = input.strip_suffix('/').unwrap_or(input);
+    let mut parts = path.split('/');
+    let (top, upload) = (parts.next(), parts.next().unwrap_or_default());
+    let fits = top == Some("uploads")
+        && (1..=64).contains(&upload.len())
+        && upload.bytes().all(|b| b.is_ascii_alphanumeric())
+        && parts.all(|part| !matches!(part, "" | "." | ".."));
+    match fits {
+        true => Ok(()),
+        false => Err(wrong(
+            input,
+            "a relative path names an upload and begins with uploads/<upload>/",
+        )),
     }
 }
 

@@ -4,11 +4,15 @@ mod check;
 mod dead;
 mod resume;
 mod status;
+mod urls;
 
 pub use check::{Rules, check};
+pub(crate) use check::{check_upload, check_url, file_of};
 pub use dead::DeadLetter;
 pub use status::{JobStatus, Output};
 pub(crate) use status::{add, count, task_receipts, to_field};
+pub use urls::InputUrls;
+pub(crate) use urls::{Url, is_below};
 
 use crate::error::{Error, Result};
 use crate::names;
@@ -42,12 +46,12 @@ impl Jobs {
         Ok(id)
     }
 
-    /// Accepts a job under an id that was drawn before, as for uploads to `jobs/<id>/inputs/`. The same job
+    /// Accepts a job under an id that was drawn before, as from a key of the user's. The same job
     /// again, as after a lost reply, is accepted and queued again, which changes nothing.
     pub async fn submit_as(&self, owner: &str, id: &str, job: Job) -> Result<()> {
         check_owner(owner)?;
         check_id(id)?;
-        check(&job, &self.rules)?;
+        check(&job, &self.rules, self.store.address())?;
         let stored = StoredJob {
             version: protocol::VERSION,
             id: id.to_owned(),
