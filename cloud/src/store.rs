@@ -2,11 +2,14 @@
 //!
 //! Names are relative paths with `/` between their parts, below the store's prefix.
 
+mod files;
+
 use crate::error::{Error, Result};
 use crate::links::{Limits, Link, LinkKey, PATH};
 use bytes::Bytes;
 use futures_util::TryStreamExt as _;
 use http::{HeaderName, HeaderValue, Method};
+use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::signer::{SignedUrlOptions, Signer};
 use object_store::{Attribute, Attributes, GetOptions, ObjectStore, ObjectStoreExt as _};
@@ -18,6 +21,8 @@ use std::time::{Duration, SystemTime};
 
 /// Name of the metadata that tells writers apart when a reply was lost.
 const WRITER: &str = "sundog-writer";
+/// Bytes of one part of a large object.
+const WRITER_CHUNK: usize = 8 << 20;
 /// Tries of a conditional create; each also has the retries of its connection.
 const CREATE_TRIES: u32 = 4;
 
@@ -51,10 +56,19 @@ enum Links {
     None,
 }
 
+/// A store in a directory.
+#[derive(Clone)]
+struct Local {
+    files: Arc<LocalFileSystem>,
+    root: std::path::PathBuf,
+}
+
 /// An object store. Clones share connections.
 #[derive(Clone)]
 pub struct Store {
     inner: Arc<dyn ObjectStore>,
+    /// The same, where it is a directory.
+    local: Option<Local>,
     prefix: Path,
     address: String,
     /// Whether objects carry a content type and metadata.
@@ -75,6 +89,7 @@ impl Store {
     pub fn memory() -> Store {
         Store {
             inner: Arc::new(object_store::memory::InMemory::new()),
+            local: None,
             prefix: Path::default(),
             address: "memory:".into(),
             attributes: true,
@@ -90,11 +105,16 @@ impl Store {
             reason: error.to_string(),
         };
         std::fs::create_dir_all(dir).map_err(|error| failed(&error))?;
-        let local = object_store::local::LocalFileSystem::new_with_prefix(dir)
+        let local = LocalFileSystem::new_with_prefix(dir)
             .map_err(|error| failed(&error))?
             .with_fsync(true);
+        let local = Arc::new(local);
         Ok(Store {
-            inner: Arc::new(local),
+            inner: local.clone(),
+            local: Some(Local {
+                files: local,
+                root: dir.to_owned(),
+            }),
             prefix: Path::default(),
             address: format!("file://{}", dir.display()),
             attributes: false,
@@ -114,6 +134,7 @@ impl Store {
         let store = Arc::new(store);
         Ok(Store {
             inner: store.clone(),
+            local: None,
             prefix: parse(prefix)?,
             address,
             attributes: true,

@@ -115,6 +115,55 @@ async fn objects_come_back(store: &Store) {
     }
 }
 
+async fn files_become_objects_and_back(store: &Store) {
+    let dir = tempfile::tempdir().unwrap();
+    // One request, and parts of which the last is short.
+    for (name, size) in [
+        ("files/small.bin", 1000),
+        ("files/large.bin", (9 << 20) + 7),
+    ] {
+        let content: Vec<u8> = (0..size).map(|i: u32| (i ^ (i >> 11)) as u8).collect();
+        let (from, to) = (dir.path().join("from"), dir.path().join("to"));
+        std::fs::write(&from, &content).unwrap();
+        let created = store.create_file(name, &from, "image/png").await.unwrap();
+        assert_eq!(created, Created::New);
+        assert_eq!(store.head(name).await.unwrap().size, size as u64);
+        let read = store.get_file(name, &to, size as u64).await.unwrap();
+        assert_eq!(read, size as u64);
+        assert!(std::fs::read(&to).unwrap() == content, "{name}");
+        assert!(
+            store.get_file(name, &to, 1 << 30).await.is_err(),
+            "it is there"
+        );
+        let short = store
+            .get_file(name, &dir.path().join("no"), size as u64 - 1)
+            .await;
+        assert!(matches!(short, Err(Error::Refused { .. })), "{short:?}");
+        if let Some(file) = store.file(name).unwrap() {
+            assert!(std::fs::read(file).unwrap() == content);
+            assert!(store.scratch().is_some());
+        }
+        // The directory took the file itself.
+        std::fs::remove_file(&from).unwrap();
+        std::fs::remove_file(&to).unwrap();
+        assert_eq!(store.get(name, 1 << 30).await.unwrap().len(), content.len());
+    }
+    let other = dir.path().join("other");
+    std::fs::write(&other, "other").unwrap();
+    let again = store
+        .create_file("files/small.bin", &other, "image/png")
+        .await;
+    assert_eq!(again.unwrap(), Created::Exists);
+    assert_eq!(store.head("files/small.bin").await.unwrap().size, 1000);
+    let missing = store
+        .create_file("files/x", &dir.path().join("none"), "image/png")
+        .await;
+    assert!(missing.is_err());
+    for name in ["files/small.bin", "files/large.bin"] {
+        store.delete(name).await.unwrap();
+    }
+}
+
 async fn lists_are_complete_and_in_order(store: &Store) {
     let names: Vec<String> = (0..10).map(|i| format!("list/tasks/{i}.json")).collect();
     for name in &names {
@@ -181,6 +230,7 @@ async fn names_stay_inside(store: &Store) {
 
 async fn conforms(store: &Store) {
     objects_come_back(store).await;
+    files_become_objects_and_back(store).await;
     lists_are_complete_and_in_order(store).await;
     only_one_of_many_writers_creates(store).await;
     names_stay_inside(store).await;

@@ -2,6 +2,7 @@
 //! directory. Nothing is left behind: each is stopped when its value is dropped, and a guard stops
 //! it when the test's process dies first.
 
+mod multipart;
 pub mod objects;
 mod rabbitmq;
 mod redis;

@@ -1,6 +1,7 @@
 //! A server of objects in memory that speaks as much of S3's and Google Cloud Storage's protocol as a store
 //! uses, checks every signature, and fails on demand.
 
+use super::multipart::Uploads;
 use super::signatures::{self, Signed};
 use bytes::Bytes;
 use chrono::Utc;
@@ -64,6 +65,7 @@ struct Inner {
     objects: BTreeMap<String, Object>,
     faults: VecDeque<Fault>,
     refusals: Vec<&'static str>,
+    uploads: Uploads,
     version: u64,
 }
 
@@ -122,6 +124,11 @@ impl ObjectServer {
     /// Why requests were refused so far.
     pub fn refusals(&self) -> Vec<&'static str> {
         self.state.inner().refusals.clone()
+    }
+
+    /// Uploads in parts that were begun and neither completed nor given up.
+    pub fn open_uploads(&self) -> usize {
+        self.state.inner().uploads.open()
     }
 
     /// The content type that an object was stored with; the name includes its bucket.
@@ -230,7 +237,46 @@ impl State {
         let query: BTreeMap<String, String> =
             signatures::pairs(request.query).into_iter().collect();
         let mut inner = self.inner();
+        let upload = query.get("uploadId").map(String::as_str);
         match *method {
+            Method::POST if query.contains_key("uploads") => {
+                let begun = inner.uploads.begin(&name, kept_headers(request));
+                answer(StatusCode::OK, begun)
+            }
+            Method::PUT if upload.is_some() => {
+                let number = query.get("partNumber").map_or("", String::as_str);
+                let bytes = Bytes::copy_from_slice(request.body);
+                match inner
+                    .uploads
+                    .part(upload.unwrap_or_default(), number, bytes)
+                {
+                    true => {
+                        let mut answer = answer(StatusCode::OK, "");
+                        let tag = http::HeaderValue::from_static("\"part\"");
+                        answer.headers_mut().insert("etag", tag);
+                        answer
+                    }
+                    false => answer(StatusCode::NOT_FOUND, "no such upload"),
+                }
+            }
+            Method::POST if upload.is_some() => {
+                let Some((name, headers, bytes)) =
+                    inner.uploads.complete(upload.unwrap_or_default())
+                else {
+                    return answer(StatusCode::NOT_FOUND, "no such upload");
+                };
+                let version = inner.put(name, bytes, headers);
+                answer(
+                    StatusCode::OK,
+                    format!(
+                        "<CompleteMultipartUploadResult><ETag>\"{version}\"</ETag></CompleteMultipartUploadResult>"
+                    ),
+                )
+            }
+            Method::DELETE if upload.is_some() => {
+                inner.uploads.abort(upload.unwrap_or_default());
+                answer(StatusCode::NO_CONTENT, "")
+            }
             Method::PUT => {
                 let header = |name: &str| request.headers.get(name).map(String::as_str);
                 let only_new = header("if-none-match") == Some("*")
@@ -238,25 +284,12 @@ impl State {
                 if only_new && inner.objects.contains_key(&name) {
                     return answer(StatusCode::PRECONDITION_FAILED, "");
                 }
-                let kept = |name: &str| {
-                    name == "content-type"
-                        || name.starts_with("x-amz-meta-")
-                        || name.starts_with("x-goog-meta-")
-                };
-                inner.version += 1;
-                let object = Object {
-                    bytes: Bytes::copy_from_slice(request.body),
-                    headers: request
-                        .headers
-                        .iter()
-                        .filter(|(n, _)| kept(n))
-                        .map(|(n, v)| (n.clone(), v.clone()))
-                        .collect(),
-                    version: inner.version,
-                };
-                let answer = describe(&object, Bytes::new());
-                inner.objects.insert(name, object);
-                answer
+                let bytes = Bytes::copy_from_slice(request.body);
+                inner.put(name.clone(), bytes, kept_headers(request));
+                match inner.objects.get(&name) {
+                    Some(object) => describe(object, Bytes::new()),
+                    None => answer(StatusCode::INTERNAL_SERVER_ERROR, ""),
+                }
             }
             Method::GET if query.contains_key("list-type") => list(&inner, &name, &query),
             Method::GET | Method::HEAD => match inner.objects.get(&name) {
@@ -299,6 +332,32 @@ impl State {
             _ => answer(StatusCode::METHOD_NOT_ALLOWED, ""),
         }
     }
+}
+
+impl Inner {
+    /// Stores an object; returns its version.
+    fn put(&mut self, name: String, bytes: Bytes, headers: Vec<(String, String)>) -> u64 {
+        self.version += 1;
+        let version = self.version;
+        let object = Object {
+            bytes,
+            headers,
+            version,
+        };
+        self.objects.insert(name, object);
+        version
+    }
+}
+
+/// The headers that stay with an object.
+fn kept_headers(request: &Signed<'_>) -> Vec<(String, String)> {
+    let kept = |name: &str| {
+        name == "content-type"
+            || name.starts_with("x-amz-meta-")
+            || name.starts_with("x-goog-meta-")
+    };
+    let headers = request.headers.iter().filter(|(n, _)| kept(n));
+    headers.map(|(n, v)| (n.clone(), v.clone())).collect()
 }
 
 fn describe(object: &Object, body: Bytes) -> Answer {
@@ -353,7 +412,7 @@ fn list(inner: &Inner, bucket: &str, query: &BTreeMap<String, String>) -> Answer
     answer(StatusCode::OK, body)
 }
 
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")

@@ -1,0 +1,198 @@
+//! Objects from and to files of this machine, so that large ones never lie in memory as a whole.
+
+use super::{Created, Store, WRITER_CHUNK, without_queries};
+use crate::error::{Error, Result};
+use futures_util::TryStreamExt as _;
+use object_store::{ObjectStoreExt as _, PutMultipartOptions, WriteMultipart};
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+/// Files up to this size are sent in one request.
+const WHOLE: u64 = 8 << 20;
+/// Parts of a larger file that are under way at once.
+const PARTS: usize = 4;
+
+impl Store {
+    /// The file behind an object, where the store is a directory. Read it only: others may hold it, too.
+    pub fn file(&self, name: &str) -> Result<Option<PathBuf>> {
+        let path = self.path(name)?;
+        match &self.local {
+            Some(local) => local
+                .files
+                .path_to_filesystem(&path)
+                .map(Some)
+                .map_err(|error| self.error(name, error)),
+            None => Ok(None),
+        }
+    }
+
+    /// Where the store is a directory: a folder on the same disk for what is not an object yet.
+    pub fn scratch(&self) -> Option<PathBuf> {
+        let local = self.local.as_ref()?;
+        Some(local.root.join(".scratch"))
+    }
+
+    /// Writes an object to a new file, refused if it has more than `max_bytes`. The file is not synced to disk.
+    pub async fn get_file(&self, name: &str, to: &Path, max_bytes: u64) -> Result<u64> {
+        let path = self.path(name)?;
+        let found = self.inner.get(&path).await;
+        let found = found.map_err(|error| self.error(name, error))?;
+        let size = found.meta.size;
+        if size > max_bytes {
+            return Err(Error::Refused {
+                what: format!("reading `{name}`"),
+                reason: format!("{size} bytes are more than the limit of {max_bytes}"),
+            });
+        }
+        let mut file = tokio::fs::File::create_new(to)
+            .await
+            .map_err(|e| local(to, &e))?;
+        let mut stream = found.into_stream();
+        let mut written = 0;
+        loop {
+            let part = stream.try_next().await;
+            let Some(part) = part.map_err(|error| self.error(name, error))? else {
+                break;
+            };
+            file.write_all(&part).await.map_err(|e| local(to, &e))?;
+            written += part.len() as u64;
+        }
+        file.flush().await.map_err(|e| local(to, &e))?;
+        match written == size {
+            true => Ok(size),
+            false => Err(Error::Unreachable {
+                service: "the store",
+                reason: format!("`{name}` ended after {written} of {size} bytes"),
+            }),
+        }
+    }
+
+    /// Makes a file an object if there is none of that name. In a directory the file itself becomes the
+    /// object where both are on one disk, so it must not be changed afterwards.
+    ///
+    /// A remote store takes files above 8 MiB in parts and cannot refuse them for an object of that name;
+    /// such an object is replaced.
+    pub async fn create_file(
+        &self,
+        name: &str,
+        from: &Path,
+        content_type: &str,
+    ) -> Result<Created> {
+        if let Some(target) = self.file(name)? {
+            let source = from.to_owned();
+            let linked = tokio::task::spawn_blocking(move || link(&source, &target));
+            let linked = linked
+                .await
+                .unwrap_or_else(|error| Err(std::io::Error::other(error)));
+            return linked.map_err(|error| Error::Refused {
+                what: format!("writing `{name}`"),
+                reason: format!("{error} (hint: is the disk full?)"),
+            });
+        }
+        let size = tokio::fs::metadata(from)
+            .await
+            .map_err(|e| local(from, &e))?
+            .len();
+        if size <= WHOLE {
+            let bytes = tokio::fs::read(from).await.map_err(|e| local(from, &e))?;
+            return self.create(name, bytes.into(), content_type).await;
+        }
+        self.put_parts(name, from, content_type).await?;
+        Ok(Created::New)
+    }
+
+    async fn put_parts(&self, name: &str, from: &Path, content_type: &str) -> Result<()> {
+        let path = self.path(name)?;
+        let options = PutMultipartOptions {
+            attributes: self.attributes(content_type, None),
+            ..PutMultipartOptions::default()
+        };
+        let upload = self.inner.put_multipart_opts(&path, options).await;
+        let upload = upload.map_err(|error| self.error(name, error))?;
+        let mut writer = WriteMultipart::new_with_chunk_size(upload, WRITER_CHUNK);
+        let sent = async {
+            let mut file = tokio::fs::File::open(from)
+                .await
+                .map_err(|e| local(from, &e))?;
+            let mut buffer = vec![0; WRITER_CHUNK];
+            loop {
+                let n = file.read(&mut buffer).await.map_err(|e| local(from, &e))?;
+                if n == 0 {
+                    return Ok(());
+                }
+                let ready = writer.wait_for_capacity(PARTS).await;
+                ready.map_err(|error| self.error(name, error))?;
+                writer.write(&buffer[..n]);
+            }
+        };
+        let sent: Result<()> = sent.await;
+        match sent {
+            Ok(()) => writer
+                .finish()
+                .await
+                .map(|_| ())
+                .map_err(|error| self.error(name, error)),
+            Err(error) => {
+                if let Err(left) = writer.abort().await {
+                    let left = without_queries(&left.to_string());
+                    tracing::warn!(name, "parts of an upload may be left: {left}");
+                }
+                Err(error)
+            }
+        }
+    }
+}
+
+/// Links or copies a file to where there must be none, and syncs it to disk.
+fn link(from: &Path, to: &Path) -> std::io::Result<Created> {
+    let folder = to.parent().unwrap_or(Path::new("/"));
+    std::fs::create_dir_all(folder)?;
+    std::fs::File::open(from)?.sync_all()?;
+    let linked = match std::fs::hard_link(from, to) {
+        // Another disk, or one without links.
+        Err(error) if !matches!(error.kind(), ErrorKind::AlreadyExists | ErrorKind::NotFound) => {
+            copy(from, to)
+        }
+        other => other,
+    };
+    match linked {
+        Ok(()) => {
+            std::fs::File::open(folder)?.sync_all()?;
+            Ok(Created::New)
+        }
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(Created::Exists),
+        Err(error) => Err(error),
+    }
+}
+
+fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
+    if to.exists() {
+        return Err(ErrorKind::AlreadyExists.into());
+    }
+    // Named as the store's own temporary files are, which it never lists.
+    let mut staged = to.as_os_str().to_owned();
+    staged.push(format!(
+        "#{}",
+        u64::from_ne_bytes(crate::random::bytes::<8>())
+    ));
+    let staged = PathBuf::from(staged);
+    let copied = std::fs::copy(from, &staged)
+        .and_then(|_| std::fs::File::open(&staged)?.sync_all())
+        .and_then(|()| {
+            std::fs::hard_link(&staged, to).or_else(|error| match error.kind() {
+                ErrorKind::AlreadyExists => Err(error),
+                _ => std::fs::rename(&staged, to),
+            })
+        });
+    // Gone already where it was renamed.
+    let _ = std::fs::remove_file(&staged);
+    copied
+}
+
+fn local(path: &Path, error: &std::io::Error) -> Error {
+    Error::Refused {
+        what: format!("the file {}", path.display()),
+        reason: format!("{error} (hint: is the disk full?)"),
+    }
+}
