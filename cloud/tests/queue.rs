@@ -89,6 +89,8 @@ async fn what_is_not_acknowledged_comes_again(queue: &dyn Queue) {
     delivery.requeue().await.unwrap();
     let delivery = next(&mut consumer).await;
     assert_eq!((delivery.attempt, delivery.redelivered), (3, true));
+    assert_eq!(delivery.redeliveries, 2);
+    assert_eq!(delivery.message(QueueName::Tasks).attempt, 1);
     assert_eq!(text(&delivery), "again");
     delivery.ack().await.unwrap();
 }

@@ -20,6 +20,14 @@ pub enum Error {
     /// Not in the state that the job is in.
     #[error("{0}")]
     State(String),
+    /// The dispatcher's own machine fails it.
+    #[error("{what}: {source} (hint: is the disk full?)")]
+    Local {
+        /// What was tried.
+        what: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// Something stored cannot be read.
     #[error("`{name}` in the store is damaged: {reason}")]
     Damaged {
@@ -34,6 +42,13 @@ pub enum Error {
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
+    pub(crate) fn local(what: &str, source: std::io::Error) -> Error {
+        Error::Local {
+            what: what.to_owned(),
+            source,
+        }
+    }
+
     pub(crate) fn invalid(key: impl Into<String>, reason: impl Into<String>) -> Error {
         Error::Invalid {
             key: key.into(),
@@ -43,6 +58,10 @@ impl Error {
 
     /// Whether the same call may succeed later without anyone changing anything.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Error::Cloud(error) if error.is_transient())
+        match self {
+            Error::Cloud(error) => error.is_transient(),
+            Error::Local { .. } => true,
+            _ => false,
+        }
     }
 }

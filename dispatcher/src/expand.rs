@@ -30,7 +30,7 @@ pub(crate) enum Place {
 
 enum Found {
     File(std::path::PathBuf),
-    Objects(Named),
+    Objects(Box<Named>),
 }
 
 /// Objects that an input names.
@@ -62,7 +62,7 @@ impl Sources {
                 "inputs",
                 "files of this machine are not read here",
             )),
-            None => self.named(owner, input).map(Found::Objects),
+            None => Ok(Found::Objects(Box::new(self.named(owner, input)?))),
         }
     }
 

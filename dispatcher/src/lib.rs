@@ -3,13 +3,17 @@
 //!
 //! [`jobs::Jobs`] is what the gateway and the command line call; [`service::run`] is the dispatcher itself.
 
+mod attempt;
 mod error;
 mod execute;
 mod expand;
 mod finish;
 pub mod jobs;
 pub mod names;
+pub mod program;
+mod scratch;
 pub mod service;
+pub mod settings;
 mod split;
 pub mod world;
 

@@ -1,52 +1,37 @@
-//! The program `sundog-dispatcher`: settings from the environment, then the service.
+//! The program `sundog-dispatcher`: settings from flags and the environment, then the service.
 
-use dispatcher::jobs::{InputUrls, Jobs, Rules};
-use dispatcher::world::Threads;
-use dispatcher::{Config, service};
+use clap::Parser;
+use dispatcher::jobs::{InputUrls, Rules};
+use dispatcher::settings::Settings;
+use dispatcher::{Error, program};
 use std::process::ExitCode;
-use std::sync::Arc;
-use tokio::signal::unix::{SignalKind, signal};
-use tokio_util::sync::CancellationToken;
+
+/// Takes jobs from the queue, runs their tasks on a world of ranks and writes receipts.
+///
+/// SUNDOG_BROKER, SUNDOG_REDIS and SUNDOG_STORE say where the services are.
+#[derive(Debug, Parser)]
+#[command(name = "sundog-dispatcher", version)]
+struct Arguments {
+    #[command(flatten)]
+    settings: Settings,
+}
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match serve().await {
+    let arguments = Arguments::parse();
+    let worked = async {
+        let rules = Rules {
+            input_urls: InputUrls::from_env()?,
+            ..Rules::default()
+        };
+        program::main(&arguments.settings, rules).await
+    };
+    let worked: Result<(), Error> = worked.await;
+    match worked {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");
             ExitCode::from(4)
         }
     }
-}
-
-async fn serve() -> Result<(), Box<dyn std::error::Error>> {
-    let cloud = cloud::config::Config::from_env()?;
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let mut config = Config::new(match host.trim() {
-        "" => "localhost",
-        host => host,
-    });
-    let jobs = Jobs {
-        queue: cloud.queue()?,
-        events: cloud.events()?,
-        store: cloud.store(std::path::Path::new("sundog-store"))?,
-        rules: Rules {
-            input_urls: InputUrls::from_env()?,
-            ..Rules::default()
-        },
-    };
-    config.cloud = cloud;
-    let shutdown = CancellationToken::new();
-    let (mut term, mut int) = (
-        signal(SignalKind::terminate())?,
-        signal(SignalKind::interrupt())?,
-    );
-    let asked = shutdown.clone();
-    tokio::spawn(async move {
-        tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
-        asked.cancel();
-    });
-    let cores = std::thread::available_parallelism().map_or(1, |n| n.get());
-    service::run(config, jobs, Arc::new(Threads::start(cores)), shutdown).await?;
-    Ok(())
 }

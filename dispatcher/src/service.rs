@@ -4,6 +4,7 @@ use crate::error::{Error, Result};
 use crate::expand::Sources;
 use crate::finish::Known;
 use crate::jobs::Jobs;
+use crate::scratch::Scratch;
 use crate::world::World;
 use cloud::events::Heartbeat;
 use cloud::queue::{Delivery, NodeId, QueueName};
@@ -11,7 +12,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -28,7 +29,8 @@ pub struct Config {
     pub node: String,
     /// Where the buckets of input URLs are opened with credentials from.
     pub cloud: cloud::config::Config,
-    /// Directory for temporary files.
+    /// Directory for temporary files; every rank must see it. On the disk of a store in a directory, outputs
+    /// need not be copied.
     pub scratch: PathBuf,
     /// How often a running image looks whether its job was cancelled (2 s).
     pub cancel_check: Duration,
@@ -36,8 +38,12 @@ pub struct Config {
     pub heartbeat: Duration,
     /// How long work in hand may go on after the shutdown began (60 s); then it is handed back.
     pub drain: Duration,
+    /// Cuts that time short.
+    pub hurry: CancellationToken,
     /// Tasks in hand at once: enough that fetching and storing of some hides behind the computing of others.
     pub slots: usize,
+    /// How long a message is held while a service that it needs is away (10 min).
+    pub patience: Duration,
     /// Wait after a service failed, before the message comes again (1 s).
     pub pause: Duration,
 }
@@ -52,7 +58,9 @@ impl Config {
             cancel_check: Duration::from_secs(2),
             heartbeat: Duration::from_secs(5),
             drain: Duration::from_secs(60),
+            hurry: CancellationToken::new(),
             slots: 4,
+            patience: Duration::from_secs(600),
             pause: Duration::from_secs(1),
         }
     }
@@ -68,6 +76,7 @@ pub(crate) struct Node {
     /// Names tasks in the world.
     pub(crate) flights: AtomicU64,
     pub(crate) sources: Sources,
+    pub(crate) scratch: Scratch,
     /// Tells runs of the same node apart.
     pub(crate) boot: String,
     known: Mutex<BTreeMap<String, Arc<Known>>>,
@@ -76,6 +85,29 @@ pub(crate) struct Node {
 impl Node {
     pub(crate) fn memory(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Known>>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does something until it does not fail for a reason that passes by itself, such as a store that is away,
+    /// or until that took too long or the dispatcher gives its work back.
+    pub(crate) async fn patiently<T, F>(&self, mut work: impl FnMut() -> F) -> Result<T>
+    where
+        F: Future<Output = Result<T>>,
+    {
+        let begun = Instant::now();
+        let mut pause = self.config.pause / 8;
+        loop {
+            match work().await {
+                Err(error) if error.is_transient() && begun.elapsed() < self.config.patience => {
+                    tracing::warn!(%error, "tried again soon");
+                    tokio::select! {
+                        () = self.hand_back.cancelled() => return Err(error),
+                        () = tokio::time::sleep(pause) => {}
+                    }
+                    pause = (pause * 2).min(self.config.pause * 5);
+                }
+                other => return other,
+            }
+        }
     }
 
     /// Handles one delivery. A failure hands it back, after a pause.
@@ -139,6 +171,8 @@ pub async fn run(
             config: config.cloud.clone(),
             rules: jobs.rules.clone(),
         },
+        scratch: Scratch::open(&config.scratch)
+            .map_err(|error| Error::local("making a directory for temporary files", error))?,
         boot: worker::batch::new_job_id(),
         known: Mutex::default(),
         jobs,
@@ -179,7 +213,10 @@ pub async fn run(
     };
     // What does not even get handed back in time is dropped, and its messages come again by themselves.
     let hand_back = async {
-        tokio::time::sleep(node.config.drain).await;
+        tokio::select! {
+            () = tokio::time::sleep(node.config.drain) => {}
+            () = node.config.hurry.cancelled() => {}
+        }
         tracing::warn!("work in hand is handed back");
         node.hand_back.cancel();
         tokio::time::sleep(HAND_BACK).await;

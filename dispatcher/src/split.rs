@@ -16,23 +16,38 @@ use protocol::{JobMessage, StoredJob, TaskMessage};
 use std::collections::BTreeSet;
 use worker::batch::now;
 
+/// What becomes of a job message.
+enum Split {
+    /// It is done with.
+    Done,
+    /// It is given up.
+    Dead(String),
+    /// These follow from it.
+    Tasks(Vec<Message>),
+}
+
 impl Node {
     /// Handles a job message to its end.
     pub(crate) async fn split(&self, delivery: Delivery) -> Result<()> {
+        match self.patiently(|| self.judge_job(&delivery)).await? {
+            Split::Done => Ok(delivery.ack().await?),
+            Split::Dead(reason) => Ok(delivery.reject(&reason).await?),
+            Split::Tasks(messages) => Ok(delivery.replace(messages).await?),
+        }
+    }
+
+    async fn judge_job(&self, delivery: &Delivery) -> Result<Split> {
         let message: JobMessage = match serde_json::from_slice(&delivery.body) {
             Ok(message) => message,
-            Err(error) => {
-                let reason = format!("not a job message: {error}");
-                return Ok(delivery.reject(&reason).await?);
-            }
+            Err(error) => return Ok(Split::Dead(format!("not a job message: {error}"))),
         };
         let (id, store) = (message.job.as_str(), &self.jobs.store);
         let stored: Option<StoredJob> = names::read(store, &names::spec(id)).await?;
         let Some(stored) = stored else {
-            return Ok(delivery.reject("the job's spec is gone").await?);
+            return Ok(Split::Dead("the job's spec is gone".into()));
         };
         if message.round < names::current_round(store, id).await? {
-            return Ok(delivery.ack().await?);
+            return Ok(Split::Done);
         }
         if message.round > 1 {
             self.put_away(id, message.round).await?;
@@ -51,7 +66,7 @@ impl Node {
         if names::exists(store, &names::receipt(id)).await? {
             // Ended already, by a dispatcher that died before it said so, or an order that came twice.
             self.tell_end(id, message.round).await?;
-            return Ok(delivery.ack().await?);
+            return Ok(Split::Done);
         }
         let ended = task_receipts(&self.jobs, id).await?;
         let kept = to_field(&count(&ended));
@@ -99,9 +114,9 @@ impl Node {
         if messages.is_empty() {
             let known = self.known(id).await?;
             self.finish(&known, message.round, None).await?;
-            return Ok(delivery.ack().await?);
+            return Ok(Split::Done);
         }
-        Ok(delivery.replace(messages).await?)
+        Ok(Split::Tasks(messages))
     }
 
     /// The plan as it was first stored.

@@ -151,6 +151,7 @@ impl Queue for MemoryQueue {
                     body: item.message.body.clone(),
                     queue: consuming.queue.clone(),
                     attempt: item.message.attempt.saturating_add(item.redeliveries),
+                    redeliveries: item.redeliveries,
                     redelivered: item.redeliveries > 0,
                     published: Some(item.published),
                     death: item.message.death.clone(),

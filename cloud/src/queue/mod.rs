@@ -198,6 +198,9 @@ pub struct Delivery {
     pub queue: QueueName,
     /// Which attempt this is, from 1: the publisher's count plus deliveries that were not acknowledged.
     pub attempt: u32,
+    /// How many of these attempts were deliveries of this message that were not acknowledged: their consumer
+    /// died, lost its connection, or handed them back.
+    pub redeliveries: u32,
     /// Whether it may have been delivered before.
     pub redelivered: bool,
     /// When it was published, by the publisher's clock.
@@ -248,11 +251,12 @@ impl Delivery {
         self.ack().await
     }
 
-    /// Puts the message at the end of `to` with the next attempt's number.
+    /// Puts the message at the end of `to` with the next attempt's number, redeliveries not counted.
     pub async fn retry(self, to: QueueName) -> Result<()> {
+        let message = self.message(to);
         let message = Message {
-            attempt: self.attempt.saturating_add(1),
-            ..self.message(to)
+            attempt: message.attempt.saturating_add(1),
+            ..message
         };
         self.replace(vec![message]).await
     }
@@ -260,6 +264,7 @@ impl Delivery {
     /// Gives the message up: it goes to [`QueueName::DeadLetters`] with its reason.
     pub async fn reject(self, reason: &str) -> Result<()> {
         let message = Message {
+            attempt: self.attempt,
             death: Some(Death {
                 queue: Some(self.queue.clone()),
                 // Headers must fit into one frame of the protocol.
@@ -270,12 +275,12 @@ impl Delivery {
         self.replace(vec![message]).await
     }
 
-    /// The message as it would be published to `to` with its attempt unchanged.
+    /// The message as it would be published to `to` with its publisher's count of attempts unchanged.
     pub fn message(&self, to: QueueName) -> Message {
         Message {
             to,
             body: self.body.clone(),
-            attempt: self.attempt,
+            attempt: self.attempt.saturating_sub(self.redeliveries),
             death: None,
         }
     }

@@ -85,10 +85,7 @@ impl Store {
             let linked = linked
                 .await
                 .unwrap_or_else(|error| Err(std::io::Error::other(error)));
-            return linked.map_err(|error| Error::Refused {
-                what: format!("writing `{name}`"),
-                reason: format!("{error} (hint: is the disk full?)"),
-            });
+            return linked.map_err(|error| self.failed(name, &error));
         }
         let size = tokio::fs::metadata(from)
             .await
@@ -100,6 +97,23 @@ impl Store {
         }
         self.put_parts(name, from, content_type).await?;
         Ok(Created::New)
+    }
+
+    /// What is wrong with the directory that the store is: a full disk passes, others do not.
+    fn failed(&self, name: &str, error: &std::io::Error) -> Error {
+        let what = format!("`{name}` in {}", self.address);
+        match error.kind() {
+            ErrorKind::NotFound | ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
+                Error::Refused {
+                    what,
+                    reason: error.to_string(),
+                }
+            }
+            _ => Error::Unreachable {
+                service: "the store",
+                reason: format!("{what}: {error}"),
+            },
+        }
     }
 
     async fn put_parts(&self, name: &str, from: &Path, content_type: &str) -> Result<()> {

@@ -145,6 +145,7 @@ fn wrap(
         body: delivery.data.into(),
         queue: name.clone(),
         attempt: received.attempt,
+        redeliveries: received.redeliveries,
         redelivered: delivery.redelivered,
         published: received.published,
         death: received.death,

@@ -13,6 +13,7 @@ const DEATH_QUEUE: &str = "sundog-death-queue";
 /// What the headers of a delivery say.
 pub struct Received {
     pub attempt: u32,
+    pub redeliveries: u32,
     pub published: Option<SystemTime>,
     pub death: Option<Death>,
 }
@@ -64,6 +65,7 @@ pub fn read(delivery: &lapin::message::Delivery) -> Received {
     };
     Received {
         attempt: u32::try_from(attempt.saturating_add(redeliveries)).unwrap_or(u32::MAX),
+        redeliveries: u32::try_from(redeliveries).unwrap_or(u32::MAX),
         published,
         death,
     }

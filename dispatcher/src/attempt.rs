@@ -1,0 +1,201 @@
+//! One attempt at a task: fetch its input, run it on the world, store its output.
+
+use crate::error::{Error, Result};
+use crate::expand::{Place, output_path};
+use crate::finish::Known;
+use crate::names;
+use crate::service::Node;
+use crate::world::{Lost, Task};
+use cloud::store::{Created, Store};
+use imaging::codec::{Format, FormatKind};
+use protocol::TaskMessage;
+use protocol::message::PlannedTask;
+use protocol::receipt::TaskReceipt;
+use protocol::state::TaskState;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+use worker::single::ms;
+use worker::task::Finished;
+
+/// Largest input where the job names no limit.
+const MAX_INPUT: u64 = 64 << 30;
+
+/// How an attempt ended.
+pub(crate) enum Outcome {
+    /// With a receipt that is final.
+    Final(Box<TaskReceipt>),
+    /// With a reason why it may go better another time.
+    Again(Box<TaskReceipt>),
+    /// Not at all, through no fault of the task: somebody else may try, at no cost.
+    Back(String),
+}
+
+impl Node {
+    /// What is wrong with the image is in the receipt; an error is a service's.
+    pub(crate) async fn attempt(
+        &self,
+        known: &Known,
+        message: &TaskMessage,
+        task: &PlannedTask,
+        attempt: u32,
+    ) -> Result<Outcome> {
+        let (id, number, job) = (message.job.as_str(), message.task, &known.spec);
+        let failed =
+            |reason: &str| Box::new(self.verdict(number, task, attempt, TaskState::Failed, reason));
+        let fetching = Instant::now();
+        let scratch = tempfile::Builder::new()
+            .prefix("task-")
+            .tempdir_in(self.scratch.path())
+            .map_err(|error| Error::local("making a temporary directory", error))?;
+        let input = match self.sources.locate(&known.stored.owner, &task.input) {
+            Ok(Place::File(path)) => path,
+            Ok(Place::Object(store, key)) => {
+                let most = job.limits.max_bytes.map_or(MAX_INPUT, |size| size.0);
+                match fetch(&store, &key, scratch.path(), most).await {
+                    Ok(path) => path,
+                    Err(error) if error.is_transient() => return Err(error),
+                    Err(error) => return Ok(Outcome::Again(failed(&error.to_string()))),
+                }
+            }
+            Err(error) if error.is_transient() => return Err(error),
+            Err(error) => return Ok(Outcome::Final(failed(&error.to_string()))),
+        };
+        let fetched = fetching.elapsed();
+        let start = match start_of(&input).await {
+            Ok(start) => start,
+            Err(error) => return Ok(Outcome::Again(failed(&format!("reading it: {error}")))),
+        };
+        let kind = FormatKind::detect(&start).unwrap_or(FormatKind::Png);
+        let format = job.format.as_deref();
+        let format = format.and_then(|format| Format::parse(format).ok());
+        let output = scratch.path().join("output");
+        let flight = self.flights.fetch_add(1, Ordering::Relaxed);
+        let order = Task {
+            id: format!("{id}.{number}.{flight}"),
+            task: number,
+            attempt,
+            pipeline: job.pipeline.clone(),
+            format: job.format.clone(),
+            limits: job.limits.clone(),
+            keep_metadata: job.keep_metadata,
+            input: protocol::name::to_text(&input),
+            output: protocol::name::to_text(&output),
+            mode: job.mode,
+            // After a failure alone, so that a further one is nobody else's.
+            alone: attempt > 1,
+        };
+        let finished = match self.watched(id, message.round, order).await {
+            Ok(finished) => finished,
+            Err(Lost::Fault { reason, .. }) => return Ok(Outcome::Again(failed(&reason))),
+            Err(lost) => return Ok(Outcome::Back(lost.to_string())),
+        };
+        let mut receipt = finished.receipt;
+        receipt.task = number;
+        receipt.attempt = attempt;
+        receipt.node = self.config.node.clone();
+        receipt.input = task.input.clone();
+        receipt.ms.fetch += ms(fetched);
+        // The names of temporary files are nobody's concern.
+        for path in [&output, &input, scratch.path()] {
+            let path = protocol::name::to_text(path);
+            receipt.reason = receipt.reason.map(|r| r.replace(&path, &task.input));
+        }
+        match receipt.state {
+            TaskState::Succeeded => {}
+            TaskState::Failed if !finished.refused => return Ok(Outcome::Again(Box::new(receipt))),
+            _ => return Ok(Outcome::Final(Box::new(receipt))),
+        }
+        let storing = Instant::now();
+        let path = output_path(&task.relative, format.as_ref(), kind);
+        let kind = format.map_or(kind, |format| format.kind());
+        let store = &self.jobs.store;
+        let name = names::output(id, &path);
+        let hash = receipt.output_sha256.as_deref().unwrap_or_default();
+        put(store, &name, &output, hash, media_type(kind)).await?;
+        receipt.output = Some(path);
+        receipt.ms.store += ms(storing.elapsed());
+        Ok(Outcome::Final(Box::new(receipt)))
+    }
+
+    /// Runs a task and stops it when its job is cancelled or this dispatcher gives it back.
+    async fn watched(
+        &self,
+        id: &str,
+        round: u32,
+        task: Task,
+    ) -> std::result::Result<Finished, Lost> {
+        let flight = task.id.clone();
+        let run = self.world.submit(task);
+        tokio::pin!(run);
+        loop {
+            tokio::select! {
+                finished = &mut run => return finished,
+                () = self.hand_back.cancelled() => return Err(Lost::Shutdown),
+                () = tokio::time::sleep(self.config.cancel_check) => {
+                    match self.is_cancelled(id, round).await {
+                        Ok(true) => self.world.cancel(&flight),
+                        Ok(false) => {}
+                        Err(error) => tracing::warn!(%error, job = id, "looking for a cancel"),
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The file of an object: its own where the store is a directory, else a copy.
+async fn fetch(store: &Store, key: &str, scratch: &Path, most: u64) -> Result<PathBuf> {
+    if let Some(path) = store.file(key)? {
+        return match tokio::fs::try_exists(&path).await {
+            Ok(true) => Ok(path),
+            _ => Err(cloud::Error::NotFound(key.to_owned()).into()),
+        };
+    }
+    let path = scratch.join("input");
+    store.get_file(key, &path, most).await?;
+    Ok(path)
+}
+
+/// Stores an output. One that is there is by an attempt whose commit is not there (yet): the same bytes, unless
+/// another build made them.
+async fn put(store: &Store, name: &str, file: &Path, hash: &str, media_type: &str) -> Result<()> {
+    if store.create_file(name, file, media_type).await? == Created::New {
+        return Ok(());
+    }
+    let there = match store.file(name)? {
+        Some(path) => path,
+        None => {
+            let path = file.with_extension("there");
+            store.get_file(name, &path, u64::MAX).await?;
+            path
+        }
+    };
+    let there = tokio::task::spawn_blocking(move || worker::atomic::sha256_of(&there)).await;
+    let there = there.map_err(|error| Error::State(format!("hashing a file: {error}")))?;
+    if there.map_err(|error| Error::local("hashing the output", error))? != hash {
+        store.delete(name).await?;
+        store.create_file(name, file, media_type).await?;
+    }
+    Ok(())
+}
+
+async fn start_of(path: &Path) -> std::io::Result<Vec<u8>> {
+    use tokio::io::AsyncReadExt as _;
+    let mut start = Vec::new();
+    let file = tokio::fs::File::open(path).await?;
+    file.take(32).read_to_end(&mut start).await?;
+    Ok(start)
+}
+
+fn media_type(kind: FormatKind) -> &'static str {
+    match kind.name() {
+        "jpeg" => "image/jpeg",
+        "png" => "image/png",
+        "tiff" => "image/tiff",
+        "webp" => "image/webp",
+        "bmp" => "image/bmp",
+        "gif" => "image/gif",
+        _ => "image/x-portable-anymap",
+    }
+}

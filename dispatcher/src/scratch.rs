@@ -1,0 +1,87 @@
+//! Temporary files of a dispatcher: a folder of its own, and the removal of those that dead ones left.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+const PREFIX: &str = "sundog-dispatcher-";
+const LOCK: &str = "lock";
+
+/// A folder that is removed when this is dropped, or else by the next dispatcher that uses the same place.
+#[derive(Debug)]
+pub(crate) struct Scratch {
+    path: PathBuf,
+    /// Held as long as the process lives.
+    _lock: File,
+}
+
+impl Scratch {
+    /// Makes a folder below `base`, and removes those of dispatchers that are dead.
+    pub(crate) fn open(base: &Path) -> io::Result<Scratch> {
+        std::fs::create_dir_all(base)?;
+        for left in abandoned(base)? {
+            tracing::info!(folder = %left.display(), "removing what a dead dispatcher left");
+            std::fs::remove_dir_all(&left)?;
+        }
+        // Locked before it has its name, so that nobody takes it for abandoned.
+        let dir = tempfile::Builder::new().prefix(".new-").tempdir_in(base)?;
+        let lock = File::create_new(dir.path().join(LOCK))?;
+        lock.lock()?;
+        let name = dir.path().file_name().unwrap_or_default().to_string_lossy();
+        let path = base.join(name.replacen(".new-", PREFIX, 1));
+        std::fs::rename(dir.keep(), &path)?;
+        Ok(Scratch { path, _lock: lock })
+    }
+
+    /// The folder.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_dir_all(&self.path) {
+            tracing::warn!(folder = %self.path.display(), %error, "temporary files are left");
+        }
+    }
+}
+
+/// Folders whose lock nobody holds.
+fn abandoned(base: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(base)? {
+        let entry = entry?;
+        if !entry.file_name().to_string_lossy().starts_with(PREFIX) {
+            continue;
+        }
+        let dead = match File::open(entry.path().join(LOCK)) {
+            Ok(lock) => lock.try_lock().is_ok(),
+            // Removed by its owner in this moment, or another user's.
+            Err(_) => false,
+        };
+        if dead {
+            found.push(entry.path());
+        }
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_of_the_dead_are_removed_and_those_of_the_living_stay() {
+        let base = tempfile::tempdir().unwrap();
+        let living = Scratch::open(base.path()).unwrap();
+        let dead = base.path().join(format!("{PREFIX}dead"));
+        std::fs::create_dir_all(dead.join("task-1")).unwrap();
+        std::fs::write(dead.join(LOCK), "").unwrap();
+        let other = Scratch::open(base.path()).unwrap();
+        assert!(!dead.exists() && living.path().exists());
+        let path = other.path().to_owned();
+        drop(other);
+        assert!(!path.exists());
+    }
+}

@@ -1,0 +1,132 @@
+//! How a dispatcher is set up, as flags and variables of the environment.
+
+use crate::error::{Error, Result};
+use crate::service::Config;
+use crate::world::{self, Mpirun, Threads, World};
+use cloud::store::Store;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use worker::mpirun::Launcher;
+
+/// Flags of the dispatcher.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Settings {
+    /// Name of this node in receipts, events and `sundog nodes` [default: the host's name and the process id]
+    #[arg(long, env = "SUNDOG_NODE", value_name = "NAME")]
+    pub node: Option<String>,
+    /// Ranks of a warm mpirun; 0: threads of this process
+    #[arg(long, env = "SUNDOG_RANKS", value_name = "N", default_value_t = 0)]
+    pub ranks: usize,
+    /// Threads of each rank [default: the cores, shared by the ranks]
+    #[arg(long, env = "SUNDOG_THREADS", value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1024))]
+    pub threads: Option<u64>,
+    /// Hosts of the ranks, in mpirun's form
+    #[arg(long, env = "SUNDOG_HOSTFILE", value_name = "FILE")]
+    pub hostfile: Option<PathBuf>,
+    /// The mpirun to use
+    #[arg(
+        long,
+        env = "SUNDOG_MPIRUN",
+        value_name = "PATH",
+        default_value = "mpirun"
+    )]
+    pub mpirun: PathBuf,
+    /// Tasks in hand at once [default: one more than there are threads in all]
+    #[arg(long, env = "SUNDOG_SLOTS", value_name = "N", value_parser = clap::value_parser!(u64).range(1..=4096))]
+    pub slots: Option<u64>,
+    /// Directory for temporary files, on all hosts [default: beside a local store, else the system's]
+    #[arg(long, env = "SUNDOG_SCRATCH", value_name = "DIR")]
+    pub scratch: Option<PathBuf>,
+    /// Seconds that work in hand may go on after SIGTERM; then it is handed back
+    #[arg(long, env = "SUNDOG_DRAIN", value_name = "SECS", default_value_t = 60)]
+    pub drain: u64,
+    /// Seconds without a sign of life after which a rank counts as hung
+    #[arg(long, env = "SUNDOG_STALL", value_name = "SECS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
+    pub stall: u64,
+}
+
+impl Settings {
+    /// The settings where nothing is set.
+    pub fn none() -> Settings {
+        Settings {
+            node: None,
+            ranks: 0,
+            threads: None,
+            hostfile: None,
+            mpirun: "mpirun".into(),
+            slots: None,
+            scratch: None,
+            drain: 60,
+            stall: 60,
+        }
+    }
+
+    /// Threads of each rank.
+    pub fn threads(&self) -> usize {
+        let cores = std::thread::available_parallelism().map_or(1, |n| n.get());
+        match self.threads {
+            Some(threads) => threads as usize,
+            None => (cores / self.ranks.max(1)).max(1),
+        }
+    }
+
+    /// How the dispatcher works, with a store that is open.
+    pub fn config(&self, cloud: cloud::config::Config, store: &Store) -> Config {
+        let node = self.node.clone();
+        let node = node.unwrap_or_else(|| {
+            let host = worker::settings::node_name();
+            let fit = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+            let host: String = host.chars().filter(|c| fit(*c)).take(60).collect();
+            format!("{host}-{}", std::process::id())
+        });
+        let threads = self.threads() * self.ranks.max(1);
+        Config {
+            cloud,
+            scratch: self
+                .scratch
+                .clone()
+                .or_else(|| store.scratch())
+                .unwrap_or_else(std::env::temp_dir),
+            drain: Duration::from_secs(self.drain),
+            slots: self.slots.map_or(threads + 1, |slots| slots as usize),
+            ..Config::new(&node)
+        }
+    }
+
+    /// Starts the ranks; call it within a Tokio runtime. `worker` is the program `sundog-worker`, looked for
+    /// beside this one where it is not given.
+    pub fn world(&self, worker: Option<&Path>) -> Result<Arc<dyn World>> {
+        if self.ranks == 0 {
+            return Ok(Arc::new(Threads::start(self.threads())));
+        }
+        let worker = match worker {
+            Some(worker) => worker.to_owned(),
+            None => beside("sundog-worker")?,
+        };
+        let launcher = Launcher {
+            mpirun: self.mpirun.clone(),
+            ranks: self.ranks,
+            hostfile: self.hostfile.clone(),
+            worker,
+        };
+        let mut config = world::mpirun::Config::new(launcher);
+        config.threads = self.threads();
+        config.stall = Duration::from_secs(self.stall);
+        Ok(Arc::new(Mpirun::start(config)))
+    }
+}
+
+/// A program in the directory of this one.
+fn beside(name: &str) -> Result<PathBuf> {
+    let this = std::env::current_exe()
+        .map_err(|error| Error::local("looking for this program's directory", error))?;
+    let path = this.with_file_name(name);
+    match path.is_file() {
+        true => Ok(path),
+        false => Err(Error::State(format!(
+            "{} is missing: ranks need it (build it with `cargo build --release -p sundog-worker --features mpi`, or use --ranks 0)",
+            path.display()
+        ))),
+    }
+}
