@@ -261,6 +261,33 @@ async fn a_message_is_replaced_only_when_its_successors_are_accepted(queue: &dyn
     depth_becomes(queue, &QueueName::Jobs, 0).await;
 }
 
+async fn a_trace_goes_with_its_message(queue: &dyn Queue) {
+    let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let traced = |trace: &str| Message {
+        trace: Some(trace.into()),
+        ..task("traced")
+    };
+    let none = "00-0AF7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let messages = vec![traced(trace), task("plain"), traced(none), traced("x\r\ny")];
+    queue.publish(messages).await.unwrap();
+    let mut consumer = queue.consume(&QueueName::Tasks, 1).await.unwrap();
+    let delivery = next(&mut consumer).await;
+    assert_eq!(delivery.trace.as_deref(), Some(trace));
+    delivery.retry(QueueName::Tasks).await.unwrap();
+    for _ in 0..3 {
+        let delivery = next(&mut consumer).await;
+        assert_eq!(delivery.trace, None);
+        delivery.ack().await.unwrap();
+    }
+    let delivery = next(&mut consumer).await;
+    assert_eq!(delivery.trace.as_deref(), Some(trace));
+    delivery.reject("given up").await.unwrap();
+    let mut dead = queue.consume(&QueueName::DeadLetters, 1).await.unwrap();
+    let delivery = next(&mut dead).await;
+    assert_eq!(delivery.trace.as_deref(), Some(trace));
+    delivery.ack().await.unwrap();
+}
+
 async fn stats_tell_depth_and_age(queue: &dyn Queue) {
     let empty = queue.stats(&QueueName::Jobs).await.unwrap();
     assert_eq!((empty.ready, empty.oldest_age), (0, Some(Duration::ZERO)));
@@ -303,6 +330,7 @@ async fn conforms(queue: &dyn Queue) {
         consumers_share_a_queue,
         a_node_has_its_own_queue_until_it_is_retired,
         a_message_is_replaced_only_when_its_successors_are_accepted,
+        a_trace_goes_with_its_message,
         stats_tell_depth_and_age,
     );
 }

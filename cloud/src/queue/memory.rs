@@ -49,7 +49,10 @@ impl Shared {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn add(&self, message: Message) -> Result<()> {
+    fn add(&self, mut message: Message) -> Result<()> {
+        message.trace = message
+            .trace
+            .filter(|text| super::traceparent(text).is_some());
         let mut lines = self.lines();
         let line = match &message.to {
             node @ QueueName::Node(_) => lines
@@ -155,6 +158,7 @@ impl Queue for MemoryQueue {
                     redelivered: item.redeliveries > 0,
                     published: Some(item.published),
                     death: item.message.death.clone(),
+                    trace: item.message.trace.clone(),
                     hold: Some(Box::new(Held {
                         shared: consuming.shared.clone(),
                         item,

@@ -100,6 +100,8 @@ pub struct Message {
     pub attempt: u32,
     /// Why it is a dead letter.
     pub death: Option<Death>,
+    /// The trace that it belongs to, as a W3C `traceparent`; what is none is not sent.
+    pub trace: Option<String>,
 }
 
 impl Message {
@@ -110,6 +112,7 @@ impl Message {
             body: body.into(),
             attempt: 1,
             death: None,
+            trace: None,
         }
     }
 }
@@ -207,6 +210,8 @@ pub struct Delivery {
     pub published: Option<SystemTime>,
     /// Set on dead letters.
     pub death: Option<Death>,
+    /// The trace that it belongs to, as a W3C `traceparent`; kept when the message goes elsewhere.
+    pub trace: Option<String>,
     pub(crate) hold: Option<Box<dyn Hold>>,
 }
 
@@ -282,6 +287,7 @@ impl Delivery {
             body: self.body.clone(),
             attempt: self.attempt.saturating_sub(self.redeliveries),
             death: None,
+            trace: self.trace.clone(),
         }
     }
 
@@ -306,6 +312,19 @@ impl fmt::Debug for Delivery {
             .field("bytes", &self.body.len())
             .finish_non_exhaustive()
     }
+}
+
+/// The text, if it is a W3C `traceparent` of version 00.
+fn traceparent(text: &str) -> Option<&str> {
+    let mut parts = text.split('-');
+    let mut hex = |digits: usize| {
+        parts.next().is_some_and(|part| {
+            let lower = |b: u8| matches!(b, b'0'..=b'9' | b'a'..=b'f');
+            part.len() == digits && part.bytes().all(lower)
+        })
+    };
+    let fits = text.starts_with("00-") && [2, 32, 16, 2].into_iter().all(&mut hex);
+    (fits && parts.next().is_none()).then_some(text)
 }
 
 fn node_in_use(queue: &QueueName) -> Error {

@@ -287,6 +287,7 @@ impl Shared {
                 body: delivery.data.into(),
                 attempt: received.attempt,
                 death: None,
+                trace: received.trace,
             }])
             .await?;
             delivery

@@ -149,6 +149,7 @@ fn wrap(
         redelivered: delivery.redelivered,
         published: received.published,
         death: received.death,
+        trace: received.trace,
         hold: Some(Box::new(Held {
             queue: queue.clone(),
             acker: delivery.acker,

@@ -1,6 +1,6 @@
 //! Messages as AMQP properties and headers, and back.
 
-use crate::queue::{Death, Message, QueueName};
+use crate::queue::{Death, Message, QueueName, traceparent};
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -9,6 +9,8 @@ const ATTEMPT: &str = "sundog-attempt";
 const PUBLISHED: &str = "sundog-published-ms";
 const DEATH_REASON: &str = "sundog-death-reason";
 const DEATH_QUEUE: &str = "sundog-death-queue";
+/// The name that other programs know, too.
+const TRACE: &str = "traceparent";
 
 /// What the headers of a delivery say.
 pub struct Received {
@@ -16,6 +18,7 @@ pub struct Received {
     pub redeliveries: u32,
     pub published: Option<SystemTime>,
     pub death: Option<Death>,
+    pub trace: Option<String>,
 }
 
 /// Properties of a message: persistent JSON with our headers.
@@ -30,8 +33,11 @@ pub fn of(message: &Message) -> BasicProperties {
     );
     let millis = i64::try_from(now.as_millis()).unwrap_or(i64::MAX);
     headers.insert(PUBLISHED.into(), AMQPValue::LongLongInt(millis));
+    let text = |value: String| AMQPValue::LongString(value.into());
+    if let Some(trace) = message.trace.as_deref().and_then(traceparent) {
+        headers.insert(TRACE.into(), text(trace.to_owned()));
+    }
     if let Some(death) = &message.death {
-        let text = |value: String| AMQPValue::LongString(value.into());
         headers.insert(DEATH_REASON.into(), text(death.reason.clone()));
         if let Some(queue) = &death.queue {
             headers.insert(DEATH_QUEUE.into(), text(queue.to_string()));
@@ -68,6 +74,7 @@ pub fn read(delivery: &lapin::message::Delivery) -> Received {
         redeliveries: u32::try_from(redeliveries).unwrap_or(u32::MAX),
         published,
         death,
+        trace: text(headers, TRACE).filter(|text| traceparent(text).is_some()),
     }
 }
 
