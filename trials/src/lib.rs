@@ -1,0 +1,7 @@
+//! A whole cluster on one machine: real RabbitMQ and Redis, a store, and Sundog's own programs as processes.
+
+mod cluster;
+mod program;
+
+pub use cluster::{Cluster, StoreKind};
+pub use program::Program;
