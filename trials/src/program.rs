@@ -113,7 +113,7 @@ impl Drop for Program {
 }
 
 /// A program beside this one, or one directory above as for tests.
-fn find(name: &str) -> io::Result<PathBuf> {
+pub fn find(name: &str) -> io::Result<PathBuf> {
     let this = std::env::current_exe()?;
     let found = this.ancestors().skip(1).take(2).map(|dir| dir.join(name));
     found.into_iter().find(|path| path.is_file()).ok_or_else(|| {
