@@ -346,6 +346,8 @@ mod tests {
         for (name, value) in [
             ("SUNDOG_BROKER", "ampq://user:swordfish@broker"),
             ("SUNDOG_BROKER", "swordfish"),
+            ("SUNDOG_BROKER", "amqp://guest:swordfish@broker.example"),
+            ("SUNDOG_BROKER", "amqp://broker.example"),
             ("SUNDOG_REDIS", "http://:swordfish@redis"),
             ("SUNDOG_STORE", "s3://key:swordfish@bucket"),
             ("SUNDOG_STORE", "ftp://swordfish"),
@@ -355,6 +357,21 @@ mod tests {
             let text = format!("{error} {error:?}");
             assert!(text.contains(name) && !text.contains("swordfish"), "{text}");
         }
+    }
+
+    #[test]
+    fn the_brokers_guest_may_be_on_loopback_alone() {
+        for url in [
+            "amqp://guest:guest@127.0.0.1:5672/%2f",
+            "amqp://localhost",
+            "amqp://guest:guest@[::1]",
+            "amqps://ada:swordfish@broker.example",
+        ] {
+            assert!(config(&[("SUNDOG_BROKER", url)]).is_ok(), "{url}");
+        }
+        let refused = config(&[("SUNDOG_BROKER", "amqp://guest:guest@10.0.0.1")]);
+        let refused = refused.unwrap_err().to_string();
+        assert!(refused.contains("guest"), "{refused}");
     }
 
     #[test]

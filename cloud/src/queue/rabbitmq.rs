@@ -51,6 +51,18 @@ impl RabbitConfig {
                 "expected amqp://user:password@host:port/vhost or amqps://…",
             )
         })?;
+        // Everybody knows that account's password.
+        let host = uri.authority.host.trim_matches(['[', ']']);
+        let loopback = host == "localhost"
+            || host
+                .parse::<std::net::IpAddr>()
+                .is_ok_and(|ip| ip.is_loopback());
+        if uri.authority.userinfo.username == "guest" && !loopback {
+            return Err(Error::invalid(
+                "the broker's address",
+                "the account `guest` is refused off loopback (hint: give Sundog an account of its own)",
+            ));
+        }
         // Less than the half minute that load balancers leave an idle connection.
         uri.query.heartbeat.get_or_insert(15);
         uri.query.connection_timeout.get_or_insert(10_000);
