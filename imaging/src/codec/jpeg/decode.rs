@@ -2,6 +2,7 @@
 
 use super::header::Head;
 use super::link::{Report, abort, count_scans, guarded, install};
+use super::progressive::Scans;
 use crate::codec::{ReadSeek, RowSource};
 use crate::error::{Error, Result};
 use crate::image::{Color, Metadata, Shape};
@@ -14,12 +15,14 @@ const BUFFER: usize = 64 << 10;
 
 /// All that libjpeg and its callbacks hold pointers to. It never moves, and is reached through raw
 /// pointers only while libjpeg knows it.
+#[repr(C)]
 struct State {
     // First, so that the callbacks' `client_data` may point at the whole.
     report: Report,
     errors: sys::jpeg_error_mgr,
     progress: sys::jpeg_progress_mgr,
     source: sys::jpeg_source_mgr,
+    scans: Scans,
     input: Box<dyn ReadSeek>,
     buffer: Vec<u8>,
 }
@@ -41,7 +44,17 @@ unsafe impl Send for Decoder {}
 
 impl Decoder {
     /// Starts decoding a file whose header was read and is within the limits.
-    pub fn new(mut input: Box<dyn ReadSeek>, head: Head, shrink: u32) -> Result<Decoder> {
+    pub fn new(input: Box<dyn ReadSeek>, head: Head, shrink: u32) -> Result<Decoder> {
+        Decoder::with(input, head, shrink, Scans::new(true))
+    }
+
+    /// As [`Decoder::new`], with a choice of entropy decoding.
+    pub fn with(
+        mut input: Box<dyn ReadSeek>,
+        head: Head,
+        shrink: u32,
+        scans: Scans,
+    ) -> Result<Decoder> {
         input.seek(SeekFrom::Start(0))?;
         // SAFETY: plain C structs, for which zeros are valid (null pointers, first enum variants).
         let (errors, progress, source, cinfo) = unsafe {
@@ -62,6 +75,7 @@ impl Decoder {
             errors,
             progress,
             source,
+            scans,
             input,
             buffer: vec![0; BUFFER],
         }));
@@ -82,7 +96,7 @@ impl Decoder {
             (*cinfo).common.client_data = state.cast();
             guarded(&raw mut (*state).report, || {
                 sys::jpeg_create_decompress(cinfo);
-                (*state).progress.progress_monitor = Some(count_scans);
+                (*state).progress.progress_monitor = Some(between_steps);
                 (*cinfo).common.progress = &raw mut (*state).progress;
                 (*state).source.init_source = Some(nothing);
                 (*state).source.term_source = Some(nothing);
@@ -234,6 +248,26 @@ fn rgb_of_inverted_cmyk(cmyk: &[u8], rgb: &mut [u8]) {
             let ink = (255 - u32::from(from[c])) * k + 128;
             to[c] = (k - ((ink + (ink >> 8)) >> 8)) as u8;
         }
+    }
+}
+
+/// The state's part for entropy decoding.
+///
+/// # Safety
+/// `cinfo` must be a decoder made by [`Decoder::with`].
+pub(super) unsafe fn scans(cinfo: *mut sys::jpeg_decompress_struct) -> *mut Scans {
+    // SAFETY: `client_data` is the state made there.
+    unsafe { &raw mut (*(*cinfo).common.client_data.cast::<State>()).scans }
+}
+
+/// Called between any two steps of reading a file of several scans.
+unsafe extern "C-unwind" fn between_steps(cinfo: &mut sys::jpeg_common_struct) {
+    // SAFETY: set on decoders only, whose struct begins with the common one; called first when the
+    // first scan was set up.
+    unsafe {
+        count_scans(cinfo);
+        let cinfo: *mut sys::jpeg_common_struct = cinfo;
+        (*scans(cinfo.cast())).attach(cinfo.cast());
     }
 }
 

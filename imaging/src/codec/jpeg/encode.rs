@@ -13,7 +13,9 @@ const MAX_SEGMENT: usize = 65533;
 const ICC_PART: usize = MAX_SEGMENT - 14;
 
 /// All that libjpeg and its callbacks hold pointers to; see the decoder's.
+#[repr(C)]
 struct State {
+    // First, so that the callbacks' `client_data` may point at the whole.
     report: Report,
     errors: sys::jpeg_error_mgr,
     target: sys::jpeg_destination_mgr,

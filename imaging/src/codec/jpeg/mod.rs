@@ -8,6 +8,7 @@ mod decode;
 mod encode;
 mod header;
 mod link;
+mod progressive;
 
 use super::{
     FormatKind, Header, Limits, OpenOptions, ReadSeek, RowSink, RowSource, Subsampling, WriteSeek,
