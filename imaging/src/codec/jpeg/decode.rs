@@ -111,6 +111,13 @@ impl Decoder {
         Ok(decoder)
     }
 
+    /// How entropy decoding is done.
+    #[cfg(test)]
+    pub fn scans(&self) -> &Scans {
+        // SAFETY: no call into libjpeg is under way while `self` is borrowed.
+        unsafe { &(*self.state).scans }
+    }
+
     unsafe fn start(&mut self, shrink: u32) -> Result<()> {
         let (cinfo, state) = (self.cinfo, self.state);
         // SAFETY: made in `new`.

@@ -1,5 +1,7 @@
 //! JPEG by libjpeg-turbo's code (in MozJPEG, whose slower ways are off): streaming, strict.
 //!
+//! Progressive files take a faster entropy decoding of ours (see [`progressive`]).
+//!
 //! Pixels equal those of other programs on libjpeg-turbo to the bit: exact integer DCT, smooth
 //! chroma. A truncated file, corrupt data and every warning of libjpeg are errors, except stray
 //! bytes between markers that cost no pixel (see [`RowSource::warnings`]).

@@ -44,6 +44,12 @@ impl Scans {
         }
     }
 
+    /// Whether ours is in use.
+    #[cfg(test)]
+    pub fn attached(&self) -> bool {
+        self.start_pass.is_some()
+    }
+
     /// Gets between libjpeg and its entropy decoder, if that is one to be improved. To be called
     /// when the first scan was set up, which never is one of AC coefficients.
     ///
@@ -157,5 +163,7 @@ unsafe extern "C-unwind" fn refine_avx512(
     unsafe { refine_by::<block::Wide>(cinfo, blocks) }
 }
 
+#[cfg(test)]
+mod samples;
 #[cfg(test)]
 mod tests;
