@@ -66,13 +66,17 @@ impl Node {
         let Some(task) = known.plan.tasks.get(number as usize) else {
             return Ok(Verdict::Dead("the job has no such task".into()));
         };
-        let done: Option<TaskReceipt> = names::read(store, &names::task(id, number)).await?;
-        if let Some(receipt) = done {
+        let name = names::task(id, number);
+        let (done, cancelled) = tokio::join!(
+            names::read::<TaskReceipt>(store, &name),
+            self.is_cancelled(id, message.round)
+        );
+        if let Some(receipt) = done? {
             // A duplicate, or its dispatcher died after the commit: told again, which changes nothing.
             return self.committed(&known, &message, receipt).await;
         }
         let attempt = delivery.attempt;
-        if self.is_cancelled(id, message.round).await? {
+        if cancelled? {
             if message.round == names::current_round(store, id).await? {
                 let reason = "stopped before it was begun";
                 let receipt = self.verdict(number, task, attempt, TaskState::Cancelled, reason);
@@ -97,9 +101,12 @@ impl Node {
             attempt,
         };
         let key = format!("task-{number}-started-{}-{attempt}", message.round);
-        self.append(id, &key, Event::TaskStarted(event)).await;
+        let started = self.append(id, &key, Event::TaskStarted(event));
+        let outcome = self.attempt(&known, &message, task, attempt);
+        // The event is told before that of the end, and nobody waits for it.
+        let ((), outcome) = tokio::join!(started, outcome);
         let faults = attempt - delivery.redeliveries;
-        match self.attempt(&known, &message, task, attempt).await? {
+        match outcome? {
             Outcome::Again(receipt) if faults < known.spec.schedule.max_attempts => {
                 let reason = receipt.reason.as_deref().unwrap_or_default();
                 tracing::info!(job = id, task = number, reason, "an attempt failed");

@@ -2,7 +2,7 @@
 //! that tell of them.
 
 use crate::error::{Error, Result};
-use crate::jobs::{add, count, task_receipts, to_field};
+use crate::jobs::{Jobs, add, count, task_receipts, to_field};
 use crate::names;
 use crate::service::Node;
 use protocol::event::{Event, JobFinished, TaskFinished};
@@ -11,9 +11,13 @@ use protocol::receipt::{Build, Counts, JobReceipt, TaskReceipt};
 use protocol::state::JobState;
 use protocol::{Job, StoredJob};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::Mutex;
 use worker::atomic::sha256;
 use worker::batch::now;
+
+/// How often counts are told at most.
+const COUNTS: Duration = Duration::from_millis(100);
 
 /// Receipts that are looked at one by one before all are listed.
 const LOOKS: usize = 32;
@@ -35,6 +39,8 @@ pub(crate) struct Progress {
     lowest: usize,
     listed: bool,
     mine: Counts,
+    /// Whether these counts are about to be told.
+    telling: bool,
 }
 
 impl Progress {
@@ -96,9 +102,14 @@ impl Node {
         }
         if new && progress.round == round {
             add(&mut progress.mine, receipt.state);
-            let key = format!("done.{round}.{}", self.boot);
-            let counts = to_field(&progress.mine);
-            self.jobs.tell(id, &[(&key, &counts)]).await;
+            if !progress.telling {
+                progress.telling = true;
+                tokio::spawn(tell_counts(
+                    self.jobs.clone(),
+                    known.clone(),
+                    format!("done.{round}.{}", self.boot),
+                ));
+            }
         }
         Ok(new)
     }
@@ -260,6 +271,17 @@ impl Node {
         self.jobs.tell(id, &fields).await;
         Ok(())
     }
+}
+
+/// Tells how many tasks of a job this dispatcher has ended, after a moment in which more may end.
+async fn tell_counts(jobs: Jobs, known: Arc<Known>, key: String) {
+    tokio::time::sleep(COUNTS).await;
+    let counts = {
+        let mut progress = known.progress.lock().await;
+        progress.telling = false;
+        to_field(&progress.mine)
+    };
+    jobs.tell(&known.stored.id, &[(&key, &counts)]).await;
 }
 
 fn state(counts: &Counts) -> JobState {

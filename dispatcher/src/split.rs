@@ -42,47 +42,58 @@ impl Node {
             Err(error) => return Ok(Split::Dead(format!("not a job message: {error}"))),
         };
         let (id, store) = (message.job.as_str(), &self.jobs.store);
-        let stored: Option<StoredJob> = names::read(store, &names::spec(id)).await?;
-        let Some(stored) = stored else {
+        let spec = names::spec(id);
+        let (stored, round) = tokio::join!(
+            names::read::<StoredJob>(store, &spec),
+            names::current_round(store, id)
+        );
+        let Some(stored) = stored? else {
             return Ok(Split::Dead("the job's spec is gone".into()));
         };
-        if message.round < names::current_round(store, id).await? {
+        if message.round < round? {
             return Ok(Split::Done);
         }
         if message.round > 1 {
             self.put_away(id, message.round).await?;
         }
-        let plan = self.plan(&stored).await?;
-        let n_tasks = plan.tasks.len() as u64;
-        let event = JobStarted {
-            version: protocol::VERSION,
-            seq: None,
-            job: id.to_owned(),
-            tasks: n_tasks,
-            time: plan.started.clone(),
+        let (plan, fresh) = self.plan(&stored).await?;
+        // Nothing can have ended of what was planned just now.
+        let (ended, over) = match fresh {
+            true => (Vec::new(), false),
+            false => (
+                task_receipts(&self.jobs, id).await?,
+                names::exists(store, &names::receipt(id)).await?,
+            ),
         };
-        let key = format!("job-started-{}", message.round);
-        self.append(id, &key, Event::JobStarted(event)).await;
-        if names::exists(store, &names::receipt(id)).await? {
-            // Ended already, by a dispatcher that died before it said so, or an order that came twice.
+        if over {
+            // By a dispatcher that died before it said so, or an order that came twice.
+            self.tell_start(id, message.round, &plan).await;
             self.tell_end(id, message.round).await?;
             return Ok(Split::Done);
         }
-        let ended = task_receipts(&self.jobs, id).await?;
         let kept = to_field(&count(&ended));
-        self.jobs
-            .tell(
-                id,
-                &[
-                    ("state", JobState::Running.name()),
-                    ("tasks", &n_tasks.to_string()),
-                    ("round", &message.round.to_string()),
-                    (&format!("done.{}.kept", message.round), &kept),
-                ],
-            )
-            .await;
+        let told = async {
+            let fields = [
+                ("state", JobState::Running.name()),
+                ("tasks", &plan.tasks.len().to_string()),
+                ("round", &message.round.to_string()),
+                (&format!("done.{}.kept", message.round), &kept),
+            ];
+            self.jobs.tell(id, &fields).await;
+        };
+        let cancelled = names::cancelled(id, message.round);
+        let ((), (), cancelled) = tokio::join!(
+            self.tell_start(id, message.round, &plan),
+            told,
+            names::exists(store, &cancelled)
+        );
+        let cancelled = cancelled?;
+        if !fresh && names::exists(store, &names::receipt(id)).await? {
+            // It ended in between, and must not be said to run.
+            self.tell_end(id, message.round).await?;
+            return Ok(Split::Done);
+        }
         let ended: BTreeSet<u64> = ended.iter().map(|receipt| receipt.task).collect();
-        let cancelled = names::exists(store, &names::cancelled(id, message.round)).await?;
         let mut messages = Vec::new();
         for (number, task) in (0..).zip(&plan.tasks) {
             if ended.contains(&number) {
@@ -119,12 +130,24 @@ impl Node {
         Ok(Split::Tasks(messages))
     }
 
-    /// The plan as it was first stored.
-    async fn plan(&self, stored: &StoredJob) -> Result<JobPlan> {
+    async fn tell_start(&self, id: &str, round: u32, plan: &JobPlan) {
+        let event = JobStarted {
+            version: protocol::VERSION,
+            seq: None,
+            job: id.to_owned(),
+            tasks: plan.tasks.len() as u64,
+            time: plan.started.clone(),
+        };
+        let key = format!("job-started-{round}");
+        self.append(id, &key, Event::JobStarted(event)).await;
+    }
+
+    /// The plan as it was first stored, and whether that was now.
+    async fn plan(&self, stored: &StoredJob) -> Result<(JobPlan, bool)> {
         let name = names::plan(&stored.id);
         loop {
             if let Some(plan) = names::read(&self.jobs.store, &name).await? {
-                return Ok(plan);
+                return Ok((plan, false));
             }
             let plan = JobPlan {
                 version: protocol::VERSION,
@@ -132,7 +155,9 @@ impl Node {
                 started: now(),
                 tasks: self.sources.expand(&stored.owner, &stored.spec).await?,
             };
-            names::create(&self.jobs.store, &name, &plan).await?;
+            if names::create(&self.jobs.store, &name, &plan).await? {
+                return Ok((plan, true));
+            }
         }
     }
 

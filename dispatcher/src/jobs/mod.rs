@@ -59,7 +59,13 @@ impl Jobs {
             submitted: now(),
             spec: job,
         };
-        if !names::create(&self.store, &names::spec(id), &stored).await? {
+        // Together, since each is a wait for the disk or the network. Marks of a job that is not there are nothing.
+        let spec = names::spec(id);
+        let (owned, open) = (names::owned(owner, id), names::open(id));
+        let created = names::create(&self.store, &spec, &stored);
+        let (created, owned, open) = tokio::join!(created, self.mark(&owned), self.mark(&open));
+        owned.and(open)?;
+        if !created? {
             let there = self.load(owner, id).await?;
             if there.spec != stored.spec {
                 return Err(Error::State(format!(
@@ -67,17 +73,14 @@ impl Jobs {
                 )));
             }
         }
-        for mark in [names::owned(owner, id), names::open(id)] {
-            self.mark(&mark).await?;
-        }
         let name = stored.spec.name.as_str();
         let fields = [
             ("owner", owner),
             ("name", name),
             ("submitted", stored.submitted.as_str()),
         ];
-        self.tell(id, &fields).await;
-        self.publish(id, 1).await
+        let ((), published) = tokio::join!(self.tell(id, &fields), self.publish(id, 1));
+        published
     }
 
     /// Ends a job: what runs is stopped, what waits is not begun. A job that has ended stays as it is.

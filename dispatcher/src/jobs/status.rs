@@ -61,8 +61,15 @@ impl Jobs {
         let ids = marks.iter().filter_map(|m| m.name.rsplit('/').next());
         let ids: Vec<String> = ids.rev().map(str::to_owned).collect();
         stream::iter(ids)
-            .map(|id| async move { self.status(owner, &id).await })
+            .map(|id| async move {
+                match self.status(owner, &id).await {
+                    // A mark whose submitter died before it stored the job.
+                    Err(crate::Error::NoSuchJob(_)) => Ok(None),
+                    other => other.map(Some),
+                }
+            })
             .buffered(AT_ONCE)
+            .try_filter_map(|status| async move { Ok(status) })
             .try_collect()
             .await
     }
