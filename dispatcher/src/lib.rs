@@ -10,6 +10,7 @@ mod expand;
 mod finish;
 pub mod jobs;
 pub mod names;
+mod problem;
 pub mod program;
 mod scratch;
 pub mod service;

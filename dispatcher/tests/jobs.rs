@@ -467,6 +467,16 @@ async fn a_broken_image_fails_alone_after_its_attempts_and_is_a_dead_letter() {
         (Some(id.as_str()), Some(failed.task))
     );
     assert_eq!(Some(letter.reason), failed.reason);
+    assert_eq!(site.jobs.dead_letters_of("ada", 10).await.unwrap().len(), 1);
+    assert!(
+        site.jobs
+            .dead_letters_of("eve", 10)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    assert_eq!(site.jobs.replay_of("eve", 10).await.unwrap(), 0);
+    assert_eq!(site.jobs.replay_of("ada", 10).await.unwrap(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -11,6 +11,9 @@ use std::time::Duration;
 /// How long to wait for a letter that the queue says is there.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// Letters that are looked at for those of one user.
+pub const LOOK: u16 = 1000;
+
 /// A message that was given up.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct DeadLetter {
@@ -34,9 +37,25 @@ impl Jobs {
         Ok(held.iter().map(letter).collect())
     }
 
+    /// Dead letters of a user's jobs, at most `limit` of those among the first [`LOOK`].
+    pub async fn dead_letters_of(&self, owner: &str, limit: u16) -> Result<Vec<DeadLetter>> {
+        let held = self.hold_of(owner, limit).await?;
+        Ok(held.iter().map(letter).collect())
+    }
+
     /// Tries the work of dead letters again, at most `limit` of them; returns how many letters were taken.
     pub async fn replay(&self, limit: u16) -> Result<usize> {
         let held = self.hold(limit).await?;
+        self.take(held).await
+    }
+
+    /// Like [`Jobs::replay`], for a user's jobs alone.
+    pub async fn replay_of(&self, owner: &str, limit: u16) -> Result<usize> {
+        let held = self.hold_of(owner, limit).await?;
+        self.take(held).await
+    }
+
+    async fn take(&self, held: Vec<Delivery>) -> Result<usize> {
         let mut retried = BTreeSet::new();
         let mut taken = 0;
         for delivery in held {
@@ -62,6 +81,21 @@ impl Jobs {
             taken += 1;
         }
         Ok(taken)
+    }
+
+    async fn hold_of(&self, owner: &str, limit: u16) -> Result<Vec<Delivery>> {
+        let mut own = Vec::new();
+        for delivery in self.hold(LOOK).await? {
+            let Some(job) = letter(&delivery).job.filter(|_| own.len() < limit.into()) else {
+                continue;
+            };
+            match self.load(owner, &job).await {
+                Ok(_) => own.push(delivery),
+                Err(Error::NoSuchJob(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(own)
     }
 
     async fn hold(&self, limit: u16) -> Result<Vec<Delivery>> {

@@ -8,7 +8,7 @@ mod urls;
 
 pub use check::{Rules, check};
 pub(crate) use check::{check_upload, check_url, file_of};
-pub use dead::DeadLetter;
+pub use dead::{DeadLetter, LOOK};
 pub use status::{JobStatus, Output};
 pub(crate) use status::{add, count, task_receipts, to_field};
 pub use urls::InputUrls;

@@ -95,6 +95,12 @@ impl Jobs {
         names::read(&self.store, &names::receipt(id)).await
     }
 
+    /// The receipts of tasks that have ended so far, by number.
+    pub async fn tasks(&self, owner: &str, id: &str) -> Result<Vec<TaskReceipt>> {
+        self.load(owner, id).await?;
+        task_receipts(self, id).await
+    }
+
     async fn receipts_say(&self, id: &str) -> Result<(JobState, Counts)> {
         let round = names::current_round(&self.store, id).await?;
         // Until a dispatcher has put it away, the last round's receipt still lies there.
