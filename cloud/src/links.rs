@@ -1,7 +1,7 @@
 //! Links that let somebody without credentials get or put one object for a while.
 //!
 //! S3 and Google Cloud sign their own; for a local directory a gateway serves links signed here with
-//! HMAC-SHA256: `…?expires=<unix seconds>&signature=<64 hexadecimal digits>`.
+//! HMAC-SHA256: `…?expires=<unix seconds>&signature=<64 hexadecimal digits>`, and `bytes=<most>&` before it to put.
 
 use crate::error::{Error, Result};
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -94,6 +94,27 @@ pub enum LinkError {
     Wrong,
 }
 
+/// What a link allows to do with its object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// To get it.
+    Get,
+    /// To put it, with at most so many bytes.
+    Put {
+        /// The most.
+        max_bytes: u64,
+    },
+}
+
+impl Access {
+    fn method(self) -> Method {
+        match self {
+            Access::Get => Method::GET,
+            Access::Put { .. } => Method::PUT,
+        }
+    }
+}
+
 /// Signs and checks links to a local store.
 #[derive(Clone)]
 pub struct LinkKey {
@@ -136,7 +157,7 @@ impl LinkKey {
     /// Signs a link to `name` that lives from `now` for `life`, at most [`MAX_LIFE`].
     pub fn sign(
         &self,
-        method: Method,
+        access: Access,
         name: &str,
         life: Duration,
         now: SystemTime,
@@ -149,35 +170,36 @@ impl LinkKey {
             self.base.path(),
             utf8_percent_encode(name, PATH)
         ));
-        let tag = hmac::sign(&self.key, &signed_text(&method, name, expires));
+        let tag = hmac::sign(&self.key, &signed_text(access, name, expires));
+        let bytes = match access {
+            Access::Get => String::new(),
+            Access::Put { max_bytes } => format!("bytes={max_bytes}&"),
+        };
+        let signature = hex(tag.as_ref());
         url.set_query(Some(&format!(
-            "expires={expires}&signature={}",
-            hex(tag.as_ref())
+            "{bytes}expires={expires}&signature={signature}"
         )));
         Ok(Link {
-            method,
+            method: access.method(),
             url,
             headers: Vec::new(),
             expires: UNIX_EPOCH + Duration::from_secs(expires),
         })
     }
 
-    /// Checks a request for `name` (percent-decoded) with the link's query. A link for `GET` allows `HEAD`.
+    /// Checks a request for `name` (percent-decoded) with the link's query, and tells what it allows. A link
+    /// for `GET` allows `HEAD`.
     pub fn verify(
         &self,
         method: &Method,
         name: &str,
         query: &str,
         now: SystemTime,
-    ) -> std::result::Result<(), LinkError> {
-        let method = if method == Method::HEAD {
-            &Method::GET
-        } else {
-            method
-        };
-        let (mut expires, mut signature) = (None, None);
+    ) -> std::result::Result<Access, LinkError> {
+        let (mut bytes, mut expires, mut signature) = (None, None, None);
         for pair in query.split('&') {
             match pair.split_once('=') {
+                Some(("bytes", value)) if bytes.is_none() => bytes = Some(value),
                 Some(("expires", value)) if expires.is_none() => expires = Some(value),
                 Some(("signature", value)) if signature.is_none() => signature = Some(value),
                 _ => return Err(LinkError::Wrong),
@@ -187,15 +209,22 @@ impl LinkKey {
             return Err(LinkError::Wrong);
         };
         // Digits only: a number has one way to be written, also after signing.
-        let canonical = expires
-            .parse::<u64>()
-            .ok()
-            .filter(|n| n.to_string() == expires);
-        let (Some(expires), Some(signature)) = (canonical, unhex(signature)) else {
+        let number = |text: &str| {
+            let canonical = |n: &u64| n.to_string() == text;
+            text.parse::<u64>().ok().filter(canonical)
+        };
+        let access = match (method, bytes) {
+            (&Method::GET | &Method::HEAD, None) => Access::Get,
+            (&Method::PUT, Some(bytes)) => Access::Put {
+                max_bytes: number(bytes).ok_or(LinkError::Wrong)?,
+            },
+            _ => return Err(LinkError::Wrong),
+        };
+        let (Some(expires), Some(signature)) = (number(expires), unhex(signature)) else {
             return Err(LinkError::Wrong);
         };
         // In constant time, and before anything is said about expiry.
-        hmac::verify(&self.key, &signed_text(method, name, expires), &signature)
+        hmac::verify(&self.key, &signed_text(access, name, expires), &signature)
             .map_err(|_| LinkError::Wrong)?;
         let now = unix(now);
         if expires <= now {
@@ -204,13 +233,17 @@ impl LinkKey {
         if expires - now > MAX_LIFE.as_secs() {
             return Err(LinkError::Wrong);
         }
-        Ok(())
+        Ok(access)
     }
 }
 
-fn signed_text(method: &Method, name: &str, expires: u64) -> Vec<u8> {
+fn signed_text(access: Access, name: &str, expires: u64) -> Vec<u8> {
+    let allowed = match access {
+        Access::Get => "GET".to_owned(),
+        Access::Put { max_bytes } => format!("PUT {max_bytes}"),
+    };
     // The name comes last, since it alone may hold a line break.
-    format!("sundog-link-1\n{method}\n{expires}\n{name}").into_bytes()
+    format!("sundog-link-1\n{allowed}\n{expires}\n{name}").into_bytes()
 }
 
 fn unix(time: SystemTime) -> u64 {

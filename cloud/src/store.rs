@@ -5,9 +5,11 @@
 mod files;
 
 use crate::error::{Error, Result};
-use crate::links::{Limits, Link, LinkKey, PATH};
+use crate::links::{Access, Limits, Link, LinkKey, PATH};
 use bytes::Bytes;
-use futures_util::TryStreamExt as _;
+use futures_util::stream::BoxStream;
+use futures_util::{StreamExt as _, TryStreamExt as _};
+use http::header::CONTENT_TYPE;
 use http::{HeaderName, HeaderValue, Method};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
@@ -19,6 +21,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+/// Where Google Cloud Storage is told how many bytes an upload may have.
+const GOOGLE_RANGE: HeaderName = HeaderName::from_static("x-goog-content-length-range");
 /// Name of the metadata that tells writers apart when a reply was lost.
 const WRITER: &str = "sundog-writer";
 /// Bytes of one part of a large object.
@@ -73,8 +77,8 @@ pub struct Store {
     address: String,
     /// Whether objects carry a content type and metadata.
     attributes: bool,
-    /// Whether the signer puts names into addresses as they are, so that they have to be encoded before.
-    encode_signed: bool,
+    /// Whether it is Google Cloud Storage, which wants its links made otherwise than S3.
+    google: bool,
     links: Links,
 }
 
@@ -93,7 +97,7 @@ impl Store {
             prefix: Path::default(),
             address: "memory:".into(),
             attributes: true,
-            encode_signed: false,
+            google: false,
             links: Links::None,
         }
     }
@@ -118,7 +122,7 @@ impl Store {
             prefix: Path::default(),
             address: format!("file://{}", dir.display()),
             attributes: false,
-            encode_signed: false,
+            google: false,
             links: Links::None,
         })
     }
@@ -128,7 +132,7 @@ impl Store {
         store: S,
         prefix: &str,
         address: String,
-        encode_signed: bool,
+        google: bool,
         limits: Limits,
     ) -> Result<Store> {
         let store = Arc::new(store);
@@ -138,7 +142,7 @@ impl Store {
             prefix: parse(prefix)?,
             address,
             attributes: true,
-            encode_signed,
+            google,
             links: Links::Signer(store, limits),
         })
     }
@@ -225,6 +229,17 @@ impl Store {
         found.bytes().await.map_err(|error| self.error(name, error))
     }
 
+    /// The size of an object and its bytes as they come.
+    pub async fn get_stream(&self, name: &str) -> Result<(u64, BoxStream<'static, Result<Bytes>>)> {
+        let path = self.path(name)?;
+        let found = self.inner.get(&path).await;
+        let found = found.map_err(|error| self.error(name, error))?;
+        let (size, store, name) = (found.meta.size, self.clone(), name.to_owned());
+        let stream = found.into_stream();
+        let stream = stream.map_err(move |error| store.error(&name, error));
+        Ok((size, stream.boxed()))
+    }
+
     /// What is known of an object.
     pub async fn head(&self, name: &str) -> Result<Meta> {
         let path = self.path(name)?;
@@ -278,22 +293,25 @@ impl Store {
 
     /// A link to get an object.
     pub async fn link_get(&self, name: &str, life: Duration) -> Result<Link> {
-        self.link(Method::GET, name, None, life).await
+        self.link(Access::Get, name, None, life).await
     }
 
-    /// A link to put an object. A remote store then insists on the content type.
+    /// A link to put an object of at most `max_bytes`, to which a gateway and Google Cloud hold the client and
+    /// S3 does not. A remote store insists on the content type.
     pub async fn link_put(
         &self,
         name: &str,
         content_type: Option<&str>,
+        max_bytes: u64,
         life: Duration,
     ) -> Result<Link> {
-        self.link(Method::PUT, name, content_type, life).await
+        let access = Access::Put { max_bytes };
+        self.link(access, name, content_type, life).await
     }
 
     async fn link(
         &self,
-        method: Method,
+        access: Access,
         name: &str,
         content_type: Option<&str>,
         life: Duration,
@@ -301,7 +319,7 @@ impl Store {
         let path = self.path(name)?;
         let now = SystemTime::now();
         match &self.links {
-            Links::Key(key) => key.sign(method, name, life, now),
+            Links::Key(key) => key.sign(access, name, life, now),
             Links::Signer(signer, limits) => {
                 let life = limits.life(life, now)?;
                 let mut options = SignedUrlOptions::new();
@@ -309,11 +327,24 @@ impl Store {
                 if let Some(value) = content_type {
                     let header = HeaderValue::from_str(value)
                         .map_err(|_| Error::invalid("the content type", "not fit for a header"))?;
-                    let name = HeaderName::from_static("content-type");
-                    options = options.with_signed_header(name, header);
+                    options = options.with_signed_header(CONTENT_TYPE, header);
                     headers.push(("content-type".to_owned(), value.to_owned()));
                 }
-                let path = match self.encode_signed {
+                let method = match access {
+                    Access::Get => Method::GET,
+                    Access::Put { max_bytes } if self.google => {
+                        let range = format!("0,{max_bytes}");
+                        let header = HeaderValue::from_str(&range)
+                            .map_err(|_| Error::invalid("a range", "not fit for a header"))?;
+                        options = options.with_signed_header(GOOGLE_RANGE, header);
+                        headers.push((GOOGLE_RANGE.as_str().to_owned(), range));
+                        Method::PUT
+                    }
+                    // S3's presigned requests hold nothing to a size.
+                    Access::Put { .. } => Method::PUT,
+                };
+                // Its signer puts names into addresses as they are.
+                let path = match self.google {
                     true => parse(&utf8_percent_encode(path.as_ref(), PATH).to_string())?,
                     false => path,
                 };

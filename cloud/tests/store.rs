@@ -6,9 +6,10 @@
 use bytes::Bytes;
 use cloud::Error;
 use cloud::config::{Config, Location};
-use cloud::links::{Link, LinkError, LinkKey};
+use cloud::links::{Access, Link, LinkError, LinkKey};
 use cloud::store::{Created, Store};
 use cloud::testing::objects::{Account, Fault, ObjectServer};
+use futures_util::TryStreamExt as _;
 use http::{Method, StatusCode};
 use ring::signature::{KeyPair as _, RsaKeyPair};
 use rustls::pki_types::PrivatePkcs8KeyDer;
@@ -143,6 +144,10 @@ async fn files_become_objects_and_back(store: &Store) {
             assert!(std::fs::read(file).unwrap() == content);
             assert!(store.scratch().is_some());
         }
+        let (size, stream) = store.get_stream(name).await.unwrap();
+        assert_eq!(size, content.len() as u64);
+        let parts: Vec<Bytes> = stream.try_collect().await.unwrap();
+        assert!(parts.concat() == content);
         // The directory took the file itself.
         std::fs::remove_file(&from).unwrap();
         std::fs::remove_file(&to).unwrap();
@@ -159,7 +164,23 @@ async fn files_become_objects_and_back(store: &Store) {
         .create_file("files/x", &dir.path().join("none"), "image/png")
         .await;
     assert!(missing.is_err());
-    for name in ["files/small.bin", "files/large.bin"] {
+    let missing = store.get_stream("files/x").await;
+    assert!(matches!(missing.err(), Some(Error::NotFound(_))));
+    // In place of what was there, and where nothing was.
+    for (n, size) in [(0, 3), (1, 9 << 20)] {
+        let (from, content) = (dir.path().join("put"), vec![n as u8; size]);
+        for name in ["files/small.bin", "files/new/folder/x.bin"] {
+            std::fs::write(&from, &content).unwrap();
+            store.put_file(name, &from, "image/png").await.unwrap();
+            assert!(store.get(name, 1 << 30).await.unwrap() == content);
+            assert_eq!(from.exists(), store.scratch().is_none());
+        }
+    }
+    for name in [
+        "files/small.bin",
+        "files/large.bin",
+        "files/new/folder/x.bin",
+    ] {
         store.delete(name).await.unwrap();
     }
 }
@@ -324,11 +345,19 @@ async fn get(link: &Link) -> StatusCode {
 async fn remote_links_open_one_object_for_one_method_and_a_while() {
     for (server, store) in [s3(), gcs()] {
         let name = "out/ä b+c?%2B#.png";
-        let put = store.link_put(name, Some("image/png"), HOUR).await.unwrap();
-        assert_eq!(
-            put.headers,
-            [("content-type".to_owned(), "image/png".to_owned())]
-        );
+        let put = store
+            .link_put(name, Some("image/png"), 5, HOUR)
+            .await
+            .unwrap();
+        let header = ("content-type".to_owned(), "image/png".to_owned());
+        assert_eq!(put.headers[0], header);
+        if store.address().starts_with("gs:") {
+            // Which Google Cloud Storage holds uploads to.
+            let range = ("x-goog-content-length-range".to_owned(), "0,5".to_owned());
+            assert_eq!(put.headers[1], range);
+            let status = send(Method::PUT, put.url.clone(), &put.headers[..1], "bytes").await;
+            assert_eq!(status, StatusCode::FORBIDDEN, "no range");
+        }
         let other = [("content-type".to_owned(), "text/html".to_owned())];
         let status = send(Method::PUT, put.url.clone(), &other, "bytes").await;
         assert_eq!(status, StatusCode::FORBIDDEN, "another content type");
@@ -411,8 +440,8 @@ async fn links_to_a_directory_are_signed_for_a_gateway() {
     let now = SystemTime::now();
     let check =
         |method: Method, name: &str, query: &str, now| key.verify(&method, name, query, now);
-    assert_eq!(check(Method::GET, name, query, now), Ok(()));
-    assert_eq!(check(Method::HEAD, name, query, now), Ok(()));
+    assert_eq!(check(Method::GET, name, query, now), Ok(Access::Get));
+    assert_eq!(check(Method::HEAD, name, query, now), Ok(Access::Get));
     assert_eq!(check(Method::PUT, name, query, now), Err(LinkError::Wrong));
     assert_eq!(
         check(Method::GET, "out/other.png", query, now),
@@ -452,11 +481,19 @@ async fn links_to_a_directory_are_signed_for_a_gateway() {
     assert!(LinkKey::new(&[8; 31], base).is_err());
 
     // Never longer than a week, whatever is asked for.
-    let long = key.sign(Method::PUT, name, HOUR * 24 * 365, now).unwrap();
+    let access = Access::Put { max_bytes: 1234 };
+    let long = key.sign(access, name, HOUR * 24 * 365, now).unwrap();
     assert!(long.expires <= now + HOUR * 24 * 7);
-    assert_eq!(
-        check(Method::PUT, name, long.url.query().unwrap(), now),
-        Ok(())
-    );
-    assert!(key.sign(Method::GET, name, Duration::ZERO, now).is_err());
+    let query = long.url.query().unwrap();
+    assert_eq!(check(Method::PUT, name, query, now), Ok(access));
+    // Nor for more bytes, nor for reading.
+    let without = query.replace("bytes=1234&", "");
+    let more = query.replace("1234", "12345");
+    let twice = format!("bytes=1&{query}");
+    for wrong in [without, more, twice, query.replace("=1234", "=01234")] {
+        let verdict = check(Method::PUT, name, &wrong, now);
+        assert_eq!(verdict, Err(LinkError::Wrong), "{wrong}");
+    }
+    assert_eq!(check(Method::GET, name, query, now), Err(LinkError::Wrong));
+    assert!(key.sign(Access::Get, name, Duration::ZERO, now).is_err());
 }

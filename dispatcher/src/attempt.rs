@@ -188,7 +188,8 @@ async fn start_of(path: &Path) -> std::io::Result<Vec<u8>> {
     Ok(start)
 }
 
-fn media_type(kind: FormatKind) -> &'static str {
+/// The type of a format's files for browsers.
+pub fn media_type(kind: FormatKind) -> &'static str {
     match kind.name() {
         "jpeg" => "image/jpeg",
         "png" => "image/png",

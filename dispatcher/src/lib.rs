@@ -12,11 +12,12 @@ pub mod jobs;
 pub mod names;
 mod problem;
 pub mod program;
-mod scratch;
+pub mod scratch;
 pub mod service;
 pub mod settings;
 mod split;
 pub mod world;
 
+pub use attempt::media_type;
 pub use error::{Error, Result};
 pub use service::{Config, run};

@@ -10,7 +10,7 @@ impl From<Error> for Problem {
             Error::Invalid { key, reason } => Problem::invalid(key, reason),
             Error::NoSuchJob(_) => Problem::not_found("there is no such job"),
             Error::State(text) => Problem::new(Code::Conflict, text),
-            Error::Damaged { .. } => Problem::internal(&error),
+            Error::Local { .. } | Error::Damaged { .. } => Problem::internal(&error),
         }
     }
 }

@@ -1,26 +1,26 @@
-//! Temporary files of a dispatcher: a folder of its own, and the removal of those that dead ones left.
+//! Temporary files of a service: a folder of its own, and the removal of those that dead ones left.
 
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-const PREFIX: &str = "sundog-dispatcher-";
+const PREFIX: &str = "sundog-scratch-";
 const LOCK: &str = "lock";
 
-/// A folder that is removed when this is dropped, or else by the next dispatcher that uses the same place.
+/// A folder that is removed when this is dropped, or else by the next service that uses the same place.
 #[derive(Debug)]
-pub(crate) struct Scratch {
+pub struct Scratch {
     path: PathBuf,
     /// Held as long as the process lives.
     _lock: File,
 }
 
 impl Scratch {
-    /// Makes a folder below `base`, and removes those of dispatchers that are dead.
-    pub(crate) fn open(base: &Path) -> io::Result<Scratch> {
+    /// Makes a folder below `base`, and removes those of services that are dead.
+    pub fn open(base: &Path) -> io::Result<Scratch> {
         std::fs::create_dir_all(base)?;
         for left in abandoned(base)? {
-            tracing::info!(folder = %left.display(), "removing what a dead dispatcher left");
+            tracing::info!(folder = %left.display(), "removing what a dead service left");
             std::fs::remove_dir_all(&left)?;
         }
         // Locked before it has its name, so that nobody takes it for abandoned.
@@ -34,7 +34,7 @@ impl Scratch {
     }
 
     /// The folder.
-    pub(crate) fn path(&self) -> &Path {
+    pub fn path(&self) -> &Path {
         &self.path
     }
 }

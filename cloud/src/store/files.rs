@@ -116,6 +116,25 @@ impl Store {
         }
     }
 
+    /// Makes a file an object, in place of one that is there. In a directory the file itself becomes the
+    /// object where both are on one disk; so it is gone afterwards, or must not be changed.
+    pub async fn put_file(&self, name: &str, from: &Path, content_type: &str) -> Result<()> {
+        if let Some(target) = self.file(name)? {
+            let source = from.to_owned();
+            let moved = tokio::task::spawn_blocking(move || replace(&source, &target));
+            let moved = moved
+                .await
+                .unwrap_or_else(|error| Err(std::io::Error::other(error)));
+            return moved.map_err(|error| self.failed(name, &error));
+        }
+        let size = tokio::fs::metadata(from).await;
+        if size.map_err(|e| local(from, &e))?.len() <= WHOLE {
+            let bytes = tokio::fs::read(from).await.map_err(|e| local(from, &e))?;
+            return self.put(name, bytes.into(), content_type).await;
+        }
+        self.put_parts(name, from, content_type).await
+    }
+
     async fn put_parts(&self, name: &str, from: &Path, content_type: &str) -> Result<()> {
         let path = self.path(name)?;
         let options = PutMultipartOptions {
@@ -180,17 +199,19 @@ fn link(from: &Path, to: &Path) -> std::io::Result<Created> {
     }
 }
 
+/// A name beside `to` such as the store's own temporary files have, which it never lists.
+fn staged(to: &Path) -> PathBuf {
+    let mut staged = to.as_os_str().to_owned();
+    let number = u64::from_ne_bytes(crate::random::bytes::<8>());
+    staged.push(format!("#{number}"));
+    staged.into()
+}
+
 fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
     if to.exists() {
         return Err(ErrorKind::AlreadyExists.into());
     }
-    // Named as the store's own temporary files are, which it never lists.
-    let mut staged = to.as_os_str().to_owned();
-    staged.push(format!(
-        "#{}",
-        u64::from_ne_bytes(crate::random::bytes::<8>())
-    ));
-    let staged = PathBuf::from(staged);
+    let staged = staged(to);
     let copied = std::fs::copy(from, &staged)
         .and_then(|_| std::fs::File::open(&staged)?.sync_all())
         .and_then(|()| {
@@ -202,6 +223,33 @@ fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
     // Gone already where it was renamed.
     let _ = std::fs::remove_file(&staged);
     copied
+}
+
+/// Moves a file to where there may be another, durably.
+fn replace(from: &Path, to: &Path) -> std::io::Result<()> {
+    let folder = to.parent().unwrap_or(Path::new("/"));
+    let new = !folder.exists();
+    std::fs::create_dir_all(folder)?;
+    std::fs::File::open(from)?.sync_all()?;
+    match std::fs::rename(from, to) {
+        Err(error) if error.kind() == ErrorKind::CrossesDevices => {
+            let staged = staged(to);
+            let copied = std::fs::copy(from, &staged)
+                .and_then(|_| std::fs::File::open(&staged)?.sync_all())
+                .and_then(|()| std::fs::rename(&staged, to));
+            if copied.is_err() {
+                let _ = std::fs::remove_file(&staged);
+            }
+            copied?;
+        }
+        other => other?,
+    }
+    // Also the folders that were made for it.
+    let synced = if new { 4 } else { 1 };
+    for folder in folder.ancestors().take(synced) {
+        std::fs::File::open(folder)?.sync_all()?;
+    }
+    Ok(())
 }
 
 fn local(path: &Path, error: &std::io::Error) -> Error {
