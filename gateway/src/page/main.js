@@ -1,0 +1,95 @@
+// What happens when the page opens and when its form is sent.
+function askForToken() {
+  byId("app").hidden = true;
+  byId("login").hidden = false;
+  say("notice", "Open the link that the service printed, or enter your token.");
+}
+
+let following = false;
+
+async function open() {
+  if (!takeToken()) return askForToken();
+  try {
+    await loadOperations();
+  } catch (error) {
+    if (error.status !== 401) say("notice", `No connection: ${error.message}`);
+    return undefined;
+  }
+  byId("login").hidden = true;
+  byId("app").hidden = false;
+  await refreshAll();
+  if (!following) {
+    following = true;
+    follow("/v1/events", jobEvent, refreshAll).finally(() => {
+      following = false;
+    });
+  }
+  return undefined;
+}
+
+async function submitJob() {
+  if (chosen.length === 0) throw new Error("Choose at least one image.");
+  const pipeline = readSteps();
+  const format = byId("format").value;
+  const sent = byId("sent");
+  sent.hidden = false;
+  sent.value = 0;
+  const inputs = await upload(chosen, (share) => {
+    sent.value = share;
+  });
+  const job = { name: byId("name").value, inputs, pipeline };
+  if (format !== "") job.format = format;
+  // The same key again after a lost answer is the same job.
+  const key = { "Idempotency-Key": crypto.getRandomValues(new Uint32Array(4)).join("-") };
+  let made;
+  try {
+    made = await call("POST", "/v1/jobs", job, key);
+  } catch (error) {
+    if (error instanceof Refused) throw error;
+    made = await call("POST", "/v1/jobs", job, key);
+  }
+  chosen = [];
+  showChosen();
+  await refresh(made.job);
+  openResults(jobs.get(made.job));
+}
+
+byId("job-form").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  byId("submit").disabled = true;
+  say("form-notice", "");
+  try {
+    await submitJob();
+  } catch (error) {
+    say("form-notice", error.message);
+  }
+  byId("submit").disabled = false;
+  byId("sent").hidden = true;
+});
+byId("login").addEventListener("submit", (event) => {
+  event.preventDefault();
+  sessionStorage.setItem(TOKEN, byId("token").value.trim());
+  byId("token").value = "";
+  open();
+});
+byId("add").addEventListener("click", () => addStep(byId("operation").value));
+byId("files").addEventListener("change", (event) => {
+  choose(event.target.files);
+  event.target.value = "";
+});
+const drop = byId("drop");
+for (const name of ["dragenter", "dragover"]) {
+  drop.addEventListener(name, (event) => {
+    event.preventDefault();
+    drop.classList.add("over");
+  });
+}
+for (const name of ["dragleave", "drop"]) {
+  drop.addEventListener(name, () => drop.classList.remove("over"));
+}
+drop.addEventListener("drop", (event) => {
+  event.preventDefault();
+  choose(event.dataTransfer.files);
+});
+window.addEventListener("hashchange", open);
+open();

@@ -1,0 +1,65 @@
+//! The web page: one document with its style and script in it, which the policy admits by their hashes.
+
+use crate::run::Gateway;
+use axum::extract::State;
+use axum::response::{Html, IntoResponse as _, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use cloud::store::Store;
+use http::{HeaderValue, header};
+use ring::digest;
+use std::time::Duration;
+
+const DOCUMENT: &str = include_str!("page.html");
+const STYLE: &str = include_str!("page.css");
+/// One scope, in this order.
+const SCRIPTS: [&str; 6] = [
+    include_str!("elements.js"),
+    include_str!("api.js"),
+    include_str!("pipeline.js"),
+    include_str!("uploads.js"),
+    include_str!("jobs.js"),
+    include_str!("main.js"),
+];
+
+/// The page as it is sent.
+#[derive(Debug)]
+pub(crate) struct Page {
+    document: String,
+    policy: String,
+}
+
+impl Page {
+    /// Puts the page together. Browsers may load images from, and send files to, where links of the store
+    /// lead, and nowhere else.
+    pub(crate) async fn new(store: &Store) -> cloud::Result<Page> {
+        let link = store.link_get("page", Duration::from_secs(60)).await?;
+        let origin = link.url.origin().ascii_serialization();
+        let script = SCRIPTS.concat();
+        let document = DOCUMENT
+            .replacen("/*style*/", STYLE, 1)
+            .replacen("/*script*/", &script, 1);
+        let (script, style) = (hash(&script), hash(STYLE));
+        let policy = format!(
+            "default-src 'none'; script-src 'sha256-{script}'; style-src 'sha256-{style}'; \
+             img-src 'self' blob: data: {origin}; connect-src 'self' {origin}; base-uri 'none'; \
+             form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
+        );
+        Ok(Page { document, policy })
+    }
+}
+
+fn hash(text: &str) -> String {
+    STANDARD.encode(digest::digest(&digest::SHA256, text.as_bytes()))
+}
+
+pub(crate) async fn get(State(gateway): State<Gateway>) -> Response {
+    let page = &gateway.page;
+    let mut response = Html(page.document.clone()).into_response();
+    let headers = response.headers_mut();
+    if let Ok(policy) = HeaderValue::from_str(&page.policy) {
+        headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+    }
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    response
+}

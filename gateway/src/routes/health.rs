@@ -1,0 +1,55 @@
+//! Which nodes work, and whether the services behind the gateway answer.
+
+use crate::run::Gateway;
+use axum::extract::State;
+use axum::response::{IntoResponse as _, Response};
+use cloud::queue::QueueName;
+use http::StatusCode;
+use serde_json::{Value, json};
+use service::{Problem, User};
+use std::future::Future;
+use std::time::Duration;
+
+/// How long a service may take to answer.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+pub(super) async fn nodes(State(gateway): State<Gateway>, _: User) -> Result<Response, Problem> {
+    let beats = gateway.jobs.events.nodes().await?;
+    let nodes = beats.into_iter().map(|beat| {
+        let body: Option<Value> = serde_json::from_str(&beat.body).ok();
+        let mut body = body.filter(Value::is_object).unwrap_or_else(|| json!({}));
+        body["node"] = beat.node.into();
+        body
+    });
+    let nodes: Vec<Value> = nodes.collect();
+    Ok(axum::Json(json!({ "nodes": nodes })).into_response())
+}
+
+/// Says no more than which service does not answer: it asks for no token.
+pub(super) async fn ready(State(gateway): State<Gateway>) -> Response {
+    let jobs = &gateway.jobs;
+    let store = async {
+        match jobs.store.head("ready").await {
+            Err(cloud::Error::NotFound(_)) => Ok(()),
+            other => other.map(|_| ()),
+        }
+    };
+    let (queue, events, store) = tokio::join!(
+        answers(jobs.queue.stats(&QueueName::Jobs)),
+        answers(jobs.events.nodes()),
+        answers(store),
+    );
+    let word = |ok: bool| if ok { "ok" } else { "no answer" };
+    let ready = queue && events && store;
+    let status = match ready {
+        true => StatusCode::OK,
+        false => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    let checks = json!({"queue": word(queue), "events": word(events), "store": word(store)});
+    let answer = json!({"ready": ready, "checks": checks});
+    (status, axum::Json(answer)).into_response()
+}
+
+async fn answers<T>(call: impl Future<Output = cloud::Result<T>>) -> bool {
+    matches!(tokio::time::timeout(PATIENCE, call).await, Ok(Ok(_)))
+}

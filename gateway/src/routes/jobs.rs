@@ -1,0 +1,76 @@
+//! Jobs: submitted, looked at, cancelled, tried again.
+
+use crate::idempotency;
+use crate::run::Gateway;
+use axum::extract::{Path, Request, State};
+use axum::response::{IntoResponse as _, Response};
+use dispatcher::jobs::JobStatus;
+use http::{StatusCode, header};
+use protocol::Job;
+use serde_json::json;
+use service::{Problem, User, body};
+
+pub(super) async fn submit(
+    State(gateway): State<Gateway>,
+    user: User,
+    request: Request,
+) -> Result<Response, Problem> {
+    let id = idempotency::id(&user.name, request.headers())?;
+    let id = id.unwrap_or_else(worker::batch::new_job_id);
+    let bytes = body::json_bytes(request, &gateway).await?;
+    let job = read(&bytes)?;
+    gateway.jobs.submit_as(&user.name, &id, job).await?;
+    let location = [(header::LOCATION, format!("/v1/jobs/{id}"))];
+    let answer = axum::Json(json!({ "job": id }));
+    Ok((StatusCode::ACCEPTED, location, answer).into_response())
+}
+
+/// A job file in JSON. Its parser knows which names are near a wrong one.
+fn read(bytes: &[u8]) -> Result<Job, Problem> {
+    let parsed: Result<Job, Problem> = body::parse(bytes);
+    parsed.map_err(|problem| {
+        let text = String::from_utf8_lossy(bytes).into_owned();
+        match worker::jobfile::parse::<Job>("job.json", text) {
+            Err(message) => match problem.key() {
+                Some(key) => Problem::invalid(key, message),
+                None => Problem::new(problem.code(), message),
+            },
+            Ok(_) => problem,
+        }
+    })
+}
+
+pub(super) async fn list(State(gateway): State<Gateway>, user: User) -> Result<Response, Problem> {
+    let mut jobs = gateway.jobs.list(&user.name).await?;
+    // Ids that come from a client's key do not tell the time.
+    jobs.sort_by(|a, b| b.submitted.cmp(&a.submitted));
+    Ok(axum::Json(json!({ "jobs": jobs })).into_response())
+}
+
+pub(super) async fn status(
+    State(gateway): State<Gateway>,
+    user: User,
+    Path(id): Path<String>,
+) -> Result<axum::Json<JobStatus>, Problem> {
+    let status = gateway.jobs.status(&user.name, &id).await?;
+    Ok(axum::Json(status))
+}
+
+pub(super) async fn cancel(
+    State(gateway): State<Gateway>,
+    user: User,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    let status = gateway.jobs.cancel(&user.name, &id).await?;
+    Ok((StatusCode::ACCEPTED, axum::Json(status)).into_response())
+}
+
+pub(super) async fn retry(
+    State(gateway): State<Gateway>,
+    user: User,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    let n = gateway.jobs.retry(&user.name, &id).await?;
+    let answer = axum::Json(json!({ "job": id, "tasks": n }));
+    Ok((StatusCode::ACCEPTED, answer).into_response())
+}

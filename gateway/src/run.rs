@@ -1,0 +1,185 @@
+//! What a gateway is made of, and its life from listening to its end.
+
+use crate::links::Secret;
+use crate::page::Page;
+use crate::routes;
+use axum::Router;
+use axum::extract::FromRef;
+use cloud::links::LinkKey;
+use dispatcher::jobs::Jobs;
+use dispatcher::scratch::Scratch;
+use service::Tokens;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+/// Renders metrics in the text form of Prometheus.
+pub type Metrics = Arc<dyn Fn() -> String + Send + Sync>;
+
+/// What users may ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Files of one upload (10 000).
+    pub files: usize,
+    /// Bytes of one file (4 GiB, which is what a dispatcher reads by default).
+    pub file_bytes: u64,
+    /// Bytes of one upload (64 GiB).
+    pub upload_bytes: u64,
+    /// Life of links to upload to (24 h).
+    pub upload_life: Duration,
+    /// Bytes of the body that announces an upload, or of a job (4 MiB).
+    pub body_bytes: usize,
+    /// Files that are received at once (32); further ones wait.
+    pub receiving: usize,
+    /// Time for a request other than an upload or download (60 s).
+    pub request: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            files: 10_000,
+            file_bytes: 4 << 30,
+            upload_bytes: 64 << 30,
+            upload_life: Duration::from_secs(24 * 3600),
+            body_bytes: 4 << 20,
+            receiving: 32,
+            request: Duration::from_secs(60),
+        }
+    }
+}
+
+/// How a gateway works.
+#[derive(Clone)]
+pub struct Config {
+    /// Who may come in.
+    pub tokens: Tokens,
+    /// What links to a local store are signed with.
+    pub secret: Secret,
+    /// Where clients reach this gateway, such as `http://127.0.0.1:8080/`.
+    pub public: Url,
+    /// Where files lie until they are objects; None: beside the store, or the system's directory.
+    pub scratch: Option<PathBuf>,
+    /// What users may ask for.
+    pub limits: Limits,
+    /// What all services admit.
+    pub service: service::Limits,
+    /// Serves `/metrics`, if there are some.
+    pub metrics: Option<Metrics>,
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("tokens", &self.tokens)
+            .field("public", &self.public.as_str())
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Config {
+    /// The defaults for a gateway that clients reach at `public`.
+    pub fn new(tokens: Tokens, secret: Secret, public: Url) -> Config {
+        Config {
+            tokens,
+            secret,
+            public,
+            scratch: None,
+            limits: Limits::default(),
+            service: service::Limits::default(),
+            metrics: None,
+        }
+    }
+}
+
+/// What the routes share. Clones are cheap.
+#[derive(Clone)]
+pub struct Gateway {
+    pub(crate) jobs: Jobs,
+    pub(crate) tokens: Tokens,
+    /// Signs and checks links to a local store.
+    pub(crate) key: LinkKey,
+    pub(crate) limits: Limits,
+    pub(crate) metrics: Option<Metrics>,
+    pub(crate) page: Arc<Page>,
+    pub(crate) scratch: Arc<Scratch>,
+    /// Places for files that are received.
+    pub(crate) receiving: Arc<Semaphore>,
+}
+
+impl FromRef<Gateway> for Tokens {
+    fn from_ref(gateway: &Gateway) -> Tokens {
+        gateway.tokens.clone()
+    }
+}
+
+impl Gateway {
+    /// Makes what the routes share. Links of the store lead here, unless the store signs its own.
+    pub async fn new(config: &Config, mut jobs: Jobs) -> Result<Gateway, Error> {
+        let base = config
+            .public
+            .join("v1/objects/")
+            .map_err(|_| Error::Address(config.public.to_string()))?;
+        if !matches!(config.public.scheme(), "http" | "https")
+            || !config.public.path().ends_with('/')
+        {
+            return Err(Error::Address(config.public.to_string()));
+        }
+        let key = LinkKey::new(config.secret.bytes(), base)?;
+        jobs.store = jobs.store.with_links(key.clone());
+        let folder = config.scratch.clone().or_else(|| jobs.store.scratch());
+        let folder = folder.unwrap_or_else(std::env::temp_dir);
+        let opened = tokio::task::spawn_blocking(move || Scratch::open(&folder)).await;
+        let scratch = opened
+            .map_err(std::io::Error::other)
+            .and_then(|opened| opened)
+            .map_err(Error::Scratch)?;
+        let page = Page::new(&jobs.store).await?;
+        Ok(Gateway {
+            jobs,
+            tokens: config.tokens.clone(),
+            key,
+            limits: config.limits,
+            metrics: config.metrics.clone(),
+            page: Arc::new(page),
+            scratch: Arc::new(scratch),
+            receiving: Arc::new(Semaphore::new(config.limits.receiving.max(1))),
+        })
+    }
+}
+
+/// Why a gateway does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A service, or the links to the store.
+    #[error(transparent)]
+    Cloud(#[from] cloud::Error),
+    /// Clients could not reach it.
+    #[error(
+        "the public address `{0}`: expected http://host:port/ or https://host/ with a slash at its end (hint: SUNDOG_PUBLIC_URL)"
+    )]
+    Address(String),
+    /// No place for files that are received.
+    #[error("no folder for temporary files: {0} (hint: set TMPDIR to one that can be written)")]
+    Scratch(std::io::Error),
+}
+
+/// Serves the API and the page, and what `extra` adds, until `shutdown`.
+pub async fn run(
+    config: Config,
+    jobs: Jobs,
+    listener: TcpListener,
+    extra: Router,
+    shutdown: CancellationToken,
+) -> Result<(), Error> {
+    let gateway = Gateway::new(&config, jobs).await?;
+    let router = routes::router(gateway).merge(extra);
+    service::serve(listener, router, config.service, shutdown).await;
+    Ok(())
+}
