@@ -1,0 +1,17 @@
+//! Events to people: live as server-sent events, and by webhook.
+
+mod entry;
+mod everyone;
+mod feed;
+mod hub;
+mod places;
+mod problem;
+mod random;
+mod replay;
+mod seats;
+mod server;
+mod sse;
+mod watch;
+pub mod webhooks;
+
+pub use server::{Config, Notifier, router, run};
