@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 pub struct Config {
     /// Clients that may watch at once (4000).
     pub watchers: usize,
-    /// Clients of one user that may watch at once (500).
+    /// Clients of one user that may watch at once (1000).
     pub watchers_per_user: usize,
     /// Silence after which a client is told that the stream is alive (15 s).
     pub heartbeat: Duration,
@@ -37,7 +37,7 @@ impl Default for Config {
     fn default() -> Config {
         Config {
             watchers: 4000,
-            watchers_per_user: 500,
+            watchers_per_user: 1000,
             heartbeat: Duration::from_secs(15),
             life: Duration::from_secs(3600),
             keep_bytes: 64 << 20,
