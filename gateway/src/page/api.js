@@ -40,7 +40,7 @@ async function call(method, path, body, headers) {
   }
   if (answer.status === 401) {
     sessionStorage.removeItem(TOKEN);
-    askForToken();
+    askForToken(message);
   }
   throw new Refused(answer.status, message);
 }

@@ -1,8 +1,8 @@
 // What happens when the page opens and when its form is sent.
-function askForToken() {
+function askForToken(why = "Open the link that the service printed, or enter your token.") {
   byId("app").hidden = true;
   byId("login").hidden = false;
-  say("notice", "Open the link that the service printed, or enter your token.");
+  say("notice", why);
 }
 
 let following = false;
