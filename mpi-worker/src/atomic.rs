@@ -1,12 +1,12 @@
 //! Output files that appear whole or not at all, with their hash.
 
 use crate::direct::{Block, Direct};
+use crate::leftovers;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
@@ -38,6 +38,7 @@ pub struct Pending {
     target: PathBuf,
     temporary: PathBuf,
     state: Arc<Mutex<State>>,
+    durable: bool,
     committed: bool,
 }
 
@@ -59,6 +60,8 @@ struct State {
     direct: Option<Direct>,
     /// Full blocks go the direct way from [`DIRECT_FROM`] on, as long as nothing speaks against it.
     may_go_direct: bool,
+    /// What is written goes to the disk meanwhile.
+    syncs: bool,
 }
 
 /// Where a file is large enough for a thread that writes it.
@@ -70,23 +73,23 @@ impl Pending {
     /// Opens a temporary file in the target's directory, which is made where it is missing.
     /// Errors, here and later, name the target and the way out.
     pub fn create(target: &Path) -> io::Result<Pending> {
-        Pending::open(target).map_err(|error| cannot_write(target, &error))
+        Pending::open(target, true).map_err(|error| cannot_write(target, &error))
     }
 
-    fn open(target: &Path) -> io::Result<Pending> {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
+    /// As [`Pending::create`], for a file that is read and removed soon: it does not have to outlive
+    /// a loss of power, so nothing waits for the disk.
+    pub fn scratch(target: &Path) -> io::Result<Pending> {
+        Pending::open(target, false).map_err(|error| cannot_write(target, &error))
+    }
+
+    fn open(target: &Path, durable: bool) -> io::Result<Pending> {
         let parent = match target.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             _ => Path::new("."),
         };
         fs::create_dir_all(parent)?;
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let temporary = parent.join(format!(".sundog-{}-{number}.tmp", std::process::id()));
-        let file = File::options()
-            .read(true)
-            .write(true)
-            .create_new(true)
-            .open(&temporary)?;
+        leftovers::sweep_once(parent);
+        let (temporary, file) = leftovers::create(parent)?;
         pending().insert(temporary.clone());
         let state = State {
             path: temporary.clone(),
@@ -100,13 +103,15 @@ impl Pending {
             unsynced: 0,
             syncing: None,
             direct: None,
-            may_go_direct: true,
+            may_go_direct: durable,
+            syncs: durable,
         };
         let state = Arc::new(Mutex::new(state));
         Ok(Pending {
             target: target.to_owned(),
             temporary,
             state,
+            durable,
             committed: false,
         })
     }
@@ -116,7 +121,7 @@ impl Pending {
         Writer(self.state.clone())
     }
 
-    /// Makes the bytes durable, gives the file its name, and returns its hash and length.
+    /// Makes the bytes durable unless they are scratch, gives the file its name, and returns its hash and length.
     pub fn commit(mut self) -> io::Result<Digested> {
         let committed = self.rename();
         committed.map_err(|error| cannot_write(&self.target, &error))
@@ -127,13 +132,16 @@ impl Pending {
             let mut state = self.state.lock().unwrap_or_else(|e| e.into_inner());
             state.flush()?;
             let digested = state.digest()?;
-            state.finish_sync()?;
-            state.file.sync_data()?;
+            if self.durable {
+                state.finish_sync()?;
+                state.file.sync_data()?;
+            }
             digested
         };
         fs::rename(&self.temporary, &self.target)?;
         self.committed = true;
-        if let Some(parent) = self.target.parent().filter(|p| !p.as_os_str().is_empty()) {
+        let parent = self.target.parent().filter(|p| !p.as_os_str().is_empty());
+        if let Some(parent) = parent.filter(|_| self.durable) {
             // The new name itself; some file systems cannot sync directories, which is no failure.
             let _ = File::open(parent).and_then(|dir| dir.sync_all());
         }
@@ -166,8 +174,8 @@ impl State {
         self.block.clear();
         // Blocks begin at multiples of their length only while none was flushed half full.
         self.may_go_direct &= self.at.is_multiple_of(Block::LEN as u64);
-        if self.unsynced >= SYNC_EVERY && self.syncing.as_ref().is_none_or(JoinHandle::is_finished)
-        {
+        let idle = self.syncing.as_ref().is_none_or(JoinHandle::is_finished);
+        if self.syncs && self.unsynced >= SYNC_EVERY && idle {
             self.finish_sync()?;
             let file = self.file.try_clone()?;
             self.syncing = Some(std::thread::spawn(move || file.sync_data()));
@@ -393,12 +401,14 @@ mod tests {
         let bytes: Vec<u8> = (0..13_000_007u32)
             .map(|i| (i.wrapping_mul(i) >> 7) as u8)
             .collect();
-        for (piece, seek, flushes) in [
-            (3_000_000, false, false),
-            (70_001, true, false),
-            (1 << 20, false, true),
+        for (piece, seek, flushes, create) in [
+            (3_000_000, false, false, Pending::create as fn(&Path) -> _),
+            (70_001, true, false, Pending::create),
+            (1 << 20, false, true, Pending::create),
+            (3_000_000, false, false, Pending::scratch),
+            (70_001, true, false, Pending::scratch),
         ] {
-            let pending = Pending::create(&target).unwrap();
+            let pending: Pending = create(&target).unwrap();
             let mut writer = pending.writer();
             for part in bytes.chunks(piece) {
                 writer.write_all(part).unwrap();

@@ -9,6 +9,7 @@ mod direct;
 pub mod dispense;
 pub mod inputs;
 pub mod jobfile;
+pub mod leftovers;
 mod log;
 pub mod mpirun;
 pub mod planner;

@@ -97,19 +97,29 @@ impl Launcher {
 
     /// The command line, with the arguments of the worker.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        self.worker_with(&["--quiet"], arguments)
+        self.worker_with(&["--quiet".into()], arguments)
     }
 
-    /// The command line of a world that stays warm, with the threads of each rank. All ranks
-    /// get the input, and `mpirun` says which rank died.
-    pub fn warm(&self, threads: usize) -> Command {
-        self.worker_with(
-            &["--stdin", "all"],
-            &["serve", "--threads", &threads.to_string()],
-        )
+    /// The command line of a world that stays warm: the threads of each rank, a folder for Open MPI's
+    /// own files, and the names of variables that ranks on other machines get too. `mpirun` says which rank
+    /// died.
+    pub fn warm(&self, threads: usize, folder: Option<&Path>, variables: &[&str]) -> Command {
+        // After a death it would wait for a second before it ends the others; nothing of theirs is needed.
+        let mut options: Vec<OsString> = ["--mca", "odls_base_sigkill_timeout", "0"]
+            .map(OsString::from)
+            .into();
+        for setting in ["orte_tmpdir_base", "btl_vader_backing_directory"] {
+            if let Some(folder) = folder {
+                options.extend(["--mca".into(), setting.into(), folder.into()]);
+            }
+        }
+        for name in variables {
+            options.extend(["-x".into(), name.into()]);
+        }
+        self.worker_with(&options, &["serve", "--threads", &threads.to_string()])
     }
 
-    fn worker_with(&self, options: &[&str], arguments: &[&str]) -> Command {
+    fn worker_with(&self, options: &[OsString], arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.mpirun);
         command.arg("-n").arg(self.ranks.to_string());
         // Two ranks would be bound to a core each, with all their threads.

@@ -1,8 +1,10 @@
 //! A job's settings, parsed once: pipeline, format, limits.
 
+use crate::atomic::Pending;
 use imaging::codec::{Format, FormatKind, Header, KeepMetadata, Limits, orientation};
 use imaging::{Error, Pipeline, Plan, Result};
 use protocol::job::{self, Job};
+use std::path::Path;
 use std::time::Duration;
 
 /// What every task of a job needs to know.
@@ -20,6 +22,8 @@ pub struct Settings {
     pub timeout: Option<Duration>,
     /// Cap for the whole process tree, in bytes.
     pub memory: Option<u64>,
+    /// Outputs are read and removed soon, and need not outlive a loss of power.
+    pub scratch: bool,
     /// Name of this machine, for receipts.
     pub node: String,
 }
@@ -55,6 +59,7 @@ impl Settings {
             },
             timeout,
             memory: job.limits.memory.map(|size| size.0),
+            scratch: false,
             node: node_name(),
         })
     }
@@ -62,6 +67,14 @@ impl Settings {
     /// The format of the output of an image of `kind`.
     pub fn format_for(&self, kind: FormatKind) -> Format {
         self.format.clone().unwrap_or_else(|| Format::of(kind))
+    }
+
+    /// Opens an output.
+    pub fn pending(&self, output: &Path) -> std::io::Result<Pending> {
+        match self.scratch {
+            true => Pending::scratch(output),
+            false => Pending::create(output),
+        }
     }
 
     /// The plan for an image, and by how much its decoder may shrink it.

@@ -179,7 +179,7 @@ fn begin_output(
     let Some(source) = source.filter(|_| comm.rank() == 0) else {
         return Ok(None);
     };
-    let pending = Pending::create(&order.output_path())?;
+    let pending = settings.pending(&order.output_path())?;
     let format = settings.format_for(header.kind);
     let inner = codec::create(
         Box::new(pending.writer()),

@@ -1,6 +1,5 @@
 //! One image on one rank: fetched, decoded, computed, encoded and stored, row by row where it can be.
 
-use crate::atomic::Pending;
 use crate::settings::Settings;
 use crate::source::{TimedSink, TimedSource, fetch};
 use crate::task::{Done, Finished, Order};
@@ -64,7 +63,7 @@ fn attempt(
     let mut source = codec::open(input, &settings.limits, &OpenOptions { shrink })?;
     let opened = begun.elapsed();
     let format = settings.format_for(header.kind);
-    let pending = Pending::create(&order.output_path())?;
+    let pending = settings.pending(&order.output_path())?;
     let sink = codec::create(
         Box::new(pending.writer()),
         &format,

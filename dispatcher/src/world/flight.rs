@@ -51,6 +51,11 @@ impl Flight {
         matches!(&self.started, Some((_, ranks)) if ranks.contains(&rank))
     }
 
+    /// Whether several ranks work on its rows.
+    pub fn is_shared(&self) -> bool {
+        matches!(&self.started, Some((_, ranks)) if ranks.len() > 1)
+    }
+
     /// Answers it as cancelled.
     pub fn end_cancelled(self) {
         let error = imaging::Error::Stopped("stopped before it was done".into());

@@ -1,9 +1,10 @@
 //! One life of a world under `mpirun`, from its start to its death or shutdown.
 
+use super::Lost;
 use super::flight::{Death, Flight};
 use super::mpirun::{Command, Config, Status};
-use super::processes::{Processes, is_stopped};
-use super::{Lost, Task};
+use super::processes::{self, Processes, is_stopped};
+use super::room::Room;
 use protocol::name;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::os::unix::process::ExitStatusExt as _;
@@ -57,13 +58,27 @@ pub struct Life {
     /// The last lines that were no answers, for the reason of a world that does not start.
     tail: VecDeque<String>,
     processes: Processes,
+    room: Option<Room>,
     useful: bool,
 }
 
 impl Life {
     /// Starts `mpirun`.
     pub fn start(config: &Config, status: &Arc<Status>) -> Result<Life, Death> {
-        let mut command = tokio::process::Command::from(config.launcher.warm(config.threads));
+        let launcher = &config.launcher;
+        let variables = config.environment.iter().map(|(name, _)| name.as_str());
+        let variables: Vec<&str> = variables.collect();
+        // Other machines have no such folder; there Open MPI's daemon, which sees its world die, cleans up.
+        let room = match launcher.hostfile {
+            None => Room::make().inspect_err(|error| {
+                tracing::warn!("no folder for the files of Open MPI: {error}");
+            }),
+            Some(_) => Err(std::io::ErrorKind::Unsupported.into()),
+        };
+        let room = room.ok();
+        let folder = room.as_ref().map(Room::path);
+        let mut command =
+            tokio::process::Command::from(launcher.warm(config.threads, folder, &variables));
         command
             .envs(config.environment.iter().cloned())
             .stdin(Stdio::piped())
@@ -72,7 +87,7 @@ impl Life {
             // A group of its own: Ctrl-C reaches this process, which ends the ranks in order.
             .process_group(0)
             .kill_on_drop(true);
-        let program = config.launcher.mpirun.display();
+        let program = launcher.mpirun.display();
         let cannot = |why: String| Death {
             rank: None,
             outside: true,
@@ -103,6 +118,7 @@ impl Life {
             dead: None,
             tail: VecDeque::new(),
             processes,
+            room,
             useful: false,
         })
     }
@@ -164,7 +180,21 @@ impl Life {
             && flight.cancelled.is_none()
         {
             flight.cancelled = Some(Instant::now());
+            let shared = flight.is_shared();
             self.ask(&Ask::Cancel { id: id.into() });
+            if shared {
+                self.interrupt();
+            }
+        }
+    }
+
+    /// Ranks that compute rows hear no message; `mpirun` passes this signal on to all of them, and rank 0,
+    /// which knows what was cancelled, goes on with what was not.
+    fn interrupt(&self) {
+        let pid = self.child.id().and_then(processes::pid_of);
+        if let Some(pid) = pid.filter(|_| !self.ranks.is_empty()) {
+            // It may end at any time.
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::USR1);
         }
     }
 
@@ -175,6 +205,11 @@ impl Life {
             .map(|(id, _)| id.clone())
             .collect();
         gone.iter().for_each(|id| self.cancel(id));
+        // The signal may have come to a rank before the image did.
+        let shared = |flight: &&Flight| flight.cancelled.is_some() && flight.is_shared();
+        if self.flights.values().any(|flight| shared(&flight)) {
+            self.interrupt();
+        }
     }
 
     fn ask(&self, ask: &Ask) {
@@ -200,10 +235,14 @@ impl Life {
             Answer::Started { id, ranks, .. } => {
                 if let Some(flight) = self.flights.get_mut(&id) {
                     flight.started = Some((now, ranks));
+                    if flight.cancelled.is_some() && flight.is_shared() {
+                        self.interrupt();
+                    }
                 }
             }
             Answer::Finished { id, finished } => {
                 self.useful = true;
+                self.status.times.add(&finished);
                 if let Some(flight) = self.flights.remove(&id) {
                     // Who asked may have gone.
                     let _ = flight.reply.send(Ok(*finished));
@@ -361,9 +400,19 @@ impl Life {
         if let Err(error) = self.child.wait().await {
             tracing::error!("cannot reap mpirun: {error}");
         }
-        let tasks: Vec<&Task> = self.flights.values().map(|f| &*f.task).collect();
-        sweep(&tasks, &self.processes);
         self.processes = Processes::default();
+        self.sweep();
+    }
+
+    /// Removes temporary files that killed ranks left beside the outputs of their tasks.
+    fn sweep(&self) {
+        let outputs = (self.flights.values()).map(|flight| name::to_path(&flight.task.output));
+        let folders: BTreeSet<_> = outputs
+            .filter_map(|path| path.parent().map(ToOwned::to_owned))
+            .collect();
+        folders.iter().for_each(|folder| {
+            worker::leftovers::sweep(folder);
+        });
     }
 
     /// Ends the world in order, or else by force.
@@ -391,9 +440,12 @@ impl Drop for Life {
     /// Without a burial, as when the runtime ends: nothing may be left all the same.
     fn drop(&mut self) {
         let mut processes = std::mem::take(&mut self.processes);
-        let limit = self.config.patience;
+        let (limit, room) = (self.config.patience, self.room.take());
         if processes.ids().next().is_some() {
-            std::thread::spawn(move || processes.end(None, limit));
+            std::thread::spawn(move || {
+                processes.end(None, limit);
+                drop(room);
+            });
         }
     }
 }
@@ -405,26 +457,6 @@ const LOOK: Duration = Duration::from_millis(500);
 fn local(ranks: &[Rank]) -> impl Iterator<Item = &Rank> {
     let here = worker::settings::node_name();
     ranks.iter().filter(move |rank| rank.node == here)
-}
-
-/// Removes temporary files that killed ranks left beside the outputs of these tasks.
-fn sweep(tasks: &[&Task], processes: &Processes) {
-    let outputs = tasks.iter().map(|task| name::to_path(&task.output));
-    let folders: BTreeSet<_> = outputs
-        .filter_map(|path| path.parent().map(ToOwned::to_owned))
-        .collect();
-    let marks: Vec<String> = processes
-        .ids()
-        .map(|pid| format!(".sundog-{pid}-"))
-        .collect();
-    for entry in folders.iter().filter_map(|f| f.read_dir().ok()).flatten() {
-        let Ok(entry) = entry else { continue };
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if name.ends_with(".tmp") && marks.iter().any(|mark| name.starts_with(mark)) {
-            // Another attempt does not need it gone.
-            let _ = std::fs::remove_file(entry.path());
-        }
-    }
 }
 
 /// The rank that a line of `mpirun` says ended badly.

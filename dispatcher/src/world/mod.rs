@@ -2,14 +2,17 @@
 
 mod flight;
 mod life;
+mod metrics;
 pub mod mpirun;
 mod processes;
+mod room;
 pub mod threads;
 
 use async_trait::async_trait;
 use worker::task::Finished;
 pub use worker::warm::wire::Task;
 
+pub use metrics::Metrics;
 pub use mpirun::Mpirun;
 pub use threads::Threads;
 
@@ -53,6 +56,9 @@ pub trait World: Send + Sync {
 
     /// How often the world died and was started afresh.
     fn restarts(&self) -> u64;
+
+    /// What is to be told about the world.
+    fn metrics(&self) -> Metrics;
 
     /// Stops what runs, ends every process and thread of the world, and waits for that.
     async fn shutdown(&self);

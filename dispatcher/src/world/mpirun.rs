@@ -2,6 +2,7 @@
 
 use super::flight::{self, Flight};
 use super::life::{Life, Over};
+use super::metrics::{Metrics, Times};
 use super::{Lost, Task, World, processes};
 use async_trait::async_trait;
 use std::collections::VecDeque;
@@ -53,6 +54,7 @@ pub(super) enum Command {
 pub(super) struct Status {
     pub alive: AtomicUsize,
     pub restarts: AtomicU64,
+    pub times: Times,
     /// Process ids of the ranks on this machine.
     pub pids: Mutex<Vec<u32>>,
 }
@@ -112,6 +114,14 @@ impl World for Mpirun {
 
     fn restarts(&self) -> u64 {
         self.status.restarts.load(Ordering::Acquire)
+    }
+
+    fn metrics(&self) -> Metrics {
+        Metrics {
+            ranks_alive: self.ranks_alive(),
+            restarts: self.restarts(),
+            ..self.status.times.metrics()
+        }
     }
 
     async fn shutdown(&self) {

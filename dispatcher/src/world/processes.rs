@@ -44,7 +44,8 @@ pub fn adopt_orphans() {
     }
 }
 
-fn pid_of(pid: u32) -> Option<Pid> {
+/// The id as the system takes it.
+pub fn pid_of(pid: u32) -> Option<Pid> {
     Pid::from_raw(i32::try_from(pid).ok()?)
 }
 

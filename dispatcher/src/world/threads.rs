@@ -1,5 +1,6 @@
 //! A world of one rank with several threads in this process.
 
+use super::metrics::{Metrics, Times};
 use super::{Lost, Task, World};
 use async_trait::async_trait;
 use imaging::comm::serial::Serial;
@@ -21,6 +22,7 @@ pub struct Threads {
     asks: Mutex<Option<Sender<Ask>>>,
     waiting: Waiting,
     ended: Arc<AtomicBool>,
+    times: Arc<Times>,
     served: Mutex<Option<oneshot::Receiver<()>>>,
 }
 
@@ -43,14 +45,17 @@ impl Threads {
             entry.close();
         });
         let (waiting, ended) = (Waiting::default(), Arc::new(AtomicBool::new(false)));
+        let times = Arc::<Times>::default();
         let (done, served) = oneshot::channel();
         std::thread::spawn({
-            let (waiting, ended) = (waiting.clone(), ended.clone());
+            let (waiting, ended, times) = (waiting.clone(), ended.clone(), times.clone());
             move || {
                 let answer = |answer| {
-                    if let Answer::Finished { id, finished } = answer
-                        && let Some(reply) = lock(&waiting).remove(&id)
-                    {
+                    let Answer::Finished { id, finished } = answer else {
+                        return;
+                    };
+                    times.add(&finished);
+                    if let Some(reply) = lock(&waiting).remove(&id) {
                         // Who asked may have gone.
                         let _ = reply.send(*finished);
                     }
@@ -66,6 +71,7 @@ impl Threads {
             asks: Mutex::new(Some(asks)),
             waiting,
             ended,
+            times,
             served: Mutex::new(Some(served)),
         }
     }
@@ -120,6 +126,13 @@ impl World for Threads {
 
     fn restarts(&self) -> u64 {
         0
+    }
+
+    fn metrics(&self) -> Metrics {
+        Metrics {
+            ranks_alive: self.ranks_alive(),
+            ..self.times.metrics()
+        }
     }
 
     async fn shutdown(&self) {

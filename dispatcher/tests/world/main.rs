@@ -1,5 +1,5 @@
 //! Worlds of ranks: threads, and real ranks under a real `mpirun` that are killed, stopped and poisoned.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 #[cfg(feature = "mpi")]
 mod ranks;
@@ -54,6 +54,7 @@ impl Scratch {
             output: text(self.path("out").join(name).with_extension("png")),
             mode,
             alone: false,
+            scratch: false,
         }
     }
 

@@ -1,7 +1,6 @@
 //! The threads of a rank, each at work on an image of its own, and its pool for images shared by rows.
 
 use super::wire::Task;
-use crate::settings::Settings;
 use crate::task::{Finished, Order};
 use crate::watch::Watch;
 use crate::{shared, single};
@@ -83,7 +82,7 @@ fn image(
 ) -> Finished {
     #[cfg(feature = "testing")]
     abort_if_asked(&assignment.order);
-    let mut finished = match Settings::of(&assignment.task.job()) {
+    let mut finished = match assignment.task.settings() {
         Err(error) => return assignment.unrun("", error),
         Ok(settings) => {
             let watch = Watch::start(settings.timeout);
@@ -117,9 +116,7 @@ impl Pool {
         assignment: &Assignment,
         stop: Stop,
     ) -> Option<Finished> {
-        let ready = self
-            .start()
-            .and_then(|()| Settings::of(&assignment.task.job()));
+        let ready = self.start().and_then(|()| assignment.task.settings());
         let settings = match agree(comm, ready) {
             Ok(settings) => settings,
             Err(error) => return (comm.rank() == 0).then(|| assignment.unrun("", error)),

@@ -11,6 +11,7 @@ use crate::task::Finished;
 use imaging::Error;
 use imaging::comm::Comm;
 use imaging::executor::Stop;
+use protocol::TaskState;
 use protocol::job::Mode;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::mpsc::RecvTimeoutError;
@@ -290,12 +291,19 @@ impl<'a> Desk<'a> {
             ranks: (0..size).collect(),
         });
         let message = Message::Share(Box::new(ready.assignment));
-        (1..size).for_each(|rank| send(self.comm, rank, &message));
-        let Message::Share(assignment) = message else {
+        let Message::Share(assignment) = &message else {
             unreachable!("it was made above")
         };
-        if let Some(finished) = self.pool.run(self.comm, &assignment, ready.stop) {
+        loop {
+            (1..size).for_each(|rank| send(self.comm, rank, &message));
+            let finished = self.pool.run(self.comm, assignment, ready.stop.clone());
+            let Some(finished) = finished else { break };
+            // A rank was interrupted for an image before this one.
+            if finished.receipt.state == TaskState::Cancelled && !ready.stop.is_set() {
+                continue;
+            }
             self.finished(id, Box::new(finished));
+            break;
         }
         self.pause.reset();
     }

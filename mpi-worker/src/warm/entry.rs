@@ -3,12 +3,11 @@
 use super::crew::Assignment;
 use super::wire::{Ask, Task};
 use crate::planner::{self, World};
-use crate::settings::Settings;
 use crate::task::Finished;
 use imaging::executor::Stop;
 use imaging::{Error, Result};
 use protocol::name;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -37,12 +36,12 @@ pub(super) struct Ready {
 /// The flags of all tasks in flight.
 pub(super) type Stops = Arc<Mutex<BTreeMap<String, Stop>>>;
 
+/// The flag of the image whose rows a rank other than 0 works on.
+pub(super) type Shared = Arc<Mutex<Option<Stop>>>;
+
 pub(super) fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
-
-/// Cancelled tasks that a rank other than 0 remembers, in case they are handed to it yet.
-const REMEMBERED: usize = 64;
 
 /// A rank's end.
 pub struct Inbox {
@@ -50,16 +49,16 @@ pub struct Inbox {
     pub(super) sender: Sender<Event>,
     pub(super) stops: Stops,
     pub(super) closed: Stop,
-    pub(super) cancelled: Arc<Mutex<VecDeque<String>>>,
+    pub(super) shared: Shared,
 }
 
 /// The caller's end.
 #[derive(Clone)]
 pub struct Entry {
-    cancelled: Arc<Mutex<VecDeque<String>>>,
     events: Sender<Event>,
     stops: Stops,
     closed: Stop,
+    shared: Shared,
     world: World,
 }
 
@@ -71,13 +70,13 @@ pub fn open(world: World) -> (Entry, Inbox) {
         sender: sender.clone(),
         stops: Stops::default(),
         closed: Stop::default(),
-        cancelled: Arc::default(),
+        shared: Shared::default(),
     };
     let entry = Entry {
-        cancelled: inbox.cancelled.clone(),
         events: sender,
         stops: inbox.stops.clone(),
         closed: inbox.closed.clone(),
+        shared: inbox.shared.clone(),
         world,
     };
     (entry, inbox)
@@ -87,12 +86,6 @@ impl Inbox {
     /// The flag of a task that was handed to this rank.
     pub(super) fn begin(&self, id: &str) -> Stop {
         let stop = self.closed.child();
-        // In the order of `overhear`, so that no cancel is missed between the two.
-        let mut cancelled = lock(&self.cancelled);
-        if let Some(at) = cancelled.iter().position(|c| c == id) {
-            cancelled.remove(at);
-            stop.set();
-        }
         lock(&self.stops).insert(id.to_owned(), stop.clone());
         stop
     }
@@ -114,16 +107,11 @@ impl Entry {
         let _ = self.events.send(event);
     }
 
-    /// What a rank other than 0 does with the lines to rank 0, where it hears them: a rank that computes
-    /// rows cannot be told by messages that the image was cancelled.
-    pub fn overhear(&self, ask: &Ask) {
-        let Ask::Cancel { id } = ask else { return };
-        let mut cancelled = lock(&self.cancelled);
-        cancelled.push_back(id.clone());
-        if cancelled.len() > REMEMBERED {
-            cancelled.pop_front();
-        }
-        if let Some(stop) = lock(&self.stops).get(id) {
+    /// Stops this rank's part of an image that is shared by rows, so that all ranks end it at the next
+    /// exchange. A rank that computes rows cannot be told by messages. Rank 0 begins an image again that
+    /// nobody wanted to end.
+    pub fn interrupt(&self) {
+        if let Some(stop) = &*lock(&self.shared) {
             stop.set();
         }
     }
@@ -158,7 +146,7 @@ impl Entry {
             finished.refused = refused;
             Box::new(finished)
         };
-        let settings = Settings::of(&task.job()).map_err(|error| refuse("", error))?;
+        let settings = task.settings().map_err(|error| refuse("", error))?;
         let (input, output) = (name::to_path(&task.input), name::to_path(&task.output));
         let probed = distinct(&input, &output)
             .and_then(|()| planner::probe(&input, &settings))

@@ -66,7 +66,7 @@ pub enum End {
 }
 
 /// Serves tasks until the entry is closed. All ranks call this together. Tasks are taken
-/// from the inbox of rank 0; the others only overhear what is cancelled.
+/// from the inbox of rank 0.
 ///
 /// `say` is called with answers, from any thread: all but `alive` come from rank 0. `stop` is a signal
 /// to this process: the rank cleans up and leaves without a word to the others.
@@ -89,7 +89,7 @@ pub fn serve(
             pulse.run(&|tasks| {
                 say(match rank {
                     0 => Answer::Progress { tasks },
-                    rank => Answer::Alive { rank, tasks },
+                    rank => Answer::Alive { rank },
                 })
             })
         });
@@ -140,9 +140,10 @@ fn follow<'scope>(
             }
             Some((_, Message::Share(assignment))) => {
                 pulse.add(&assignment.task.id);
-                let stop = inbox.begin(&assignment.task.id);
+                let stop = inbox.closed.child();
+                *entry::lock(&inbox.shared) = Some(stop.clone());
                 pool.run(comm, &assignment, stop);
-                entry::lock(&inbox.stops).remove(&assignment.task.id);
+                *entry::lock(&inbox.shared) = None;
                 pulse.remove(&assignment.task.id);
                 pause.reset();
                 continue;

@@ -42,8 +42,8 @@ impl Pulse {
         self.changed.notify_one();
     }
 
-    /// Calls `beat` every half second while there are tasks; sleeps soundly while there are none.
-    pub fn run(&self, beat: &dyn Fn(Vec<String>)) {
+    /// Calls `beat` with the number of tasks every half second while there are any; sleeps soundly otherwise.
+    pub fn run(&self, beat: &dyn Fn(usize)) {
         let mut state = self.state();
         while !state.ended {
             if state.tasks.is_empty() {
@@ -56,7 +56,7 @@ impl Pulse {
                 .unwrap_or_else(|e| e.into_inner());
             state = waited.0;
             if !state.ended && !state.tasks.is_empty() {
-                let tasks = state.tasks.iter().cloned().collect();
+                let tasks = state.tasks.len();
                 // What is told may block on a slow reader; tasks must not wait for it.
                 drop(state);
                 beat(tasks);

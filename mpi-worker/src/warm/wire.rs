@@ -1,6 +1,8 @@
 //! What a warm world is asked and what it answers, one line of JSON each.
 
+use crate::settings::Settings;
 use crate::task::Finished;
+use imaging::Result;
 use protocol::job::{Job, KeepMetadata, Limits, Mode};
 use protocol::pipeline::Pipeline;
 use serde::{Deserialize, Serialize};
@@ -39,6 +41,9 @@ pub struct Task {
     /// Shares its rank with no other task, so that a rank's death can be told to be its fault.
     #[serde(default)]
     pub alone: bool,
+    /// The output is read and removed soon: nothing waits until it is safe from a loss of power.
+    #[serde(default)]
+    pub scratch: bool,
 }
 
 fn first() -> u32 {
@@ -46,15 +51,18 @@ fn first() -> u32 {
 }
 
 impl Task {
-    /// The parts of a job that settings are made from.
-    pub fn job(&self) -> Job {
-        Job {
+    /// What it sets. Errors name the operation, parameter or option.
+    pub fn settings(&self) -> Result<Settings> {
+        let job = Job {
             pipeline: self.pipeline.clone(),
             format: self.format.clone(),
             limits: self.limits.clone(),
             keep_metadata: self.keep_metadata,
             ..Job::default()
-        }
+        };
+        let mut settings = Settings::of(&job)?;
+        settings.scratch = self.scratch;
+        Ok(settings)
     }
 }
 
@@ -95,15 +103,13 @@ pub enum Answer {
     },
     /// Rank 0 lives; at least every second while there are tasks.
     Progress {
-        /// Tasks that are in the world, handed out or not.
-        tasks: Vec<String>,
+        /// How many tasks are in the world, handed out or not.
+        tasks: usize,
     },
     /// Another rank lives; at least every second while it has tasks.
     Alive {
         /// The rank.
         rank: usize,
-        /// Its tasks.
-        tasks: Vec<String>,
     },
     /// A task has ended.
     Finished {

@@ -3,7 +3,7 @@
 use crate::comm::Mpi;
 use imaging::comm::Comm;
 use imaging::executor::Stop;
-use std::io::BufRead;
+use std::io::{BufRead, Write};
 use std::time::Duration;
 use worker::planner::World;
 use worker::warm::wire::{Answer, Ask};
@@ -27,17 +27,26 @@ pub fn run(comm: &Mpi, threads: usize, stop: &Stop) -> u8 {
         processes: true,
     };
     let (entry, inbox) = warm::open(world);
-    let first = comm.rank() == 0;
-    std::thread::spawn(move || read(&entry, first));
+    interrupt_on_signal(entry.clone());
+    if comm.rank() == 0 {
+        std::thread::spawn(move || read(&entry));
+    }
     leave_on(stop.clone());
     let say: fn(Answer) = match comm.rank() {
-        0 => |answer| write(&answer, crate::say),
-        _ => |answer| write(&answer, crate::complain),
+        0 => |answer| write(&answer, &mut std::io::stdout()),
+        _ => |answer| write(&answer, &mut std::io::stderr()),
     };
     match warm::serve(comm, threads, inbox, stop, &say) {
         End::Closed => 0,
         // The others wait for this rank, or are dead: without an orderly end mpirun ends them all.
         End::Stopped => std::process::exit(TERMINATED),
+    }
+}
+
+/// `mpirun` passes SIGUSR1 on to all ranks: somebody wants an image to end whose rows they share.
+fn interrupt_on_signal(entry: Entry) {
+    if let Ok(mut signals) = signal_hook::iterator::Signals::new([signal_hook::consts::SIGUSR1]) {
+        std::thread::spawn(move || signals.forever().for_each(|_| entry.interrupt()));
     }
 }
 
@@ -51,32 +60,42 @@ fn leave_on(stop: Stop) {
         while !stop.is_set() {
             std::thread::sleep(LOOK);
         }
-        std::thread::sleep(CLEANING);
-        std::process::exit(TERMINATED);
+        leave_after(CLEANING);
     });
 }
 
 const LOOK: Duration = Duration::from_millis(200);
 const CLEANING: Duration = Duration::from_millis(200);
+/// How long ranks may take to end in order once nobody asks for anything any more.
+const CLOSING: Duration = Duration::from_secs(3);
 
-fn read(entry: &Entry, first: bool) {
+fn leave_after(time: Duration) {
+    std::thread::sleep(time);
+    worker::atomic::discard_pending();
+    std::process::exit(TERMINATED);
+}
+
+fn read(entry: &Entry) {
     for line in std::io::stdin().lock().lines() {
         let Ok(line) = line else { break };
         match serde_json::from_str::<Ask>(&line) {
-            Ok(ask) if first => entry.ask(ask),
-            Ok(ask) => entry.overhear(&ask),
-            Err(_) if !first => {}
+            Ok(ask) => entry.ask(ask),
             Err(error) => {
                 let reason = error.to_string();
-                write(&Answer::Unreadable { reason }, crate::say);
+                write(&Answer::Unreadable { reason }, &mut std::io::stdout());
             }
         }
     }
     entry.close();
+    // Ends with the process, unless a rank hangs: mpirun then ends all.
+    leave_after(CLOSING);
 }
 
-fn write(answer: &Answer, out: fn(&str)) {
-    if let Ok(text) = serde_json::to_string(answer) {
-        out(&text);
+/// Writes a line at once, so that no other's comes in between.
+fn write(answer: &Answer, out: &mut dyn Write) {
+    if let Ok(mut text) = serde_json::to_vec(answer) {
+        text.push(b'\n');
+        // A reader that went away is no reason to fail.
+        let _ = out.write_all(&text).and_then(|()| out.flush());
     }
 }
