@@ -84,6 +84,8 @@ impl Node {
             mode: job.mode,
             // After a failure alone, so that a further one is nobody else's.
             alone: attempt > 1,
+            // It is read and sent to the store, and then removed.
+            scratch: true,
         };
         let finished = match self.watched(id, message.round, order).await {
             Ok(finished) => finished,

@@ -57,8 +57,14 @@ pub trait World: Send + Sync {
     /// How often the world died and was started afresh.
     fn restarts(&self) -> u64;
 
-    /// What is to be told about the world.
-    fn metrics(&self) -> Metrics;
+    /// What is to be told about the world; here without times.
+    fn metrics(&self) -> Metrics {
+        Metrics {
+            ranks_alive: self.ranks_alive(),
+            restarts: self.restarts(),
+            ..Metrics::default()
+        }
+    }
 
     /// Stops what runs, ends every process and thread of the world, and waits for that.
     async fn shutdown(&self);

@@ -2,6 +2,12 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 #[cfg(feature = "mpi")]
+mod ends;
+#[cfg(feature = "mpi")]
+mod processes;
+#[cfg(feature = "mpi")]
+mod quiet;
+#[cfg(feature = "mpi")]
 mod ranks;
 mod threads;
 

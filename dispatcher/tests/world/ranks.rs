@@ -1,5 +1,6 @@
 //! Real ranks under a real `mpirun`.
 
+use super::processes::{parent, processes, rooms, signal};
 use super::{SLOW, Scratch, runs, same_file};
 use dispatcher::world::mpirun::Config;
 use dispatcher::world::{Lost, Mpirun, World};
@@ -7,17 +8,16 @@ use protocol::TaskState;
 use protocol::job::Mode;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{Mutex, MutexGuard};
 use worker::mpirun::Launcher;
 
 /// One world at a time: tests look for processes that are left.
-static TURN: Mutex<()> = Mutex::const_new(());
+pub static TURN: Mutex<()> = Mutex::const_new(());
 
 /// The worker beside the tests.
-fn worker() -> PathBuf {
+pub fn worker() -> PathBuf {
     let tests = std::env::current_exe().unwrap();
     let worker = tests.ancestors().nth(2).unwrap().join("sundog-worker");
     let how = "cargo build -p sundog-worker --features mpi,testing";
@@ -25,18 +25,22 @@ fn worker() -> PathBuf {
     worker
 }
 
-async fn start(
-    environment: &[(&str, &str)],
-    stall_ms: u64,
-) -> (Arc<Mpirun>, MutexGuard<'static, ()>) {
-    let turn = TURN.lock().await;
-    let launcher = Launcher {
+/// Two ranks on this machine.
+pub fn launcher() -> Launcher {
+    Launcher {
         mpirun: "mpirun".into(),
         ranks: 2,
         hostfile: None,
         worker: worker(),
-    };
-    let mut config = Config::new(launcher);
+    }
+}
+
+pub async fn start(
+    environment: &[(&str, &str)],
+    stall_ms: u64,
+) -> (Arc<Mpirun>, MutexGuard<'static, ()>) {
+    let turn = TURN.lock().await;
+    let mut config = Config::new(launcher());
     config.stall = Duration::from_millis(stall_ms);
     config.environment = (environment.iter())
         .map(|(k, v)| (k.to_string(), v.to_string()))
@@ -44,64 +48,12 @@ async fn start(
     (Arc::new(Mpirun::start(config)), turn)
 }
 
-/// All processes below this one, but for those of another name than the world's.
-fn processes() -> BTreeSet<u32> {
-    let output = Command::new("ps")
-        .args(["-eo", "pid=,ppid=,stat=,comm="])
-        .output()
-        .unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
-    let rows: Vec<Vec<&str>> = text
-        .lines()
-        .map(|l| l.split_whitespace().collect())
-        .collect();
-    let mut below = BTreeSet::from([std::process::id()]);
-    loop {
-        let n = below.len();
-        for row in &rows {
-            if below.contains(&row[1].parse().unwrap()) {
-                below.insert(row[0].parse().unwrap());
-            }
-        }
-        if below.len() == n {
-            break;
-        }
-    }
-    let named = |row: &&Vec<&str>| matches!(row[3], "mpirun" | "sundog-worker" | "orted");
-    (rows.iter().filter(named))
-        .map(|row| row[0].parse().unwrap())
-        .filter(|pid| below.contains(pid))
-        .collect()
-}
-
-fn signal(name: &str, pid: u32) {
-    let status = Command::new("kill").args([name, &pid.to_string()]).status();
-    assert!(status.unwrap().success());
-}
-
-fn parent(pid: u32) -> u32 {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-    let rest = stat.rsplit_once(')').unwrap().1;
-    rest.split_whitespace().nth(1).unwrap().parse().unwrap()
-}
-
-/// Clock ticks of processor time, 10 ms each.
-fn ticks(pid: u32) -> u64 {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-    let fields: Vec<&str> = stat
-        .rsplit_once(')')
-        .unwrap()
-        .1
-        .split_whitespace()
-        .collect();
-    fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
-}
-
-async fn ended(world: &Mpirun) {
+pub async fn ended(world: &Mpirun) {
     let start = Instant::now();
     world.shutdown().await;
     println!("shutdown took {:?}", start.elapsed());
     assert_eq!(processes(), BTreeSet::new(), "processes are left");
+    assert_eq!(rooms(std::process::id()), 0, "files of Open MPI are left");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -147,24 +99,10 @@ async fn a_hundred_tasks_one_by_one_and_side_by_side() {
             &scratch.path("out").join(&name)
         ));
     }
-    assert_eq!(world.restarts(), 0);
-    ended(&world).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_idle_world_sleeps() {
-    let scratch = Scratch::new("idle");
-    let small = scratch.picture(1, 50, 50);
-    let (world, _turn) = start(&[], 60_000).await;
-    runs(&*world, &scratch, &small).await;
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    let all = processes();
-    assert_eq!(all.len(), 3);
-    let before: u64 = all.iter().map(|&pid| ticks(pid)).sum();
-    tokio::time::sleep(Duration::from_secs(3)).await;
-    let used = all.iter().map(|&pid| ticks(pid)).sum::<u64>() - before;
-    println!("idle: {:.2} % of a core over 3 s", used as f64 / 3.0);
-    assert!(used < 6);
+    let metrics = world.metrics();
+    assert_eq!((metrics.ranks_alive, metrics.restarts), (2, 0));
+    assert!(metrics.busy_ms > metrics.shared_ms && metrics.shared_ms > 0);
+    assert!((0.0..=1.0).contains(&metrics.halo_wait_share()));
     ended(&world).await;
 }
 
@@ -225,6 +163,47 @@ fn faults(lost: &[Lost]) -> usize {
 async fn a_killed_rank_is_the_fault_of_its_task_alone() {
     let lost = survives("kill-rank", Mode::Images, |pids| signal("-KILL", pids[1])).await;
     assert_eq!((lost.len(), faults(&lost)), (2, 1), "{lost:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rank_0_may_be_killed_as_well() {
+    let lost = survives("kill-first", Mode::Images, |pids| signal("-KILL", pids[0])).await;
+    let named = |l: &&Lost| matches!(l, Lost::Fault { rank: Some(0), .. });
+    let named = lost.iter().filter(named).count();
+    assert_eq!((lost.len(), named), (2, 1), "{lost:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rank_or_mpirun_that_is_told_to_end_is_started_again() {
+    let lost = survives("term-rank", Mode::Images, |pids| signal("-TERM", pids[1])).await;
+    assert_eq!(lost.len(), 2, "{lost:?}");
+    let lost = survives("term-mpirun", Mode::Images, |pids| {
+        signal("-TERM", parent(pids[0]))
+    });
+    let lost = lost.await;
+    assert_eq!(lost.len(), 2, "{lost:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_that_nobody_waits_for_makes_room() {
+    let scratch = Scratch::new("dropped");
+    let slow = [0, 1].map(|n| scratch.picture(n, 3000, 3000 + n));
+    let small = scratch.picture(2, 50, 50);
+    let (world, _turn) = start(&[], 60_000).await;
+    runs(&*world, &scratch, &small).await;
+    for mode in [Mode::Images, Mode::Rows] {
+        for name in &slow {
+            let task = world.submit(scratch.task(name, SLOW, mode));
+            let begun = tokio::time::timeout(Duration::from_millis(200), task).await;
+            assert!(begun.is_err(), "it should take longer");
+        }
+        let start = Instant::now();
+        runs(&*world, &scratch, &small).await;
+        println!("room after {:?}", start.elapsed());
+        assert!(start.elapsed() < Duration::from_secs(20));
+    }
+    assert_eq!(world.restarts(), 0);
+    ended(&world).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
