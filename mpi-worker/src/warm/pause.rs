@@ -3,14 +3,14 @@
 use std::time::{Duration, Instant};
 
 /// Pauses that grow with the time since something last happened: 100 µs at first, 1 ms after half a
-/// second, 20 ms after ten.
+/// second, 5 ms after two and a half.
 pub struct Pause {
     last: Instant,
 }
 
 impl Pause {
     const LEAST: Duration = Duration::from_micros(100);
-    const MOST: Duration = Duration::from_millis(20);
+    const MOST: Duration = Duration::from_millis(5);
 
     /// Something happens now.
     pub fn new() -> Pause {
