@@ -299,6 +299,8 @@ impl Life {
                 },
             }
         }
+        // With this code it ends when a signal asks it to; a rank that died would have been named.
+        let told = status.is_some_and(|s| s.signal().is_some() || s.code() == Some(1));
         let status = status.map_or("mpirun ended".into(), |s| match s.signal() {
             Some(signal) => format!("mpirun was killed by signal {signal}"),
             None => format!("mpirun ended with {s}"),
@@ -319,7 +321,7 @@ impl Life {
             },
             None => Death {
                 rank: None,
-                outside: status.contains("killed by signal"),
+                outside: told,
                 reason: status,
             },
         }

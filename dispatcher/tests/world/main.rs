@@ -95,7 +95,7 @@ impl Drop for Scratch {
 }
 
 /// Seconds of one core on a picture of a few megapixels.
-pub const SLOW: &str = "bilateral(radius=15)";
+pub const SLOW: &str = "bilateral(radius=9)";
 
 /// Whether two files hold the same bytes.
 pub fn same_file(a: &Path, b: &Path) -> bool {

@@ -56,6 +56,15 @@ pub fn ticks(pid: u32) -> u64 {
     fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
 }
 
+/// Whether a process lives. An orphan that this process adopted and that has ended is reaped.
+pub fn lives(pid: u32) -> bool {
+    use rustix::process::{Pid, WaitOptions, waitpid};
+    let id = Pid::from_raw(pid as i32).unwrap();
+    // An error: it is no child of this process.
+    let reaped = matches!(waitpid(Some(id), WaitOptions::NOHANG), Ok(Some(_)));
+    !reaped && std::path::Path::new(&format!("/proc/{pid}/status")).exists()
+}
+
 /// Folders for files of Open MPI that belong to worlds of a process.
 pub fn rooms(owner: u32) -> usize {
     let start = format!("sundog-world-{owner}-");
