@@ -2,6 +2,7 @@
 
 use super::Lost;
 use super::flight::{Death, Flight};
+use super::lines::{Heard, dead_rank, feed, listen};
 use super::mpirun::{Command, Config, Status};
 use super::processes::{self, Processes, is_stopped};
 use super::room::Room;
@@ -12,8 +13,7 @@ use std::process::{ExitStatus, Stdio};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWriteExt as _, BufReader};
-use tokio::process::{Child, ChildStdin};
+use tokio::process::Child;
 use tokio::sync::mpsc;
 use worker::warm::wire::{Answer, Ask, Rank};
 
@@ -32,13 +32,6 @@ pub enum Over {
         /// Whether all ranks had come up.
         ready: bool,
     },
-}
-
-/// A line of the world.
-enum Heard {
-    Answer(Box<Answer>),
-    /// Of `mpirun`, of a library, or a log.
-    Text(String),
 }
 
 /// A running world.
@@ -459,60 +452,4 @@ const LOOK: Duration = Duration::from_millis(500);
 fn local(ranks: &[Rank]) -> impl Iterator<Item = &Rank> {
     let here = worker::settings::node_name();
     ranks.iter().filter(move |rank| rank.node == here)
-}
-
-/// The rank that a line of `mpirun` says ended badly.
-fn dead_rank(line: &str) -> Option<usize> {
-    let after = [
-        "mpirun noticed that process rank ",
-        "MPI_ABORT was invoked on rank ",
-    ]
-    .iter()
-    .find_map(|start| Some(line.split_once(start)?.1))
-    // Process name: [[12345,1],3]
-    .or_else(|| {
-        line.split_once("Process name: [[")?
-            .1
-            .split_once("],")
-            .map(|p| p.1)
-    })?;
-    let digits: String = after.chars().take_while(char::is_ascii_digit).collect();
-    digits.parse().ok()
-}
-
-async fn listen(pipe: impl AsyncRead + Unpin, hear: mpsc::UnboundedSender<Heard>) {
-    let mut lines = BufReader::new(pipe).split(b'\n');
-    while let Ok(Some(line)) = lines.next_segment().await {
-        let heard = match serde_json::from_slice(&line) {
-            Ok(answer) => Heard::Answer(Box::new(answer)),
-            Err(_) => Heard::Text(String::from_utf8_lossy(&line).into_owned()),
-        };
-        if hear.send(heard).is_err() {
-            break;
-        }
-    }
-}
-
-async fn feed(mut stdin: ChildStdin, mut lines: mpsc::UnboundedReceiver<String>) {
-    while let Some(mut line) = lines.recv().await {
-        line.push('\n');
-        if stdin.write_all(line.as_bytes()).await.is_err() {
-            break;
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn the_dead_rank_is_read_from_what_mpirun_says() {
-        let lines = [
-            "mpirun noticed that process rank 1 with PID 0 on node here exited on signal 9 (Killed).",
-            "  Process name: [[61423,1],1]",
-            "MPI_ABORT was invoked on rank 1 in communicator MPI_COMM_WORLD",
-            "1 total processes killed",
-        ];
-        let ranks = lines.map(super::dead_rank);
-        assert_eq!(ranks, [Some(1), Some(1), Some(1), None]);
-    }
 }

@@ -2,6 +2,7 @@
 
 mod flight;
 mod life;
+mod lines;
 mod metrics;
 pub mod mpirun;
 mod processes;
