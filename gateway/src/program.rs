@@ -2,8 +2,8 @@
 
 use crate::links::{self, Secret};
 use crate::run::{self, Config};
-use axum::Router;
 use dispatcher::jobs::{InputUrls, Jobs, Rules};
+use notifier::Notifier;
 use service::{Tokens, access, listen};
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -119,12 +119,16 @@ pub async fn main(settings: &Settings) -> Result<(), Error> {
         Some(file) => Secret::file(file)?,
         None => Secret::random()?,
     };
+    // Live events, so that clients need one address alone; webhooks are the notifier's business.
+    let notifier = notifier::Config::default();
+    let notifier = Notifier::new(notifier, jobs.clone(), shutdown.clone());
+    let events = notifier::router(&notifier, &tokens);
     let mut config = Config::new(tokens, secret, public);
     config.scratch = settings.scratch.clone();
     if let Some(link) = link {
         writeln!(std::io::stdout(), "open {link}")?;
     }
-    run::run(config, jobs, listener, Router::new(), shutdown).await?;
+    run::run(config, jobs, listener, events, shutdown).await?;
     Ok(())
 }
 
