@@ -95,7 +95,7 @@ async fn a_warm_world_adds_little_to_small_tasks() {
         println!("two ranks: median {warm_one:?}, 200 with {width} in flight {warm_all:?}");
         // Wide bounds for a busy machine.
         assert!(warm_one < one + Duration::from_millis(4));
-        assert!(warm_all < all * 2);
+        assert!(warm_all < all * 4);
     }
     tokio::time::sleep(Duration::from_secs(11)).await;
     let start = Instant::now();
