@@ -3,6 +3,7 @@
 //! Names are relative paths with `/` between their parts, below the store's prefix.
 
 mod files;
+mod quick;
 
 use crate::error::{Error, Result};
 use crate::links::{Access, Limits, Link, LinkKey, PATH};
@@ -64,6 +65,8 @@ enum Links {
 #[derive(Clone)]
 struct Local {
     files: Arc<LocalFileSystem>,
+    /// The same, for what need not survive a loss of power.
+    hints: Arc<LocalFileSystem>,
     root: std::path::PathBuf,
 }
 
@@ -113,10 +116,12 @@ impl Store {
             .map_err(|error| failed(&error))?
             .with_fsync(true);
         let local = Arc::new(local);
+        let hints = LocalFileSystem::new_with_prefix(dir).map_err(|error| failed(&error))?;
         Ok(Store {
             inner: local.clone(),
             local: Some(Local {
                 files: local,
+                hints: Arc::new(hints),
                 root: dir.to_owned(),
             }),
             prefix: Path::default(),
@@ -214,17 +219,17 @@ impl Store {
 
     /// The bytes of an object, refused if there are more than `max_bytes`.
     pub async fn get(&self, name: &str, max_bytes: u64) -> Result<Bytes> {
+        if let Some(bytes) = self.small_file(name)? {
+            return match bytes.len() as u64 > max_bytes {
+                true => Err(too_large(name, bytes.len() as u64, max_bytes)),
+                false => Ok(bytes),
+            };
+        }
         let path = self.path(name)?;
         let found = self.inner.get(&path).await;
         let found = found.map_err(|error| self.error(name, error))?;
         if found.meta.size > max_bytes {
-            return Err(Error::Refused {
-                what: format!("reading `{name}`"),
-                reason: format!(
-                    "{} bytes are more than the limit of {max_bytes}",
-                    found.meta.size
-                ),
-            });
+            return Err(too_large(name, found.meta.size, max_bytes));
         }
         found.bytes().await.map_err(|error| self.error(name, error))
     }
@@ -406,6 +411,13 @@ impl Store {
                 reason: format!("{what}: {}", without_queries(&other.to_string())),
             },
         }
+    }
+}
+
+fn too_large(name: &str, size: u64, max_bytes: u64) -> Error {
+    Error::Refused {
+        what: format!("reading `{name}`"),
+        reason: format!("{size} bytes are more than the limit of {max_bytes}"),
     }
 }
 

@@ -185,6 +185,33 @@ async fn files_become_objects_and_back(store: &Store) {
     }
 }
 
+async fn hints_are_objects(store: &Store) {
+    let made = store
+        .create_hint("hints/a", bytes("one"), "text/plain")
+        .await;
+    assert_eq!(made.unwrap(), Created::New);
+    let made = store
+        .create_hint("hints/a", bytes("two"), "text/plain")
+        .await;
+    assert_eq!(made.unwrap(), Created::Exists);
+    assert_eq!(store.get("hints/a", 10).await.unwrap(), bytes("one"));
+    store
+        .put_hint("hints/a", bytes("three"), "text/plain")
+        .await
+        .unwrap();
+    assert_eq!(store.get("hints/a", 10).await.unwrap(), bytes("three"));
+    store.prepare(&["hints/folder".into()]).unwrap();
+    for (name, there) in [
+        ("hints/a", true),
+        ("hints/b", false),
+        ("hints/a/b", false),
+        ("hints/folder", false),
+    ] {
+        assert_eq!(store.exists(name).await.unwrap(), there, "{name}");
+    }
+    store.delete("hints/a").await.unwrap();
+}
+
 async fn lists_are_complete_and_in_order(store: &Store) {
     let names: Vec<String> = (0..10).map(|i| format!("list/tasks/{i}.json")).collect();
     for name in &names {
@@ -252,6 +279,7 @@ async fn names_stay_inside(store: &Store) {
 async fn conforms(store: &Store) {
     objects_come_back(store).await;
     files_become_objects_and_back(store).await;
+    hints_are_objects(store).await;
     lists_are_complete_and_in_order(store).await;
     only_one_of_many_writers_creates(store).await;
     names_stay_inside(store).await;

@@ -62,7 +62,7 @@ impl Node {
             Err(error) => return Ok(Outcome::Final(failed(&error.to_string()))),
         };
         let fetched = fetching.elapsed();
-        let start = match start_of(&input).await {
+        let start = match start_of(&input) {
             Ok(start) => start,
             Err(error) => return Ok(Outcome::Again(failed(&format!("reading it: {error}")))),
         };
@@ -149,9 +149,9 @@ impl Node {
 /// The file of an object: its own where the store is a directory, else a copy.
 async fn fetch(store: &Store, key: &str, scratch: &Path, most: u64) -> Result<PathBuf> {
     if let Some(path) = store.file(key)? {
-        return match tokio::fs::try_exists(&path).await {
-            Ok(true) => Ok(path),
-            _ => Err(cloud::Error::NotFound(key.to_owned()).into()),
+        return match store.exists(key).await? {
+            true => Ok(path),
+            false => Err(cloud::Error::NotFound(key.to_owned()).into()),
         };
     }
     let path = scratch.join("input");
@@ -182,11 +182,13 @@ async fn put(store: &Store, name: &str, file: &Path, hash: &str, media_type: &st
     Ok(())
 }
 
-async fn start_of(path: &Path) -> std::io::Result<Vec<u8>> {
-    use tokio::io::AsyncReadExt as _;
+/// So few bytes of a file of this machine that asking another thread for them would take longer.
+fn start_of(path: &Path) -> std::io::Result<Vec<u8>> {
+    use std::io::Read as _;
     let mut start = Vec::new();
-    let file = tokio::fs::File::open(path).await?;
-    file.take(32).read_to_end(&mut start).await?;
+    std::fs::File::open(path)?
+        .take(32)
+        .read_to_end(&mut start)?;
     Ok(start)
 }
 

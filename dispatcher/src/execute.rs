@@ -58,8 +58,13 @@ impl Node {
         };
         let (id, number, store) = (message.job.as_str(), message.task, &self.jobs.store);
         let known = match self.known(id).await {
+            Err(Error::NoSuchJob(_)) if names::exists(store, &names::spec(id)).await? => {
+                // Its plan was lost with the machine's power: the job is split again.
+                self.jobs.publish(id, message.round).await?;
+                return Ok(Verdict::Done);
+            }
             Err(Error::NoSuchJob(_)) => {
-                return Ok(Verdict::Dead("the job's spec or plan is gone".into()));
+                return Ok(Verdict::Dead("the job's spec is gone".into()));
             }
             other => other?,
         };

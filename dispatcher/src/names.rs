@@ -107,13 +107,15 @@ pub async fn create<T: Serialize>(store: &Store, name: &str, value: &T) -> Resul
     Ok(created == Created::New)
 }
 
+/// Writes an object that can be made again if there is none; true if this call wrote it.
+pub async fn create_hint<T: Serialize>(store: &Store, name: &str, value: &T) -> Result<bool> {
+    let created = store.create_hint(name, to_json(value).into(), "application/json");
+    Ok(created.await? == Created::New)
+}
+
 /// Whether there is an object of that name.
 pub async fn exists(store: &Store, name: &str) -> Result<bool> {
-    match store.head(name).await {
-        Ok(_) => Ok(true),
-        Err(cloud::Error::NotFound(_)) => Ok(false),
-        Err(error) => Err(error.into()),
-    }
+    Ok(store.exists(name).await?)
 }
 
 /// Which round a job is in: 1, or that of its last retry.

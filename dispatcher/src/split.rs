@@ -155,7 +155,7 @@ impl Node {
                 started: now(),
                 tasks: self.sources.expand(&stored.owner, &stored.spec).await?,
             };
-            if names::create(&self.jobs.store, &name, &plan).await? {
+            if names::create_hint(&self.jobs.store, &name, &plan).await? {
                 return Ok((plan, true));
             }
         }

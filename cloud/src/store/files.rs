@@ -100,7 +100,7 @@ impl Store {
     }
 
     /// What is wrong with the directory that the store is: a full disk passes, others do not.
-    fn failed(&self, name: &str, error: &std::io::Error) -> Error {
+    pub(super) fn failed(&self, name: &str, error: &std::io::Error) -> Error {
         let what = format!("`{name}` in {}", self.address);
         match error.kind() {
             ErrorKind::NotFound | ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {

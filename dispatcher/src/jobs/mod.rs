@@ -59,6 +59,9 @@ impl Jobs {
             submitted: now(),
             spec: job,
         };
+        // What the job will fill.
+        let folders = [names::tasks(id), names::output(id, "out")];
+        self.store.prepare(&folders)?;
         // Together, since each is a wait for the disk or the network. Marks of a job that is not there are nothing.
         let spec = names::spec(id);
         let (owned, open) = (names::owned(owner, id), names::open(id));
@@ -148,11 +151,11 @@ impl Jobs {
     async fn mark(&self, name: &str) -> Result<()> {
         Ok(self
             .store
-            .put(name, Vec::new().into(), "text/plain")
+            .put_hint(name, Vec::new().into(), "text/plain")
             .await?)
     }
 
-    async fn publish(&self, id: &str, round: u32) -> Result<()> {
+    pub(crate) async fn publish(&self, id: &str, round: u32) -> Result<()> {
         let message = JobMessage {
             version: protocol::VERSION,
             job: id.to_owned(),

@@ -1,0 +1,95 @@
+//! Ways around waits where the store is a directory of this machine.
+
+use super::{Created, Local, Store};
+use crate::error::{Error, Result};
+use bytes::Bytes;
+use object_store::{ObjectStore as _, PutMode};
+use std::io::ErrorKind;
+use std::path::PathBuf;
+
+/// Files up to this size are read without going to another thread, which would take longer than reading them.
+const SMALL: u64 = 64 << 10;
+
+impl Store {
+    /// Whether there is an object of that name.
+    pub async fn exists(&self, name: &str) -> Result<bool> {
+        if let Some(path) = self.file(name)? {
+            return match std::fs::metadata(path) {
+                Ok(found) => Ok(found.is_file()),
+                Err(error) if missing(error.kind()) => Ok(false),
+                Err(error) => Err(self.failed(name, &error)),
+            };
+        }
+        match self.head(name).await {
+            Ok(_) => Ok(true),
+            Err(Error::NotFound(_)) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The bytes of a small file of a store in a directory; None where it is another store or a larger file.
+    pub(super) fn small_file(&self, name: &str) -> Result<Option<Bytes>> {
+        let Some(path) = self.file(name)? else {
+            return Ok(None);
+        };
+        let read = |path: PathBuf| -> std::io::Result<Option<Bytes>> {
+            let found = std::fs::metadata(&path)?;
+            match found.is_file() && found.len() <= SMALL {
+                true => Ok(Some(std::fs::read(path)?.into())),
+                false => Ok(None),
+            }
+        };
+        match read(path) {
+            Err(error) if missing(error.kind()) => Err(Error::NotFound(name.to_owned())),
+            Err(error) => Err(self.failed(name, &error)),
+            Ok(found) => Ok(found),
+        }
+    }
+
+    /// Writes an object that can be made again from others, in place of one that is there: in a directory it
+    /// may be lost when the machine loses its power in the next seconds.
+    pub async fn put_hint(&self, name: &str, bytes: Bytes, content_type: &str) -> Result<()> {
+        let Some(Local { hints, .. }) = &self.local else {
+            return self.put(name, bytes, content_type).await;
+        };
+        let path = self.path(name)?;
+        let written = hints.put_opts(&path, bytes.into(), PutMode::Overwrite.into());
+        written.await.map_err(|error| self.error(name, error))?;
+        Ok(())
+    }
+
+    /// Writes an object that can be made again from others if there is none of that name; in a directory it may
+    /// be lost as with [`Store::put_hint`].
+    pub async fn create_hint(
+        &self,
+        name: &str,
+        bytes: Bytes,
+        content_type: &str,
+    ) -> Result<Created> {
+        let Some(Local { hints, .. }) = &self.local else {
+            return self.create(name, bytes, content_type).await;
+        };
+        let path = self.path(name)?;
+        let written = hints.put_opts(&path, bytes.into(), PutMode::Create.into());
+        match written.await {
+            Ok(_) => Ok(Created::New),
+            Err(object_store::Error::AlreadyExists { .. }) => Ok(Created::Exists),
+            Err(error) => Err(self.error(name, error)),
+        }
+    }
+
+    /// Makes the folders of objects to come, where the store is a directory, so that writing those need not wait
+    /// for each. They last when the next object beside them is written.
+    pub fn prepare(&self, folders: &[String]) -> Result<()> {
+        for name in folders {
+            if let Some(path) = self.file(name)? {
+                std::fs::create_dir_all(path).map_err(|error| self.failed(name, &error))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn missing(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::NotFound | ErrorKind::NotADirectory)
+}
