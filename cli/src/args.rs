@@ -14,6 +14,10 @@ sundog processes batches of images, on one core or on a cluster
   sundog ops gaussian                           what an operation does and takes
   sundog verify out/sundog-receipt.json         outputs still match their hashes
 
+  sundog serve                                  the job system, on this machine
+  sundog submit photos/ -p invert --watch       a batch for it, here or on a cluster
+  sundog results JOB --download out/            what came out of it
+
 Commands: sundog --help      Options of one: sundog run --help";
 
 /// Processes batches of images, on one core or on a cluster
@@ -42,6 +46,34 @@ pub enum Command {
     Reproduce(commands::reproduce::Args),
     /// Print size, format, colour and histogram of images
     Info(commands::info::Args),
+    /// Submit a batch to the job system
+    Submit(Box<commands::submit::Args>),
+    /// Print where a job is
+    Status(commands::status::One),
+    /// Follow jobs to their ends
+    Watch(commands::watch::Args),
+    /// Print links to a job's outputs, or download them
+    Results(commands::results::Args),
+    /// End a job
+    Cancel(commands::status::One),
+    /// Run what did not succeed of a job again
+    Retry(commands::status::One),
+    /// Print your jobs, the newest first
+    List(commands::status::All),
+    /// Print the nodes that work
+    Nodes(commands::nodes::Args),
+    /// Look at tasks that ran out of attempts, and try them again
+    DeadLetters(commands::nodes::Letters),
+    /// Run the whole job system in this process
+    Serve(Box<commands::serve::Args>),
+    /// Serve the cluster's jobs over HTTP, with the web page
+    Gateway(Box<commands::gateway::Args>),
+    /// Serve the cluster's events over HTTP, and deliver webhooks
+    Notifier(commands::gateway::Streams),
+    /// Run tasks of the cluster on this machine
+    Dispatcher(commands::dispatcher::Args),
+    /// Let users into a gateway
+    Token(commands::token::Args),
     /// Show where each setting comes from
     Config(commands::config::Args),
     /// Check this machine's set-up; each failure with its fix

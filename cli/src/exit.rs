@@ -15,7 +15,6 @@ pub enum Exit {
     /// Some images failed, the rest are done.
     Some = 3,
     /// A service cannot be reached.
-    #[allow(dead_code, reason = "for the commands that talk to services")]
     Unreachable = 4,
     /// Refused by a limit.
     Refused = 5,

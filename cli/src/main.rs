@@ -1,14 +1,18 @@
 //! The `sundog` command.
 
 mod args;
+mod client;
 mod commands;
 mod exit;
 mod interrupt;
+mod job_flags;
+mod jobs;
 mod mpi;
 mod output;
 mod progress;
 mod receipts;
 mod resolve;
+mod serve;
 mod settings;
 mod world;
 

@@ -54,6 +54,14 @@ pub fn harmless(text: &str) -> std::borrow::Cow<'_, str> {
     }
 }
 
+/// An input for people: what was uploaded goes by the name that it had before. Harmless.
+pub fn input(text: &str) -> std::borrow::Cow<'_, str> {
+    let below = text
+        .strip_prefix("uploads/")
+        .and_then(|t| t.split_once('/'));
+    harmless(below.map_or(text, |(_, name)| name))
+}
+
 /// Writes a value as one line of JSON.
 pub fn json(value: &impl serde::Serialize) {
     match serde_json::to_string(value) {

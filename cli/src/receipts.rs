@@ -45,7 +45,13 @@ pub fn output_of(receipt: &JobReceipt, at: &Path, task: &TaskReceipt) -> Option<
         true => at,
         false => at.parent().unwrap_or(Path::new("")),
     };
-    let relative = written.strip_prefix(local(&receipt.spec.output)).ok();
+    let named = local(&receipt.spec.output);
+    // Outputs of submitted jobs lie below `out` of their job, whatever their spec says.
+    let relative = match named.as_os_str().is_empty() {
+        true => written.strip_prefix("out").ok(),
+        false => written.strip_prefix(&named).ok(),
+    };
+    let relative = relative.or_else(|| written.strip_prefix("out").ok());
     let moved = match relative.filter(|r| !r.as_os_str().is_empty()) {
         Some(relative) => Some(directory.join(relative)),
         None => written.file_name().map(|file| directory.join(file)),

@@ -21,7 +21,11 @@ impl Scratch {
         std::fs::create_dir_all(base)?;
         for left in abandoned(base)? {
             tracing::info!(folder = %left.display(), "removing what a dead service left");
-            std::fs::remove_dir_all(&left)?;
+            match std::fs::remove_dir_all(&left) {
+                // Another one that starts in this moment was quicker.
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
         }
         // Locked before it has its name, so that nobody takes it for abandoned.
         let dir = tempfile::Builder::new().prefix(".new-").tempdir_in(base)?;

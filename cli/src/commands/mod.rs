@@ -3,16 +3,25 @@
 pub mod bench;
 pub mod completions;
 pub mod config;
+pub mod dispatcher;
 pub mod docs;
 pub mod doctor;
+pub mod gateway;
 pub mod info;
 pub mod man;
+pub mod nodes;
 pub mod ops;
 pub mod reduce;
 pub mod reproduce;
+pub mod results;
 pub mod run;
 pub mod schema;
+pub mod serve;
+pub mod status;
+pub mod submit;
+pub mod token;
 pub mod verify;
+pub mod watch;
 
 use crate::args::{Cli, Command, WELCOME};
 use crate::exit::{Exit, Failure, Result};
@@ -37,6 +46,20 @@ pub fn run() -> Result {
         Command::Verify(args) => verify::run(args),
         Command::Reproduce(args) => reproduce::run(args),
         Command::Info(args) => info::run(args),
+        Command::Serve(args) => serve::run(*args),
+        Command::Gateway(args) => gateway::run(*args),
+        Command::Notifier(args) => gateway::streams(args),
+        Command::Dispatcher(args) => dispatcher::run(args),
+        Command::Token(args) => token::run(args),
+        Command::Submit(args) => submit::run(*args),
+        Command::Status(args) => status::status(args),
+        Command::Watch(args) => watch::run(args),
+        Command::Results(args) => results::run(args),
+        Command::Cancel(args) => status::cancel(args),
+        Command::Retry(args) => status::retry(args),
+        Command::List(args) => status::list(args),
+        Command::Nodes(args) => nodes::run(args),
+        Command::DeadLetters(args) => nodes::letters(args),
         Command::Config(args) => config::run(args),
         Command::Doctor(args) => doctor::run(args),
         Command::Schema(args) => schema::run(args),

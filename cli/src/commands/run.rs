@@ -1,6 +1,7 @@
 //! `sundog run`: a batch of images on this machine.
 
 use crate::exit::{Exit, Failure, Result};
+use crate::job_flags::{JobFlags, choice};
 use crate::mpi::Start;
 use crate::progress::{Show, Watcher};
 use crate::{interrupt, mpi, output, receipts, resolve, settings, world};
@@ -31,19 +32,8 @@ pub struct Args {
     /// Directory that keeps the relative path of each input; or, for one input, a file
     #[arg(short, long, value_name = "OUT")]
     output: Option<PathBuf>,
-    /// Operations in order: 'op(param=value, …) | op …'; without: only convert
-    #[arg(short, long, value_name = "PIPELINE")]
-    pipeline: Option<String>,
-    /// A job file (TOML, YAML or JSON); flags override it
-    #[arg(long, value_name = "FILE")]
-    spec: Option<PathBuf>,
-    /// A name for the job
-    #[arg(long)]
-    name: Option<String>,
-    /// jpeg(quality=90,subsampling=420), png(compression=fast), tiff(compression=deflate),
-    /// webp(quality=80) or webp(lossless), bmp, pnm; default: the input's
-    #[arg(long, value_name = "F")]
-    format: Option<String>,
+    #[command(flatten)]
+    job: JobFlags,
     /// Threads of each rank [default: all cores, shared by the ranks]
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
@@ -59,21 +49,9 @@ pub struct Args {
     /// Run N ranks as threads of this process (the same decomposition, no MPI)
     #[arg(long, value_name = "N")]
     thread_ranks: Option<usize>,
-    /// How images are spread over ranks [default: auto]
-    #[arg(long, value_enum, value_name = "MODE")]
-    mode: Option<Mode>,
     /// Hard cap on memory, such as 512MiB
     #[arg(long, value_name = "SIZE")]
     memory: Option<Size>,
-    /// Largest number of pixels of one image [default: 500 million]
-    #[arg(long, value_name = "N", value_parser = count)]
-    max_pixels: Option<u64>,
-    /// Largest input file, such as 64MiB
-    #[arg(long, value_name = "SIZE")]
-    max_bytes: Option<Size>,
-    /// Longest time for one image, such as 30s, 500ms or 2m
-    #[arg(long, value_name = "TIME", value_parser = seconds)]
-    timeout: Option<f64>,
     /// Leave outputs that exist alone
     #[arg(long)]
     skip_existing: bool,
@@ -83,9 +61,6 @@ pub struct Args {
     /// Run only what did not succeed according to this receipt
     #[arg(long, value_name = "RECEIPT", conflicts_with = "spec")]
     retry_failed: Option<PathBuf>,
-    /// Metadata that outputs keep [default: all]
-    #[arg(long, value_enum, value_name = "WHICH")]
-    keep_metadata: Option<KeepMetadata>,
     /// Print the plan and write nothing
     #[arg(long)]
     dry_run: bool,
@@ -97,17 +72,6 @@ pub struct Args {
     quiet: bool,
 }
 
-/// How images are spread over ranks.
-#[derive(Clone, Copy, ValueEnum)]
-pub enum Mode {
-    /// Chosen per image
-    Auto,
-    /// A rank per image
-    Images,
-    /// All ranks share each image
-    Rows,
-}
-
 #[derive(Clone, Copy, ValueEnum)]
 enum OnError {
     /// The others go on
@@ -116,81 +80,28 @@ enum OnError {
     Stop,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-enum KeepMetadata {
-    /// ICC profile and EXIF
-    All,
-    /// None
-    None,
-    /// The ICC profile alone
-    Icc,
-}
-
-/// The name of a choice, as in a job file.
-fn choice(value: impl ValueEnum) -> Value {
-    let name = value.to_possible_value().map(|v| v.get_name().to_owned());
-    name.map_or(Value::Null, Value::String)
-}
-
-/// A whole number; underscores may group its digits.
-fn count(text: &str) -> std::result::Result<u64, String> {
-    let digits = text.replace('_', "");
-    digits.parse().map_err(|_| "not a whole number".into())
-}
-
-/// A time with its unit; seconds without.
-fn seconds(text: &str) -> std::result::Result<f64, String> {
-    let units = [
-        ("ms", 1e-3),
-        ("s", 1.0),
-        ("m", 60.0),
-        ("h", 3600.0),
-        ("", 1.0),
-    ];
-    let found = units
-        .iter()
-        .find_map(|(u, scale)| Some((text.strip_suffix(u)?, scale)));
-    let (number, scale) = found.unwrap_or((text, &1.0));
-    match number.trim().parse::<f64>() {
-        Ok(v) if v > 0.0 && v.is_finite() => Ok(v * scale),
-        _ => Err("not a time above 0, such as 30s, 500ms or 2m".into()),
-    }
-}
-
 impl Args {
     /// The keys of a job that flags set.
     fn flags(&self) -> Vec<(&'static str, Value)> {
-        let mut flags: Vec<(&'static str, Option<Value>)> = vec![
+        let mut flags = self.job.flags();
+        let own: [(&'static str, Option<Value>); 7] = [
             (
                 "output",
                 self.output.as_deref().map(|p| name::to_text(p).into()),
             ),
-            ("pipeline", self.pipeline.clone().map(Value::from)),
-            ("name", self.name.clone().map(Value::from)),
-            ("format", self.format.clone().map(Value::from)),
             ("threads", self.threads.map(Value::from)),
             ("ranks", self.ranks.map(Value::from)),
             ("thread_ranks", self.thread_ranks.map(Value::from)),
-            ("mode", self.mode.map(choice)),
             ("limits.memory", self.memory.map(|v| v.to_string().into())),
-            ("limits.max_pixels", self.max_pixels.map(Value::from)),
-            (
-                "limits.max_bytes",
-                self.max_bytes.map(|v| v.to_string().into()),
-            ),
-            ("limits.timeout_secs", self.timeout.map(Value::from)),
             ("skip_existing", self.skip_existing.then_some(true.into())),
             ("on_error", self.on_error.map(choice)),
-            ("keep_metadata", self.keep_metadata.map(choice)),
         ];
+        flags.extend(own.into_iter().filter_map(|(k, v)| Some((k, v?))));
         if !self.inputs.is_empty() {
             let inputs = self.inputs.iter().map(|p| Value::from(name::to_text(p)));
-            flags.push(("inputs", Some(inputs.collect())));
+            flags.push(("inputs", inputs.collect()));
         }
         flags
-            .into_iter()
-            .filter_map(|(k, v)| Some((k, v?)))
-            .collect()
     }
 }
 
@@ -204,7 +115,7 @@ pub fn run(args: Args) -> Result {
         .transpose()?;
     let job = resolve::job(&resolve::Request {
         layers: &layers,
-        spec: args.spec.as_deref(),
+        spec: args.job.spec.as_deref(),
         base: retried.as_ref().map(|r| &r.spec),
         flags: args.flags(),
     })?;
@@ -325,21 +236,5 @@ fn summary(outcome: &Outcome, elapsed: Duration) {
             "run what is left again: sundog run --retry-failed {}",
             receipt.display()
         ));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_have_units() {
-        assert_eq!(seconds("30"), Ok(30.0));
-        assert_eq!(seconds("30s"), Ok(30.0));
-        assert_eq!(seconds("500ms"), Ok(0.5));
-        assert_eq!(seconds("2m"), Ok(120.0));
-        for wrong in ["", "0", "-1s", "soon", "inf"] {
-            assert!(seconds(wrong).is_err(), "{wrong}");
-        }
     }
 }

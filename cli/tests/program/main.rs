@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used)]
 
 mod batch;
+mod cluster;
 mod receipts;
+mod serve;
 mod settings;
 mod tools;
 mod trouble;
@@ -15,15 +17,21 @@ use std::path::Path;
 use tempfile::TempDir;
 
 /// A program that sees none of the developer's own settings.
-fn sundog(dir: &Path) -> Command {
-    let mut command = Command::cargo_bin("sundog").unwrap();
+fn program(dir: &Path) -> std::process::Command {
+    let mut command = std::process::Command::new(assert_cmd::cargo::cargo_bin!("sundog"));
     for (name, _) in std::env::vars().filter(|(n, _)| n.starts_with("SUNDOG_")) {
         command.env_remove(name);
     }
+    for name in ["CONFIG_HOME", "DATA_HOME", "RUNTIME_DIR", "STATE_HOME"] {
+        command.env_remove(format!("XDG_{name}"));
+    }
+    command.current_dir(dir).env("HOME", dir);
     command
-        .current_dir(dir)
-        .env("HOME", dir)
-        .env_remove("XDG_CONFIG_HOME");
+}
+
+/// The same, ended when it takes too long.
+fn sundog(dir: &Path) -> Command {
+    let mut command = Command::from_std(program(dir));
     command.timeout(std::time::Duration::from_secs(120));
     command
 }

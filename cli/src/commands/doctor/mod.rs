@@ -1,10 +1,14 @@
 //! `sundog doctor`: what this machine has, and how to mend what it lacks.
 
+mod services;
+
 use crate::exit::{Exit, Result};
 use crate::mpi::Start;
+use crate::settings::Layers;
 use crate::{output, settings, world};
 use imaging::simd;
 use serde_json::json;
+use services::Services;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
@@ -22,7 +26,7 @@ pub struct Args {
 }
 
 /// What a check found.
-enum Found {
+pub(super) enum Found {
     /// All is well.
     Ok(String),
     /// Something optional is not there: what works without it, and how to get it.
@@ -34,18 +38,16 @@ enum Found {
 /// Runs every check; exit code 1 when something is broken.
 pub fn run(args: Args) -> Result {
     let mut broken = false;
-    let start = settings::load().map(|layers| Start::new(&layers, args.mpirun.clone(), None));
-    let (start, configuration) = match start {
-        Ok(start) => (start, Found::Ok("readable".into())),
+    let (layers, configuration) = match settings::load() {
+        Ok(layers) => (layers, Found::Ok("readable".into())),
         Err(failure) => (
-            Start {
-                mpirun: args.mpirun,
-                hostfile: None,
-            },
+            Layers::default(),
             Found::Broken(failure.message, "correct the file or variable named"),
         ),
     };
-    let checks: [(&str, &dyn Fn() -> Found); 9] = [
+    let start = Start::new(&layers, args.mpirun, None);
+    let services = Services::new(layers);
+    let checks: [(&str, &dyn Fn() -> Found); 15] = [
         ("configuration", &|| match &configuration {
             Found::Broken(what, fix) => Found::Broken(what.clone(), fix),
             _ => Found::Ok("readable".into()),
@@ -58,6 +60,12 @@ pub fn run(args: Args) -> Result {
         ("mpirun", &|| mpirun(&start)),
         ("sundog-worker", &worker_program),
         ("ranks", &|| ranks(&start)),
+        ("gateway", &|| services.gateway()),
+        ("broker", &|| services.broker()),
+        ("Redis", &|| services.redis()),
+        ("store", &|| services.store()),
+        ("signed links", &|| services.signing()),
+        ("clocks", &|| services.clocks()),
     ];
     for (name, check) in checks {
         let found = check();
@@ -76,6 +84,7 @@ fn report(name: &str, found: &Found, json: bool) {
     if json {
         return output::json(&json!({"check": name, "state": state, "found": what, "fix": fix}));
     }
+    let what = output::harmless(what);
     output::line(format!("{state:8} {name}: {what}"));
     if let Some(fix) = fix {
         output::line(format!("         fix: {fix}"));

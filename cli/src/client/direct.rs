@@ -1,0 +1,236 @@
+//! The job system at its services themselves, for those who have their credentials.
+
+use super::check_id;
+use super::follow::{Follow, Update};
+use super::problem::{from_cloud, from_jobs};
+use super::types::{
+    Announced, Failed, Letter, Node, Output, Results, Slot, Status, Target, Upload,
+};
+use crate::exit::{Failure, Result};
+use cloud::config::{Config, Location};
+use cloud::events::{self, Cursor, Topic};
+use dispatcher::jobs::{JobStatus, Jobs, Rules};
+use dispatcher::names;
+use protocol::state::TaskState;
+use protocol::{Job, JobReceipt, TaskReceipt};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use worker::batch::new_job_id;
+
+/// Dead letters looked at or tried again by one command.
+const LETTERS: u16 = 1000;
+/// How long an upload's links live.
+const UPLOAD_LIFE: Duration = Duration::from_secs(3600);
+
+/// Broker, Redis and store.
+#[derive(Debug)]
+pub struct Direct {
+    jobs: Jobs,
+    owner: String,
+    /// The store's directory, where it is one: its files need no links.
+    directory: Option<PathBuf>,
+}
+
+impl Direct {
+    /// Connects as `owner`. Needs a Tokio runtime.
+    pub fn new(config: &Config, owner: String) -> Result<Direct> {
+        let failed = |error| from_cloud(&error);
+        let location = config.store.clone().unwrap_or(Location::Memory);
+        let directory = match &location {
+            Location::Directory(dir) => Some(std::path::absolute(dir).unwrap_or(dir.clone())),
+            _ => None,
+        };
+        Ok(Direct {
+            jobs: Jobs {
+                queue: config.queue().map_err(failed)?,
+                events: config.events().map_err(failed)?,
+                store: config.open(&location).map_err(failed)?,
+                rules: Rules::default(),
+            },
+            owner,
+            directory,
+        })
+    }
+
+    pub(super) async fn announce(&self, files: &[Announced]) -> Result<Upload> {
+        let upload = new_job_id();
+        let mut slots = Vec::with_capacity(files.len());
+        for file in files {
+            let object = names::upload(&self.owner, &format!("{upload}/{}", file.name));
+            let target = match self.directory {
+                Some(_) => Target::Object(object),
+                None => {
+                    let link = self
+                        .jobs
+                        .store
+                        .link_put(&object, None, file.bytes, UPLOAD_LIFE)
+                        .await;
+                    let link = link.map_err(|error| from_cloud(&error))?;
+                    Target::Link {
+                        method: link.method,
+                        url: link.url,
+                        headers: link.headers,
+                    }
+                }
+            };
+            let input = format!("uploads/{upload}/{}", file.name);
+            slots.push(Slot { input, target });
+        }
+        Ok(Upload {
+            inputs: vec![format!("uploads/{upload}/")],
+            slots,
+        })
+    }
+
+    pub(super) async fn put_object(&self, name: &str, bytes: Vec<u8>) -> Result<()> {
+        let put = self
+            .jobs
+            .store
+            .put(name, bytes.into(), "application/octet-stream");
+        put.await.map_err(|error| from_cloud(&error))
+    }
+
+    pub(super) async fn submit(&self, job: &Job, key: &str) -> Result<String> {
+        // The key is an id drawn by this program.
+        let submitted = self.jobs.submit_as(&self.owner, key, job.clone());
+        submitted.await.map_err(from_jobs)?;
+        Ok(key.to_owned())
+    }
+
+    pub(super) async fn status(&self, job: &str) -> Result<Status> {
+        check_id(job)?;
+        let status = self.jobs.status(&self.owner, job).await;
+        read_status(&status.map_err(from_jobs)?)
+    }
+
+    pub(super) async fn list(&self) -> Result<Vec<Status>> {
+        let list = self.jobs.list(&self.owner).await.map_err(from_jobs)?;
+        list.iter().map(read_status).collect()
+    }
+
+    pub(super) async fn results(&self, job: &str, life: Duration) -> Result<Results> {
+        let state = self.status(job).await?.state;
+        let (mut results, mut failed) = (Vec::new(), Vec::new());
+        for receipt in self.task_receipts(job).await? {
+            match (&receipt.output, receipt.state) {
+                (Some(path), TaskState::Succeeded) => {
+                    let (url, expires) = self.link(job, path, life).await?;
+                    results.push(Output {
+                        task: receipt.task,
+                        input: receipt.input,
+                        output: path.clone(),
+                        url,
+                        expires,
+                        bytes: receipt.bytes,
+                        sha256: receipt.output_sha256,
+                        width: receipt.width,
+                        height: receipt.height,
+                    });
+                }
+                _ => failed.push(Failed {
+                    task: receipt.task,
+                    input: receipt.input,
+                    state: Some(receipt.state),
+                    reason: receipt.reason,
+                }),
+            }
+        }
+        Ok(Results {
+            job: job.to_owned(),
+            state,
+            results,
+            failed,
+        })
+    }
+
+    /// An address of an output and its end.
+    async fn link(
+        &self,
+        job: &str,
+        path: &str,
+        life: Duration,
+    ) -> Result<(String, Option<String>)> {
+        let name = names::output(job, path);
+        if let Some(directory) = &self.directory {
+            let file = directory.join(&name);
+            let url = reqwest::Url::from_file_path(&file)
+                .map_err(|()| Failure::failed(format!("{} is no path", file.display())))?;
+            return Ok((url.into(), None));
+        }
+        let link = self.jobs.store.link_get(&name, life).await;
+        let link = link.map_err(|error| from_cloud(&error))?;
+        let expires = link.expires_text();
+        Ok((link.url.into(), Some(expires)))
+    }
+
+    async fn task_receipts(&self, job: &str) -> Result<Vec<TaskReceipt>> {
+        if let Some(receipt) = self.receipt(job).await? {
+            return Ok(receipt.tasks);
+        }
+        self.jobs.tasks(&self.owner, job).await.map_err(from_jobs)
+    }
+
+    pub(super) async fn receipt(&self, job: &str) -> Result<Option<JobReceipt>> {
+        check_id(job)?;
+        self.jobs.receipt(&self.owner, job).await.map_err(from_jobs)
+    }
+
+    pub(super) async fn cancel(&self, job: &str) -> Result<Status> {
+        check_id(job)?;
+        let status = self.jobs.cancel(&self.owner, job).await;
+        read_status(&status.map_err(from_jobs)?)
+    }
+
+    pub(super) async fn retry(&self, job: &str) -> Result<u64> {
+        check_id(job)?;
+        let retried = self.jobs.retry(&self.owner, job).await;
+        Ok(retried.map_err(from_jobs)? as u64)
+    }
+
+    pub(super) async fn nodes(&self) -> Result<Vec<Node>> {
+        let beats = self.jobs.events.nodes().await;
+        let beats = beats.map_err(|error| from_cloud(&error))?;
+        let read = |body: &str| serde_json::from_str(body).ok();
+        Ok(beats.iter().filter_map(|beat| read(&beat.body)).collect())
+    }
+
+    pub(super) async fn dead_letters(&self) -> Result<Vec<Letter>> {
+        let letters = self.jobs.dead_letters(LETTERS).await.map_err(from_jobs)?;
+        let value = serde_json::to_value(letters).unwrap_or_default();
+        serde_json::from_value(value).map_err(|error| Failure::failed(error.to_string()))
+    }
+
+    pub(super) async fn replay(&self) -> Result<u64> {
+        Ok(self.jobs.replay(LETTERS).await.map_err(from_jobs)? as u64)
+    }
+
+    pub(super) async fn follow(&self, job: &str) -> Result<Follow> {
+        check_id(job)?;
+        // Refuses somebody else's job.
+        self.jobs.load(&self.owner, job).await.map_err(from_jobs)?;
+        let topic = Topic::Job {
+            job: job.to_owned(),
+            after: Cursor::default(),
+        };
+        let subscribed = events::subscribe(Arc::clone(&self.jobs.events), topic).await;
+        let mut updates = subscribed.map_err(|error| from_cloud(&error))?;
+        Ok(Follow::spawn(|sender| async move {
+            while let Some(update) = updates.next().await {
+                let update = match update {
+                    events::Update::Event { record, .. } => Update::Event(Box::new(record.event)),
+                    events::Update::Reset { .. } => Update::Reset,
+                };
+                if sender.send(update).await.is_err() {
+                    return;
+                }
+            }
+        }))
+    }
+}
+
+/// Through its JSON, which is what both ways have in common.
+fn read_status(status: &JobStatus) -> Result<Status> {
+    let value = serde_json::to_value(status).unwrap_or_default();
+    serde_json::from_value(value).map_err(|error| Failure::failed(error.to_string()))
+}

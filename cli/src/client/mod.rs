@@ -1,0 +1,151 @@
+//! The job system as commands see it: through a gateway over HTTP, or directly at broker, Redis and store.
+
+mod direct;
+mod find;
+mod follow;
+mod http;
+mod problem;
+pub mod serving;
+mod sse;
+mod stream;
+mod transfer;
+mod types;
+
+pub use direct::Direct;
+pub use find::{connect, missing_services, services, user};
+pub use follow::{Follow, Update};
+pub use http::Gateway;
+pub use problem::{cause, from_cloud, from_jobs};
+pub use transfer::{Fetched, Transfer, is_loopback, plain_http};
+pub use types::{Announced, Letter, Node, Output, Results, Slot, Status, Target, Upload, ended};
+
+use crate::exit::{Failure, Result};
+use protocol::{Job, JobReceipt};
+use std::time::Duration;
+
+/// A way to the job system.
+#[derive(Debug)]
+pub enum Client {
+    /// Through a gateway.
+    Gateway(Box<Gateway>),
+    /// At the services themselves.
+    Direct(Box<Direct>),
+}
+
+impl Client {
+    /// Asks for places for files.
+    pub async fn announce(&self, files: &[Announced]) -> Result<Upload> {
+        match self {
+            Client::Gateway(gateway) => gateway.announce(files).await,
+            Client::Direct(direct) => direct.announce(files).await,
+        }
+    }
+
+    /// Submits a job and returns its id. The same `key` again is the same job.
+    pub async fn submit(&self, job: &Job, key: &str) -> Result<String> {
+        match self {
+            Client::Gateway(gateway) => gateway.submit(job, key).await,
+            Client::Direct(direct) => direct.submit(job, key).await,
+        }
+    }
+
+    /// Where a job is.
+    pub async fn status(&self, job: &str) -> Result<Status> {
+        match self {
+            Client::Gateway(gateway) => gateway.status(job).await,
+            Client::Direct(direct) => direct.status(job).await,
+        }
+    }
+
+    /// The user's jobs, the newest first.
+    pub async fn list(&self) -> Result<Vec<Status>> {
+        match self {
+            Client::Gateway(gateway) => gateway.list().await,
+            Client::Direct(direct) => direct.list().await,
+        }
+    }
+
+    /// What came out of a job, with links that live for so long.
+    pub async fn results(&self, job: &str, life: Duration) -> Result<Results> {
+        match self {
+            Client::Gateway(gateway) => gateway.results(job, life).await,
+            Client::Direct(direct) => direct.results(job, life).await,
+        }
+    }
+
+    /// The receipt of a job that has ended.
+    pub async fn receipt(&self, job: &str) -> Result<Option<JobReceipt>> {
+        match self {
+            Client::Gateway(gateway) => gateway.receipt(job).await,
+            Client::Direct(direct) => direct.receipt(job).await,
+        }
+    }
+
+    /// Ends a job.
+    pub async fn cancel(&self, job: &str) -> Result<Status> {
+        match self {
+            Client::Gateway(gateway) => gateway.cancel(job).await,
+            Client::Direct(direct) => direct.cancel(job).await,
+        }
+    }
+
+    /// Runs what did not succeed again; returns how many tasks.
+    pub async fn retry(&self, job: &str) -> Result<u64> {
+        match self {
+            Client::Gateway(gateway) => gateway.retry(job).await,
+            Client::Direct(direct) => direct.retry(job).await,
+        }
+    }
+
+    /// Nodes that live.
+    pub async fn nodes(&self) -> Result<Vec<Node>> {
+        match self {
+            Client::Gateway(gateway) => gateway.nodes().await,
+            Client::Direct(direct) => direct.nodes().await,
+        }
+    }
+
+    /// Messages that were given up.
+    pub async fn dead_letters(&self) -> Result<Vec<Letter>> {
+        match self {
+            Client::Gateway(gateway) => gateway.dead_letters().await,
+            Client::Direct(direct) => direct.dead_letters().await,
+        }
+    }
+
+    /// Tries those again; returns how many.
+    pub async fn replay(&self) -> Result<u64> {
+        match self {
+            Client::Gateway(gateway) => gateway.replay().await,
+            Client::Direct(direct) => direct.replay().await,
+        }
+    }
+
+    /// A job's events from the first that is kept. The source being away only delays them.
+    pub async fn follow(&self, job: &str) -> Result<Follow> {
+        match self {
+            Client::Gateway(gateway) => gateway.follow(job),
+            Client::Direct(direct) => direct.follow(job).await,
+        }
+    }
+
+    /// Puts a file's bytes where no link leads.
+    pub async fn put_object(&self, name: &str, bytes: Vec<u8>) -> Result<()> {
+        match self {
+            Client::Gateway(_) => Err(Failure::failed("a gateway takes files by links alone")),
+            Client::Direct(direct) => direct.put_object(name, bytes).await,
+        }
+    }
+}
+
+/// Refuses what cannot be a job's id before it gets into an address.
+fn check_id(job: &str) -> Result<()> {
+    let fits = (1..=64).contains(&job.len()) && job.bytes().all(|b| b.is_ascii_alphanumeric());
+    match fits {
+        true => Ok(()),
+        false => Err(Failure::usage(format!(
+            "`{}` is no job's id, which is letters and digits (hint: sundog list)",
+            crate::output::harmless(&job.chars().take(100).collect::<String>())
+        ))),
+    }
+}

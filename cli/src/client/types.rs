@@ -1,0 +1,171 @@
+//! What the job system answers, as its clients read it.
+//!
+//! Unknown fields are ignored, so that a later gateway may add some.
+
+use protocol::receipt::Counts;
+use protocol::state::{JobState, TaskState};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// Where a job is.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Status {
+    /// Its id.
+    pub job: String,
+    /// Its name.
+    #[serde(default)]
+    pub name: String,
+    /// Its state.
+    pub state: JobState,
+    /// What is being done, for people.
+    #[serde(default)]
+    pub stage: String,
+    /// When it was submitted, RFC 3339 in UTC.
+    #[serde(default)]
+    pub submitted: String,
+    /// Tasks that have ended, by how; `tasks` is 0 until the job was split.
+    #[serde(default)]
+    pub counts: Counts,
+}
+
+/// Tasks that have ended, however.
+pub fn ended(counts: &Counts) -> u64 {
+    counts.succeeded + counts.failed + counts.rejected + counts.cancelled
+}
+
+/// What came out of a job.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Results {
+    /// The job.
+    pub job: String,
+    /// Its state; before its end the lists go on growing.
+    pub state: JobState,
+    /// Links to its outputs.
+    #[serde(default)]
+    pub results: Vec<Output>,
+    /// Tasks without an output.
+    #[serde(default)]
+    pub failed: Vec<Failed>,
+}
+
+/// An output.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Output {
+    /// Number of its task.
+    pub task: u64,
+    /// The input.
+    #[serde(default)]
+    pub input: String,
+    /// Its path in the job, as in receipts.
+    pub output: String,
+    /// Where to get it.
+    pub url: String,
+    /// Until when, RFC 3339 in UTC; a file of this machine has no end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<String>,
+    /// Its bytes.
+    #[serde(default)]
+    pub bytes: Option<u64>,
+    /// Its SHA-256 in hexadecimal.
+    #[serde(default)]
+    pub sha256: Option<String>,
+    /// Width in pixels.
+    #[serde(default)]
+    pub width: Option<u64>,
+    /// Height in pixels.
+    #[serde(default)]
+    pub height: Option<u64>,
+}
+
+/// A task without an output.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Failed {
+    /// Number of the task.
+    pub task: u64,
+    /// The input.
+    #[serde(default)]
+    pub input: String,
+    /// How it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<TaskState>,
+    /// Why.
+    #[serde(default)]
+    pub reason: Option<String>,
+}
+
+impl Failed {
+    /// Why, for people.
+    pub fn why(&self) -> &str {
+        match (&self.reason, self.state) {
+            (Some(reason), _) => reason,
+            (None, Some(state)) => state.name(),
+            (None, None) => "no reason is known",
+        }
+    }
+}
+
+/// Places for files of one upload.
+#[derive(Debug)]
+pub struct Upload {
+    /// What a job names to take all of them.
+    pub inputs: Vec<String>,
+    /// One place for each file, in the order asked for.
+    pub slots: Vec<Slot>,
+}
+
+/// A place for one file.
+#[derive(Debug)]
+pub struct Slot {
+    /// What a job names to take this file alone.
+    pub input: String,
+    /// How the file gets there.
+    pub target: Target,
+}
+
+/// How a file gets to its place.
+#[derive(Debug)]
+pub enum Target {
+    /// By a request that carries its permission with it.
+    Link {
+        /// `PUT`.
+        method: reqwest::Method,
+        /// The address.
+        url: reqwest::Url,
+        /// Headers that must be sent.
+        headers: Vec<(String, String)>,
+    },
+    /// Straight into the store, under this name.
+    Object(String),
+}
+
+/// A file that is going to be uploaded.
+#[derive(Clone, Debug)]
+pub struct Announced {
+    /// Its relative path.
+    pub name: String,
+    /// Its bytes.
+    pub bytes: u64,
+}
+
+/// A message that was given up.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Letter {
+    /// Its job, where known.
+    #[serde(default)]
+    pub job: Option<String>,
+    /// Its task, where it is one.
+    #[serde(default)]
+    pub task: Option<u64>,
+    /// The queue it was taken from.
+    #[serde(default)]
+    pub queue: Option<String>,
+    /// Why.
+    #[serde(default)]
+    pub reason: String,
+    /// Attempts that were made.
+    #[serde(default)]
+    pub attempts: u32,
+}
+
+/// A node, as it describes itself.
+pub type Node = Value;

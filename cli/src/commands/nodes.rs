@@ -1,0 +1,114 @@
+//! `sundog nodes` and `sundog dead-letters`: the job system from its operator's side.
+
+use crate::exit::{Exit, Result};
+use crate::jobs::session;
+use crate::output;
+use serde_json::{Value, json};
+
+/// Options of `nodes`.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Print one JSON object a node
+    #[arg(long)]
+    json: bool,
+}
+
+/// Options of `dead-letters`.
+#[derive(clap::Args)]
+pub struct Letters {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(clap::Subcommand)]
+enum Action {
+    /// Print tasks that ran out of attempts
+    List {
+        /// Print one JSON object a letter
+        #[arg(long)]
+        json: bool,
+    },
+    /// Try them again
+    Replay {
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Prints the nodes that live.
+pub fn run(args: Args) -> Result {
+    session::run(farewell, |client| async move {
+        let nodes = client.nodes().await?;
+        if args.json {
+            nodes.iter().for_each(output::json);
+            return Ok(Exit::Ok);
+        }
+        if nodes.is_empty() {
+            output::message(
+                "no dispatcher is at work (start one: sundog dispatcher, or sundog serve)",
+            );
+            return Ok(Exit::Ok);
+        }
+        output::line(format!(
+            "{:24}  {:>5}  {:>9}  {:>8}",
+            "NODE", "RANKS", "BUSY", "RESTARTS"
+        ));
+        for node in &nodes {
+            let name = node["node"].as_str().unwrap_or("?");
+            let busy = format!("{}/{}", number(&node["busy"]), number(&node["slots"]));
+            output::line(format!(
+                "{:24}  {:>5}  {busy:>9}  {:>8}",
+                output::harmless(name),
+                number(&node["ranks"]),
+                number(&node["restarts"])
+            ));
+        }
+        Ok(Exit::Ok)
+    })
+}
+
+/// Prints dead letters or tries them again.
+pub fn letters(args: Letters) -> Result {
+    let action = &args.action;
+    session::run(farewell, |client| async move {
+        match action {
+            Action::List { json } => {
+                let letters = client.dead_letters().await?;
+                for letter in &letters {
+                    if *json {
+                        output::json(letter);
+                        continue;
+                    }
+                    let job = letter.job.as_deref().unwrap_or("unknown job");
+                    let task = letter.task.map_or(String::new(), |t| format!(" task {t}"));
+                    output::line(format!(
+                        "{}{task}: {} ({} attempts)",
+                        output::harmless(job),
+                        output::harmless(&letter.reason),
+                        letter.attempts
+                    ));
+                }
+                if letters.is_empty() && !json {
+                    output::message("there are no dead letters");
+                }
+            }
+            Action::Replay { json } => {
+                let replayed = client.replay().await?;
+                match json {
+                    true => output::json(&json!({"replayed": replayed})),
+                    false => output::message(&format!("{replayed} dead letters are tried again")),
+                }
+            }
+        }
+        Ok(Exit::Ok)
+    })
+}
+
+fn farewell() -> String {
+    "interrupted".to_owned()
+}
+
+fn number(value: &Value) -> String {
+    value.as_u64().map_or("-".into(), |n| n.to_string())
+}

@@ -1,0 +1,176 @@
+//! `sundog serve`: the whole job system in one process of the user's.
+
+use super::dispatcher::{on, rules};
+use crate::client;
+use crate::client::serving::{Announcement, Serving};
+use crate::exit::{Exit, Failure, Result};
+use crate::jobs::session;
+use crate::output;
+use crate::serve::home::Home;
+use crate::serve::signals;
+use crate::settings::{self, Layers};
+use dispatcher::jobs::Jobs;
+use dispatcher::settings::Settings as Node;
+use service::Tokens;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+/// Options.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  sundog serve
+  sundog serve --ranks 4 --listen 127.0.0.1:9000 --dir /data/sundog
+
+Then, in another terminal: sundog submit photos/ -p invert --watch
+
+Prints a link with its token for the browser; other commands of the same user find the token by themselves. Jobs that
+have not ended go on after a restart. SUNDOG_BROKER, SUNDOG_REDIS and SUNDOG_STORE take the place of the queue
+and the events in memory and of the directory, each on its own. Ctrl-C or SIGTERM finish what is in hand; once more
+ends it at once.")]
+pub struct Args {
+    /// Where to listen; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:7878")]
+    listen: SocketAddr,
+    /// Directory for jobs, outputs, token and keys [default: ~/.local/share/sundog]
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+    #[command(flatten)]
+    node: Node,
+    /// Print one JSON object with address, link, directory and process
+    #[arg(long)]
+    json: bool,
+}
+
+/// Serves until it is told to end.
+pub fn run(args: Args) -> Result {
+    let layers = settings::load()?;
+    let home = Home::open(args.dir.clone())?;
+    session::block_on(serve(&args, &layers, &home))
+}
+
+async fn serve(args: &Args, layers: &Layers, home: &Home) -> Result {
+    let cloud_error = |error| client::from_cloud(&error);
+    let user = client::user()?;
+    let token = home.secret("token", || {
+        service::access::new_token().map_err(|error| Failure::failed(error.to_string()))
+    })?;
+    let tokens = Tokens::single(&user, &token).map_err(|e| Failure::usage(e.to_string()))?;
+    let listener = listen(args.listen).await?;
+    let address = address(&listener)?;
+    let secret = gateway::Secret::file(&home.dir().join("link-secret"));
+    let secret = secret.map_err(|error| Failure::failed(error.to_string()))?;
+    let config = client::services(layers)?;
+    let jobs = Jobs {
+        queue: config.queue().map_err(cloud_error)?,
+        events: config.events().map_err(cloud_error)?,
+        store: config.store(&home.store()).map_err(cloud_error)?,
+        rules: rules()?,
+    };
+    let signals::Ends { shutdown, hurry } = signals::ends()?;
+    let mut node = args.node.config(config.clone(), &jobs.store);
+    node.hurry = hurry;
+    let world = args.node.world(None).map_err(client::from_jobs)?;
+    let resumed = match config.broker {
+        // A broker keeps its messages.
+        Some(_) => 0,
+        None => jobs.resume().await.map_err(client::from_jobs)?,
+    };
+    let notifier =
+        notifier::Notifier::new(notifier::Config::default(), jobs.clone(), shutdown.clone());
+    let streams = notifier::router(&notifier, &tokens);
+    let entrance = gateway::Config::new(tokens, secret, address.clone());
+    let serving = Serving {
+        version: 1,
+        address: address.to_string(),
+        token,
+        pid: std::process::id(),
+    };
+    let announcement = Announcement::new(&serving);
+    tell(
+        args,
+        home,
+        &serving,
+        &format!("{user} on {}", on(&args.node)),
+        resumed,
+    );
+    let announcement = announcement.map_err(|error| {
+        output::warning(&format!(
+            "other commands will not find this serve by themselves: {error} (set SUNDOG_GATEWAY and SUNDOG_TOKEN)"
+        ));
+    });
+    // When one of them ends, all do.
+    let stop = |shutdown: &CancellationToken| shutdown.clone().drop_guard();
+    let http = async {
+        let _stop = stop(&shutdown);
+        gateway::run(entrance, jobs.clone(), listener, streams, shutdown.clone()).await
+    };
+    let dispatcher = async {
+        let _stop = stop(&shutdown);
+        dispatcher::run(node, jobs.clone(), world.clone(), shutdown.clone()).await
+    };
+    let webhooks = async {
+        let _stop = stop(&shutdown);
+        notifier.deliver().await
+    };
+    let (served, worked, delivered) = tokio::join!(http, dispatcher, webhooks);
+    drop(announcement);
+    world.shutdown().await;
+    served.map_err(|error| Failure::failed(error.to_string()))?;
+    worked.map_err(client::from_jobs)?;
+    delivered.map_err(|error| Failure::failed(error.to_string()))?;
+    Ok(Exit::Ok)
+}
+
+/// Listens; a token guards every address.
+async fn listen(addr: SocketAddr) -> Result<TcpListener> {
+    let listener = service::listen(addr, true).await;
+    listener.map_err(|error| {
+        let hint = "another sundog serve may be there; give another address: --listen 127.0.0.1:0";
+        Failure::failed(format!("{error} ({hint})"))
+    })
+}
+
+/// The address that the listener has, for links.
+pub fn address(listener: &TcpListener) -> Result<reqwest::Url> {
+    let failed = |error: &dyn std::fmt::Display| Failure::failed(format!("the address: {error}"));
+    let mut addr = listener.local_addr().map_err(|error| failed(&error))?;
+    if addr.ip().is_unspecified() {
+        output::warning(&format!(
+            "links lead to this machine alone, since {addr} is every address (listen on the one that others use)"
+        ));
+        let ip = match addr {
+            SocketAddr::V4(_) => std::net::IpAddr::from([127, 0, 0, 1]),
+            SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
+        };
+        addr.set_ip(ip);
+    }
+    let address = format!("http://{addr}/").parse();
+    address.map_err(|error| failed(&error))
+}
+
+fn tell(args: &Args, home: &Home, serving: &Serving, who: &str, resumed: usize) {
+    let Serving { address, token, .. } = serving;
+    let link = format!("{address}#token={token}");
+    let dir = home.dir().display().to_string();
+    if args.json {
+        return output::json(&serde_json::json!({
+            "address": address, "link": link, "dir": dir, "pid": serving.pid, "resumed": resumed,
+        }));
+    }
+    output::line(format!(
+        "sundog serve at {address} for {who}, in {}",
+        output::harmless(&dir)
+    ));
+    output::line(format!("open {link}"));
+    if resumed > 0 {
+        let (s, go) = if resumed == 1 {
+            ("", "goes")
+        } else {
+            ("s", "go")
+        };
+        output::message(&format!("{resumed} job{s} that had not ended {go} on"));
+    }
+}

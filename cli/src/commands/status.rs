@@ -1,0 +1,142 @@
+//! `sundog status`, `list`, `cancel` and `retry`: where jobs are, and where they should be.
+
+use crate::client::{Status, ended};
+use crate::exit::{Exit, Result};
+use crate::jobs::session;
+use crate::output;
+use serde_json::json;
+
+/// One job.
+#[derive(clap::Args)]
+pub struct One {
+    /// The job
+    #[arg(value_name = "JOB")]
+    job: String,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// All jobs.
+#[derive(clap::Args)]
+pub struct All {
+    /// Print one JSON object a job
+    #[arg(long)]
+    json: bool,
+}
+
+/// Prints where a job is.
+pub fn status(args: One) -> Result {
+    let args = &args;
+    session::run(farewell, |client| async move {
+        let status = client.status(&args.job).await?;
+        match args.json {
+            true => output::json(&status),
+            false => describe(&status),
+        }
+        Ok(Exit::Ok)
+    })
+}
+
+/// Prints all jobs of the user.
+pub fn list(args: All) -> Result {
+    session::run(farewell, |client| async move {
+        let jobs = client.list().await?;
+        if !args.json && !jobs.is_empty() {
+            let heads = ["JOB", "STATE", "DONE", "SUBMITTED"];
+            let [job, state, done, submitted] = heads;
+            output::line(format!(
+                "{job:26}  {state:9}  {done:>11}  {submitted:24}  NAME"
+            ));
+        }
+        for job in &jobs {
+            match args.json {
+                true => output::json(job),
+                false => output::line(row(job)),
+            }
+        }
+        if !args.json && jobs.is_empty() {
+            output::message("there are no jobs yet (hint: sundog submit)");
+        }
+        Ok(Exit::Ok)
+    })
+}
+
+/// Ends a job.
+pub fn cancel(args: One) -> Result {
+    let args = &args;
+    session::run(farewell, |client| async move {
+        let status = client.cancel(&args.job).await?;
+        match args.json {
+            true => output::json(&status),
+            false => output::message(&match status.state.is_final() {
+                true => format!("job {} has ended: {}", args.job, status.state),
+                false => format!("job {} is being cancelled", args.job),
+            }),
+        }
+        Ok(Exit::Ok)
+    })
+}
+
+/// Runs what did not succeed again.
+pub fn retry(args: One) -> Result {
+    let args = &args;
+    session::run(farewell, |client| async move {
+        let tasks = client.retry(&args.job).await?;
+        if args.json {
+            output::json(&json!({"job": args.job, "tasks": tasks}));
+            return Ok(Exit::Ok);
+        }
+        output::message(&match tasks {
+            0 => "nothing to retry: every image of that job succeeded".to_owned(),
+            n => format!(
+                "{n} images are tried again (follow: sundog watch {})",
+                args.job
+            ),
+        });
+        Ok(Exit::Ok)
+    })
+}
+
+fn farewell() -> String {
+    "interrupted".to_owned()
+}
+
+fn row(status: &Status) -> String {
+    format!(
+        "{:26}  {:9}  {:>11}  {:24}  {}",
+        output::harmless(&status.job),
+        status.state,
+        format!("{}/{}", ended(&status.counts), status.counts.tasks),
+        output::harmless(&status.submitted),
+        output::harmless(&status.name)
+    )
+}
+
+fn describe(status: &Status) {
+    let counts = &status.counts;
+    output::line(format!("job        {}", output::harmless(&status.job)));
+    if !status.name.is_empty() {
+        output::line(format!("name       {}", output::harmless(&status.name)));
+    }
+    let stage = match status.stage.is_empty() || status.state.is_final() {
+        true => String::new(),
+        false => format!(" ({})", output::harmless(&status.stage)),
+    };
+    output::line(format!("state      {}{stage}", status.state));
+    output::line(format!(
+        "submitted  {}",
+        output::harmless(&status.submitted)
+    ));
+    let mut text = format!("images     {} of {} done", ended(counts), counts.tasks);
+    for (count, what) in [
+        (counts.failed, "failed"),
+        (counts.rejected, "refused by a limit"),
+        (counts.cancelled, "cancelled"),
+    ] {
+        if count > 0 {
+            text += &format!(", {count} {what}");
+        }
+    }
+    output::line(text);
+}

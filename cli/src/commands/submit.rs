@@ -1,0 +1,132 @@
+//! `sundog submit`: a batch for the job system.
+
+use crate::client::{self, Client};
+use crate::exit::{Exit, Failure, Result};
+use crate::job_flags::{JobFlags, choice};
+use crate::jobs::{session, upload, watch};
+use crate::{output, resolve, settings};
+use clap::ValueEnum;
+use protocol::{Job, name};
+use serde_json::{Value, json};
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
+/// Options.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  sundog submit photos/ -p 'equalize | gaussian(sigma=2)' --watch
+  sundog submit s3://bucket/raw/ -p invert --format 'jpeg(quality=90)'
+  job=$(sundog submit scan.tif) && sundog results $job --download out/
+
+Prints the job's id. Files of this machine are uploaded, s3:// and gs:// URLs are read where the work is done.
+The job system is that of SUNDOG_GATEWAY and SUNDOG_TOKEN, or of SUNDOG_BROKER, SUNDOG_REDIS and SUNDOG_STORE,
+or else your own running `sundog serve`.
+
+Exit codes: 0 accepted (with --watch: all succeeded), 1 failed, 2 wrong usage, 3 some images failed,
+4 the job system cannot be reached, 5 refused by a limit, 130 interrupted. Operations: sundog ops")]
+pub struct Args {
+    /// Files, directories (recursive), globs; s3://, gs:// URLs
+    #[arg(value_name = "INPUT")]
+    inputs: Vec<PathBuf>,
+    #[command(flatten)]
+    job: JobFlags,
+    /// Attempts after which an image has failed [default: 3]
+    #[arg(long, value_name = "N")]
+    max_attempts: Option<u32>,
+    /// Which node a task goes to [default: shared]
+    #[arg(long, value_enum, value_name = "HOW")]
+    placement: Option<Placement>,
+    /// Follow the job to its end
+    #[arg(short, long)]
+    watch: bool,
+    /// Print JSON: the job's id, and with --watch its events
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+#[value(rename_all = "snake_case")]
+enum Placement {
+    /// Whichever is free pulls it
+    Shared,
+    /// One drawn uniformly
+    Random,
+    /// The one that reports the least load
+    LeastLoaded,
+}
+
+impl Args {
+    fn flags(&self) -> Vec<(&'static str, Value)> {
+        let mut flags = self.job.flags();
+        let own: [(&'static str, Option<Value>); 2] = [
+            ("schedule.max_attempts", self.max_attempts.map(Value::from)),
+            ("schedule.placement", self.placement.map(choice)),
+        ];
+        flags.extend(own.into_iter().filter_map(|(k, v)| Some((k, v?))));
+        if !self.inputs.is_empty() {
+            let inputs = self.inputs.iter().map(|p| Value::from(name::to_text(p)));
+            flags.push(("inputs", inputs.collect()));
+        }
+        flags
+    }
+}
+
+/// Submits the job.
+pub fn run(args: Args) -> Result {
+    let layers = settings::load()?;
+    let job = resolve::job(&resolve::Request {
+        layers: &layers,
+        spec: args.job.spec.as_deref(),
+        base: None,
+        flags: args.flags(),
+    })?;
+    if job.inputs.is_empty() {
+        return Err(Failure::usage(
+            "no inputs are named (give files, directories, globs or URLs, or --spec FILE)",
+        ));
+    }
+    let (files, urls) = upload::find(&job.inputs)?;
+    if files.is_empty() && urls.is_empty() {
+        return Err(Failure::usage(
+            "there is nothing to do: no file in the inputs is an image (nothing was submitted)",
+        ));
+    }
+    let submitted = OnceLock::new();
+    let farewell = || match submitted.get() {
+        Some(id) => watch::farewell(std::slice::from_ref(id)),
+        None => "interrupted; nothing was submitted".to_owned(),
+    };
+    session::block_on(async {
+        let client = client::connect(&layers)?;
+        let work = submit(&client, &args, job, (files, urls), &submitted);
+        session::until_interrupted(farewell, work).await
+    })
+}
+
+async fn submit(
+    client: &Client,
+    args: &Args,
+    mut job: Job,
+    (files, urls): (Vec<upload::Local>, Vec<String>),
+    submitted: &OnceLock<String>,
+) -> Result {
+    let mut inputs = match files.is_empty() {
+        true => Vec::new(),
+        false => upload::send(client, &files, args.json).await?,
+    };
+    inputs.extend(urls);
+    job.inputs = inputs;
+    // Where a job runs is the job system's matter.
+    (job.ranks, job.thread_ranks, job.threads) = (None, None, None);
+    let id = client.submit(&job, &worker::batch::new_job_id()).await?;
+    let id = submitted.get_or_init(|| id);
+    match args.json {
+        true => output::json(&json!({"job": id})),
+        false => output::line(output::harmless(id)),
+    }
+    match args.watch {
+        true => watch::follow(client, std::slice::from_ref(id), watch::show(args.json)).await,
+        false => Ok(Exit::Ok),
+    }
+}

@@ -1,0 +1,226 @@
+//! Local files of a new job: found, named, sent.
+
+use crate::client::{Announced, Client, Slot, Target, Transfer};
+use crate::exit::{Failure, Result};
+use crate::output;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use imaging::codec::FormatKind;
+use indicatif::{ProgressBar, ProgressStyle};
+use protocol::name;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+/// Files of one upload; a job may name many uploads.
+const CHUNK: usize = 500;
+/// Files sent at once.
+const AT_ONCE: usize = 6;
+/// Failures that are listed.
+const LISTED: usize = 5;
+
+/// A file that is sent.
+#[derive(Debug)]
+pub struct Local {
+    path: PathBuf,
+    announced: Announced,
+    /// Named by the user, so that it counts whatever its name looks like.
+    explicit: bool,
+}
+
+/// What a job's inputs come to: files to send, and URLs that stay as they are.
+pub fn find(inputs: &[String]) -> Result<(Vec<Local>, Vec<String>)> {
+    let is_url = |input: &&String| input.starts_with("s3://") || input.starts_with("gs://");
+    let urls: Vec<String> = inputs.iter().filter(is_url).cloned().collect();
+    let paths: Vec<PathBuf> = inputs
+        .iter()
+        .filter(|input| !is_url(input))
+        .map(|input| name::to_path(input))
+        .collect();
+    let found = worker::inputs::expand(&paths, None);
+    if !found.failures.is_empty() {
+        let shown: Vec<String> = found
+            .failures
+            .iter()
+            .take(LISTED)
+            .map(|(path, reason)| format!("{}: {reason}", shown(path)))
+            .collect();
+        let more = found.failures.len().saturating_sub(LISTED);
+        let more = if more > 0 {
+            format!("; and {more} more")
+        } else {
+            String::new()
+        };
+        return Err(Failure::usage(format!(
+            "{}{more} (nothing was submitted)",
+            shown.join("; ")
+        )));
+    }
+    let mut owners: HashMap<String, PathBuf> = HashMap::new();
+    let mut files = Vec::with_capacity(found.inputs.len());
+    for input in found.inputs {
+        let name = object_name(&input.relative);
+        if let Some(other) = owners.insert(name.clone(), input.path.clone()) {
+            return Err(Failure::usage(format!(
+                "{} and {} would both be `{}` (rename one, or submit them apart)",
+                shown(&other),
+                shown(&input.path),
+                output::harmless(&name)
+            )));
+        }
+        let meta = std::fs::metadata(&input.path);
+        let meta = meta.map_err(|error| {
+            let cause = worker::jobfile::io_cause(&error);
+            Failure::usage(format!("{}: {cause}", shown(&input.path)))
+        })?;
+        if !meta.is_file() {
+            return Err(Failure::usage(format!(
+                "{} is no regular file",
+                shown(&input.path)
+            )));
+        }
+        files.push(Local {
+            explicit: paths.contains(&input.path),
+            path: input.path,
+            announced: Announced {
+                name,
+                bytes: meta.len(),
+            },
+        });
+    }
+    Ok((files, urls))
+}
+
+fn shown(path: &Path) -> String {
+    output::harmless(&path.display().to_string()).into_owned()
+}
+
+/// A path as the name of an object: without loss, as in [`protocol::name`], where control characters, which no
+/// gateway takes, are written as bytes, too, and so is the `#` of names like those of a store's own temporary files.
+fn object_name(relative: &Path) -> String {
+    let parts = name::to_text(relative);
+    let parts = parts.split('/').map(|part| {
+        let mut text = String::new();
+        let counted = part
+            .rsplit_once('#')
+            .filter(|(_, n)| !n.is_empty() && n.bytes().all(|byte| byte.is_ascii_digit()));
+        let hash = counted.map(|(before, _)| before.len());
+        for (at, c) in part.char_indices() {
+            match c.is_control() || Some(at) == hash {
+                true => {
+                    let bytes = &part.as_bytes()[at..at + c.len_utf8()];
+                    text.extend(bytes.iter().map(|byte| format!("\\x{byte:02x}")));
+                }
+                false => text.push(c),
+            }
+        }
+        text
+    });
+    parts.collect::<Vec<_>>().join("/")
+}
+
+/// Sends files; returns what the job names to take them.
+pub async fn send(client: &Client, files: &[Local], quiet: bool) -> Result<Vec<String>> {
+    let transfer = Transfer::new()?;
+    let total = files.iter().map(|file| file.announced.bytes).sum();
+    let bar = bytes_bar(total, "uploading", quiet);
+    let mut inputs = Vec::new();
+    let result = async {
+        for chunk in files.chunks(CHUNK) {
+            let announced: Vec<Announced> = chunk.iter().map(|f| f.announced.clone()).collect();
+            let upload = client.announce(&announced).await?;
+            if upload.slots.len() != chunk.len() {
+                return Err(Failure::failed(
+                    "the gateway named other files than it was asked for",
+                ));
+            }
+            inputs.extend(upload.inputs);
+            let explicit = chunk
+                .iter()
+                .zip(&upload.slots)
+                .filter(|(file, _)| file.explicit && !looks_like_image(&file.announced.name));
+            // A file's own name is no pattern.
+            inputs.extend(explicit.map(|(_, slot)| glob::Pattern::escape(&slot.input)));
+            stream::iter(chunk.iter().zip(upload.slots))
+                .map(|(file, slot)| one(client, &transfer, file, slot, &bar))
+                .buffer_unordered(AT_ONCE)
+                .try_collect::<Vec<()>>()
+                .await?;
+        }
+        Ok(())
+    };
+    let result = result.await;
+    bar.finish_and_clear();
+    result.map(|()| inputs)
+}
+
+async fn one(
+    client: &Client,
+    transfer: &Transfer,
+    file: &Local,
+    slot: Slot,
+    bar: &ProgressBar,
+) -> Result<()> {
+    let (path, bytes) = (&file.path, file.announced.bytes);
+    match slot.target {
+        Target::Link {
+            method,
+            url,
+            headers,
+        } => {
+            let to = (&method, &url, headers.as_slice());
+            transfer.put(path, &shown(path), bytes, to, bar).await
+        }
+        Target::Object(object) => {
+            let content = tokio::fs::read(path).await.map_err(|error| {
+                let cause = worker::jobfile::io_cause(&error);
+                Failure::failed(format!("cannot read {}: {cause}", shown(path)))
+            })?;
+            client.put_object(&object, content).await?;
+            bar.inc(bytes);
+            Ok(())
+        }
+    }
+}
+
+/// Whether a dispatcher that looks through an upload takes this file for an image.
+fn looks_like_image(name: &str) -> bool {
+    let extension = Path::new(name).extension().and_then(|e| e.to_str());
+    extension.is_some_and(|e| FormatKind::from_extension(e).is_some())
+}
+
+/// A bar that counts bytes; hidden where nobody would see it.
+pub fn bytes_bar(total: u64, what: &'static str, quiet: bool) -> ProgressBar {
+    if quiet || !output::interactive() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new(total);
+    let template = "{msg} {bar:30} {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left";
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style.progress_chars("##-"));
+    }
+    bar.set_message(what);
+    bar.enable_steady_tick(std::time::Duration::from_millis(200));
+    bar
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_objects_hold_no_control_characters_and_come_back() {
+        for path in [
+            "a.jpg",
+            "more/b c.png",
+            "x\n\x1b[2J.png",
+            "x\u{85}.png",
+            "back\\slash.png",
+            "a#1/b#2",
+            "#.png",
+        ] {
+            let name = object_name(Path::new(path));
+            assert!(!name.contains(char::is_control), "{name:?}");
+            assert!(!name.ends_with("#2"), "{name:?}");
+            assert_eq!(name::to_path(&name), Path::new(path));
+        }
+    }
+}

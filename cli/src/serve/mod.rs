@@ -1,0 +1,4 @@
+//! What `sundog serve` and `sundog dispatcher` are made of.
+
+pub mod home;
+pub mod signals;
