@@ -4,6 +4,7 @@
 
 mod files;
 mod quick;
+mod unnamed;
 
 use crate::error::{Error, Result};
 use crate::links::{Access, Limits, Link, LinkKey, PATH};
@@ -182,6 +183,9 @@ impl Store {
     /// Writes an object if there is none of that name. Of several writers exactly one is told
     /// [`Created::New`], also when the reply to its request was lost.
     pub async fn create(&self, name: &str, bytes: Bytes, content_type: &str) -> Result<Created> {
+        if let Some(created) = self.create_unnamed(name, &bytes, true).await? {
+            return Ok(created);
+        }
         let path = self.path(name)?;
         let writer = crate::links::hex(&crate::random::bytes::<16>());
         let mut tries = 0;

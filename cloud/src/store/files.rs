@@ -1,6 +1,6 @@
 //! Objects from and to files of this machine, so that large ones never lie in memory as a whole.
 
-use super::{Created, Store, WRITER_CHUNK, without_queries};
+use super::{Created, Store, WRITER_CHUNK, unnamed, without_queries};
 use crate::error::{Error, Result};
 use futures_util::TryStreamExt as _;
 use object_store::{ObjectStoreExt as _, PutMultipartOptions, WriteMultipart};
@@ -31,6 +31,23 @@ impl Store {
     pub fn scratch(&self) -> Option<PathBuf> {
         let local = self.local.as_ref()?;
         Some(local.root.join(".scratch"))
+    }
+
+    /// Creates an object in a directory without a temporary file; None where that cannot be.
+    pub(super) async fn create_unnamed(
+        &self,
+        name: &str,
+        bytes: &bytes::Bytes,
+        durably: bool,
+    ) -> Result<Option<Created>> {
+        let Some(target) = self.file(name)? else {
+            return Ok(None);
+        };
+        let bytes = bytes.clone();
+        let created = move || unnamed::create(&target, &bytes, durably);
+        let created = tokio::task::spawn_blocking(created).await;
+        let created = created.unwrap_or_else(|error| Err(std::io::Error::other(error)));
+        created.map_err(|error| self.failed(name, &error))
     }
 
     /// Writes an object to a new file, refused if it has more than `max_bytes`. The file is not synced to disk.
@@ -252,9 +269,16 @@ fn replace(from: &Path, to: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
+/// What is wrong with a file of this machine: a full disk passes, others do not.
 fn local(path: &Path, error: &std::io::Error) -> Error {
-    Error::Refused {
-        what: format!("the file {}", path.display()),
-        reason: format!("{error} (hint: is the disk full?)"),
+    match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Error::Unreachable {
+            service: "the disk",
+            reason: format!("the file {}: {error}", path.display()),
+        },
+        _ => Error::Refused {
+            what: format!("the file {}", path.display()),
+            reason: error.to_string(),
+        },
     }
 }

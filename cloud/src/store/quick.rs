@@ -69,6 +69,9 @@ impl Store {
         let Some(Local { hints, .. }) = &self.local else {
             return self.create(name, bytes, content_type).await;
         };
+        if let Some(created) = self.create_unnamed(name, &bytes, false).await? {
+            return Ok(created);
+        }
         let path = self.path(name)?;
         let written = hints.put_opts(&path, bytes.into(), PutMode::Create.into());
         match written.await {
