@@ -12,6 +12,7 @@ use protocol::TaskMessage;
 use protocol::message::PlannedTask;
 use protocol::receipt::TaskReceipt;
 use protocol::state::TaskState;
+use rustix::io::Errno;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -105,6 +106,10 @@ impl Node {
         }
         match receipt.state {
             TaskState::Succeeded => {}
+            TaskState::Failed if wants_room(&receipt) => {
+                let full = std::io::ErrorKind::StorageFull.into();
+                return Err(Error::local("writing an output", full));
+            }
             TaskState::Failed if !finished.refused => return Ok(Outcome::Again(Box::new(receipt))),
             _ => return Ok(Outcome::Final(Box::new(receipt))),
         }
@@ -182,6 +187,17 @@ async fn put(store: &Store, name: &str, file: &Path, hash: &str, media_type: &st
     Ok(())
 }
 
+/// Whether a task failed because a disk is full, which says nothing of its image: it waits for room.
+fn wants_room(receipt: &TaskReceipt) -> bool {
+    let reason = receipt.reason.as_deref().unwrap_or_default();
+    // Names of images are anyone's words.
+    let reason = reason.replace(&receipt.input, "");
+    [Errno::NOSPC, Errno::DQUOT].iter().any(|errno| {
+        let words = std::io::Error::from(*errno).to_string();
+        reason.contains(&words)
+    })
+}
+
 /// So few bytes of a file of this machine that asking another thread for them would take longer.
 fn start_of(path: &Path) -> std::io::Result<Vec<u8>> {
     use std::io::Read as _;
@@ -202,5 +218,25 @@ pub fn media_type(kind: FormatKind) -> &'static str {
         "bmp" => "image/bmp",
         "gif" => "image/gif",
         _ => "image/x-portable-anymap",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_not_the_fault_of_an_image() {
+        let failed = |input: &str, reason: &str| {
+            let text = serde_json::json!({
+                "task": 0, "input": input, "attempt": 1, "state": "failed", "reason": reason,
+            });
+            wants_room(&serde_json::from_value(text).unwrap())
+        };
+        let full = "writing it: No space left on device (os error 28) (free some space)";
+        assert!(failed("uploads/u/a.png", full));
+        assert!(!failed("uploads/u/a.png", "not an image"));
+        let name = "No space left on device (os error 28).png";
+        assert!(!failed(name, &format!("{name}: not an image")));
     }
 }

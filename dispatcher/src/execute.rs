@@ -10,6 +10,7 @@ use protocol::TaskMessage;
 use protocol::event::{Event, TaskStarted};
 use protocol::receipt::TaskReceipt;
 use protocol::state::TaskState;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Deliveries of one message whose end nobody heard of, after which the task is held to be what kills its
 /// dispatchers. Below the broker's own limit, which knows of no receipts.
@@ -30,7 +31,8 @@ enum Verdict {
 impl Node {
     /// Handles a task message to its end.
     pub(crate) async fn execute(&self, delivery: Delivery) -> Result<()> {
-        let verdict = self.patiently(|| self.judge(&delivery)).await?;
+        let given_up = AtomicBool::new(false);
+        let verdict = self.patiently(|| self.judge(&delivery, &given_up)).await?;
         self.settle(delivery, verdict).await
     }
 
@@ -51,7 +53,8 @@ impl Node {
         Ok(())
     }
 
-    async fn judge(&self, delivery: &Delivery) -> Result<Verdict> {
+    /// `given_up`: whether this delivery wrote the receipt of a task that is given up.
+    async fn judge(&self, delivery: &Delivery, given_up: &AtomicBool) -> Result<Verdict> {
         let message: TaskMessage = match serde_json::from_slice(&delivery.body) {
             Ok(message) => message,
             Err(error) => return Ok(Verdict::Dead(format!("not a task message: {error}"))),
@@ -78,7 +81,17 @@ impl Node {
         );
         if let Some(receipt) = done? {
             // A duplicate, or its dispatcher died after the commit: told again, which changes nothing.
-            return self.committed(&known, &message, receipt).await;
+            let verdict = self.committed(&known, &message, receipt.clone()).await?;
+            let faults = delivery.attempt.saturating_sub(delivery.redeliveries);
+            let by_a_dead_one =
+                delivery.redeliveries > 0 && faults >= known.spec.schedule.max_attempts;
+            // It is still to become a dead letter; rather twice than not at all.
+            return Ok(match receipt.state == TaskState::Failed {
+                true if by_a_dead_one || given_up.load(Ordering::Relaxed) => {
+                    Verdict::Dead(receipt.reason.unwrap_or_default())
+                }
+                _ => verdict,
+            });
         }
         let attempt = delivery.attempt;
         if cancelled? {
@@ -94,7 +107,7 @@ impl Node {
                 "given up after {attempt} attempts of which nobody heard the end: their nodes died"
             );
             let receipt = self.verdict(number, task, attempt, TaskState::Failed, &reason);
-            return self.give_up(&known, &message, receipt).await;
+            return self.give_up(&known, &message, receipt, given_up).await;
         }
         let event = TaskStarted {
             version: protocol::VERSION,
@@ -109,7 +122,7 @@ impl Node {
         let started = self.append(id, &key, Event::TaskStarted(event));
         let outcome = self.attempt(&known, &message, task, attempt);
         // The event is told before that of the end, and nobody waits for it.
-        let ((), outcome) = tokio::join!(started, outcome);
+        let (_, outcome) = tokio::join!(started, outcome);
         let faults = attempt - delivery.redeliveries;
         match outcome? {
             Outcome::Again(receipt) if faults < known.spec.schedule.max_attempts => {
@@ -117,7 +130,7 @@ impl Node {
                 tracing::info!(job = id, task = number, reason, "an attempt failed");
                 Ok(Verdict::Retry)
             }
-            Outcome::Again(receipt) => self.give_up(&known, &message, *receipt).await,
+            Outcome::Again(receipt) => self.give_up(&known, &message, *receipt, given_up).await,
             Outcome::Final(receipt) => self.committed(&known, &message, *receipt).await,
             Outcome::Back(reason) => {
                 tracing::info!(job = id, task = number, reason, "a task is handed back");
@@ -147,8 +160,11 @@ impl Node {
         known: &Known,
         message: &TaskMessage,
         receipt: TaskReceipt,
+        given_up: &AtomicBool,
     ) -> Result<Verdict> {
         let reason = receipt.reason.clone().unwrap_or_default();
+        // Where the commit fails here, nobody knows whether the receipt was written; it then tells by itself.
+        given_up.store(true, Ordering::Relaxed);
         let new = self.commit(&message.job, message.round, receipt).await?;
         self.finish(known, message.round, Some(message.task))
             .await?;

@@ -1,11 +1,9 @@
-//! Commits: the receipt of a task, then of the job by whoever sees the receipts of all its tasks, and the events
-//! that tell of them.
+//! Commits: the receipt of a task, then of the job by whoever sees the receipts of all its tasks.
 
 use crate::error::{Error, Result};
 use crate::jobs::{Jobs, add, count, task_receipts, to_field};
 use crate::names;
 use crate::service::Node;
-use protocol::event::{Event, JobFinished, TaskFinished};
 use protocol::message::{JobPlan, JobRound};
 use protocol::receipt::{Build, Counts, JobReceipt, TaskReceipt};
 use protocol::state::JobState;
@@ -35,6 +33,8 @@ pub(crate) struct Known {
 pub(crate) struct Progress {
     round: u32,
     ended: Vec<bool>,
+    /// Tasks whose end this dispatcher told, and was heard.
+    told: Vec<bool>,
     /// No task before this one is open.
     lowest: usize,
     listed: bool,
@@ -49,9 +49,17 @@ impl Progress {
             *self = Progress {
                 round,
                 ended: vec![false; tasks],
+                told: vec![false; tasks],
                 ..Progress::default()
             };
         }
+    }
+}
+
+impl Progress {
+    /// Whether this dispatcher told of all tasks.
+    pub(crate) fn all_told(&self) -> bool {
+        !self.told.is_empty() && self.told.iter().all(|&told| told)
     }
 }
 
@@ -93,12 +101,17 @@ impl Node {
                 None => return Ok(false),
             },
         };
-        self.tell_task(id, round, &receipt).await;
+        let told = self.tell_task(id, round, &receipt).await;
         let known = self.known(id).await?;
         let mut progress = known.progress.lock().await;
         progress.enter(round, known.plan.tasks.len());
         if let Some(ended) = progress.ended.get_mut(receipt.task as usize) {
             *ended = true;
+        }
+        if progress.round == round
+            && let Some(heard) = progress.told.get_mut(receipt.task as usize)
+        {
+            *heard |= told;
         }
         if new && progress.round == round {
             add(&mut progress.mine, receipt.state);
@@ -112,36 +125,6 @@ impl Node {
             }
         }
         Ok(new)
-    }
-
-    async fn tell_task(&self, id: &str, round: u32, receipt: &TaskReceipt) {
-        // The same for everyone who tells of this task, and another one after a retry.
-        let key = format!("task-{}-{round}", receipt.task);
-        let ms = receipt.ms;
-        let total = ms.fetch + ms.decode + ms.compute + ms.halo + ms.encode + ms.store;
-        let event = TaskFinished {
-            version: protocol::VERSION,
-            seq: None,
-            job: id.to_owned(),
-            task: receipt.task,
-            input: receipt.input.clone(),
-            output: receipt.output.clone(),
-            state: receipt.state,
-            reason: receipt.reason.clone(),
-            ms: Some(total.round() as u64),
-            node: Some(receipt.node.clone()).filter(|node| !node.is_empty()),
-            mode: receipt.mode,
-            attempt: receipt.attempt,
-            warnings: receipt.warnings.clone(),
-        };
-        self.append(id, &key, Event::TaskFinished(event)).await;
-    }
-
-    /// Adds an event; those are a hint, so that their loss is only logged.
-    pub(crate) async fn append(&self, id: &str, key: &str, event: Event) {
-        if let Err(error) = self.jobs.events.append(id, key, &event).await {
-            tracing::warn!(%error, job = id, key, "an event was not told");
-        }
     }
 
     /// Writes the job's receipt if all its tasks have theirs. `ended`: a task that is known to.
@@ -167,7 +150,7 @@ impl Node {
         }
         let receipt = self.job_receipt(known, round, tasks).await?;
         names::create(&self.jobs.store, &names::receipt(id), &receipt).await?;
-        self.tell_end(id, round).await?;
+        self.tell_end(known, round).await?;
         Ok(self.jobs.store.delete(&names::open(id)).await?)
     }
 
@@ -239,37 +222,6 @@ impl Node {
                 .then(|| "there was nothing to do: no input is an image".into()),
             tasks,
         })
-    }
-
-    /// Tells what the job's receipt says.
-    pub(crate) async fn tell_end(&self, id: &str, round: u32) -> Result<()> {
-        let name = names::receipt(id);
-        let receipt: Option<JobReceipt> = names::read(&self.jobs.store, &name).await?;
-        let Some(receipt) = receipt else {
-            return Ok(());
-        };
-        let key = format!("job-finished-{round}");
-        let event = JobFinished {
-            version: protocol::VERSION,
-            seq: None,
-            job: id.to_owned(),
-            state: receipt.state,
-            succeeded: receipt.counts.succeeded,
-            failed: receipt.counts.failed,
-            rejected: receipt.counts.rejected,
-            cancelled: receipt.counts.cancelled,
-            ms: receipt.ms,
-            note: receipt.note.clone(),
-        };
-        self.append(id, &key, Event::JobFinished(event)).await;
-        let fields = [
-            ("state", receipt.state.name()),
-            ("tasks", &receipt.counts.tasks.to_string()),
-            ("round", &round.to_string()),
-            ("ended", &to_field(&receipt.counts)),
-        ];
-        self.jobs.tell(id, &fields).await;
-        Ok(())
     }
 }
 

@@ -16,6 +16,7 @@ pub mod scratch;
 pub mod service;
 pub mod settings;
 mod split;
+mod tell;
 pub mod world;
 
 pub use attempt::media_type;

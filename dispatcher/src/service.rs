@@ -131,7 +131,7 @@ impl Node {
         }
     }
 
-    async fn beat(&self, busy: usize, ttl: Duration) {
+    async fn beat(self: Arc<Node>, busy: usize, ttl: Duration) {
         let slots = self.config.slots.max(1);
         let body = serde_json::json!({
             "version": protocol::VERSION,
@@ -184,6 +184,7 @@ pub async fn run(
     let mut splitting = JoinSet::new();
     let mut running = JoinSet::new();
     let mut sweeping = JoinSet::new();
+    let mut beating = JoinSet::new();
     let mut sweep = tokio::time::interval(SWEEP);
     let mut beat = tokio::time::interval(node.config.heartbeat);
     let closed = || Error::State("the queue was closed".into());
@@ -202,11 +203,17 @@ pub async fn run(
                 sweeping.spawn(node.clone().sweep());
             }
             Some(_) = sweeping.join_next() => {}
-            _ = beat.tick() => node.beat(running.len(), node.config.heartbeat * 3).await,
+            // Beside the work, which goes on where nobody hears it.
+            _ = beat.tick(), if beating.is_empty() => {
+                let ttl = node.config.heartbeat * 3;
+                beating.spawn(node.clone().beat(running.len(), ttl));
+            }
+            Some(_) = beating.join_next() => {}
         }
     }
     drop((splits, tasks));
     sweeping.shutdown().await;
+    beating.shutdown().await;
     let finish = async {
         while splitting.join_next().await.is_some() {}
         while running.join_next().await.is_some() {}

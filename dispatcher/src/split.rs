@@ -68,7 +68,8 @@ impl Node {
         if over {
             // By a dispatcher that died before it said so, or an order that came twice.
             self.tell_start(id, message.round, &plan).await;
-            self.tell_end(id, message.round).await?;
+            let known = self.known(id).await?;
+            self.tell_end(&known, message.round).await?;
             return Ok(Split::Done);
         }
         let kept = to_field(&count(&ended));
@@ -90,7 +91,8 @@ impl Node {
         let cancelled = cancelled?;
         if !fresh && names::exists(store, &names::receipt(id)).await? {
             // It ended in between, and must not be said to run.
-            self.tell_end(id, message.round).await?;
+            let known = self.known(id).await?;
+            self.tell_end(&known, message.round).await?;
             return Ok(Split::Done);
         }
         let ended: BTreeSet<u64> = ended.iter().map(|receipt| receipt.task).collect();

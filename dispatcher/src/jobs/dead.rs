@@ -6,10 +6,13 @@ use cloud::queue::{Delivery, Message, QueueName};
 use protocol::TaskMessage;
 use serde::Serialize;
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long to wait for a letter that the queue says is there.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Between two looks at the queue.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// Letters that are looked at for those of one user.
 pub const LOOK: u16 = 1000;
@@ -33,14 +36,13 @@ impl Jobs {
     /// Dead letters, at most `limit`; they stay where they are.
     pub async fn dead_letters(&self, limit: u16) -> Result<Vec<DeadLetter>> {
         let held = self.hold(limit).await?;
-        // Dropped, they go back.
-        Ok(held.iter().map(letter).collect())
+        self.put_back(held).await
     }
 
     /// Dead letters of a user's jobs, at most `limit` of those among the first [`LOOK`].
     pub async fn dead_letters_of(&self, owner: &str, limit: u16) -> Result<Vec<DeadLetter>> {
         let held = self.hold_of(owner, limit).await?;
-        Ok(held.iter().map(letter).collect())
+        self.put_back(held).await
     }
 
     /// Tries the work of dead letters again, at most `limit` of them; returns how many letters were taken.
@@ -81,6 +83,18 @@ impl Jobs {
             taken += 1;
         }
         Ok(taken)
+    }
+
+    /// Lets go of letters, and waits a moment until they are there again for whoever comes next.
+    async fn put_back(&self, held: Vec<Delivery>) -> Result<Vec<DeadLetter>> {
+        let letters: Vec<DeadLetter> = held.iter().map(letter).collect();
+        drop(held);
+        let begun = Instant::now();
+        let there = async || Ok::<_, Error>(self.queue.stats(&QueueName::DeadLetters).await?.ready);
+        while there().await? < letters.len() as u64 && begun.elapsed() < PATIENCE {
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+        Ok(letters)
     }
 
     async fn hold_of(&self, owner: &str, limit: u16) -> Result<Vec<Delivery>> {

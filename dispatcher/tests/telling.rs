@@ -1,0 +1,231 @@
+//! What is told when nobody hears it for a while, and what becomes of messages whose dispatcher died too late.
+
+#![allow(clippy::unwrap_used)]
+
+use async_trait::async_trait;
+use cloud::events::memory::MemoryEvents;
+use cloud::events::{Change, Cursor, Events, Heartbeat, Page, Record};
+use cloud::queue::memory::MemoryQueue;
+use cloud::queue::{Message, QueueName};
+use cloud::store::Store;
+use cloud::{Error, Result};
+use dispatcher::jobs::{Jobs, Rules};
+use dispatcher::world::Threads;
+use dispatcher::{Config, names};
+use protocol::{Event, Job, TaskMessage};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::sync::broadcast;
+use tokio::task::JoinHandle;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+/// Events that nobody hears while they are away.
+#[derive(Clone, Debug, Default)]
+struct Deaf {
+    inner: MemoryEvents,
+    away: Arc<AtomicBool>,
+}
+
+impl Deaf {
+    fn hears(&self) -> Result<()> {
+        match self.away.load(Ordering::SeqCst) {
+            true => Err(Error::Unreachable {
+                service: "the test's events",
+                reason: "away".into(),
+            }),
+            false => Ok(()),
+        }
+    }
+}
+
+#[async_trait]
+impl Events for Deaf {
+    async fn append(&self, job: &str, key: &str, event: &Event) -> Result<u64> {
+        self.hears()?;
+        self.inner.append(job, key, event).await
+    }
+    async fn read(&self, job: &str, after: u64, limit: usize) -> Result<Page> {
+        self.hears()?;
+        self.inner.read(job, after, limit).await
+    }
+    async fn positions(&self) -> Result<BTreeMap<String, Cursor>> {
+        self.hears()?;
+        self.inner.positions().await
+    }
+    async fn set_fields(&self, job: &str, fields: &[(&str, &str)]) -> Result<()> {
+        self.hears()?;
+        self.inner.set_fields(job, fields).await
+    }
+    async fn fields(&self, job: &str) -> Result<BTreeMap<String, String>> {
+        self.hears()?;
+        self.inner.fields(job).await
+    }
+    async fn beat(&self, heartbeat: &Heartbeat, ttl: Duration) -> Result<()> {
+        self.hears()?;
+        self.inner.beat(heartbeat, ttl).await
+    }
+    async fn nodes(&self) -> Result<Vec<Heartbeat>> {
+        self.hears()?;
+        self.inner.nodes().await
+    }
+    async fn lease(&self, name: &str, holder: &str, ttl: Duration) -> Result<bool> {
+        self.hears()?;
+        self.inner.lease(name, holder, ttl).await
+    }
+    async fn release(&self, name: &str, holder: &str) -> Result<()> {
+        self.hears()?;
+        self.inner.release(name, holder).await
+    }
+    async fn changes(&self) -> Result<broadcast::Receiver<Change>> {
+        self.hears()?;
+        self.inner.changes().await
+    }
+}
+
+/// A job on three images, of which the last is broken, and one dispatcher.
+struct Site {
+    jobs: Jobs,
+    events: Deaf,
+    scratch: tempfile::TempDir,
+}
+
+impl Site {
+    fn new() -> Site {
+        let events = Deaf::default();
+        let jobs = Jobs {
+            queue: Arc::new(MemoryQueue::new()),
+            events: Arc::new(events.clone()),
+            store: Store::memory(),
+            rules: Rules::default(),
+        };
+        Site {
+            jobs,
+            events,
+            scratch: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    /// Starts a dispatcher, which ends with what is returned.
+    fn dispatcher(&self) -> (DropGuard, JoinHandle<dispatcher::Result<()>>) {
+        let mut config = Config::new("one");
+        config.pause = Duration::from_millis(10);
+        config.scratch = self.scratch.path().to_owned();
+        let shutdown = CancellationToken::new();
+        let world = Arc::new(Threads::start(1));
+        let run = dispatcher::run(config, self.jobs.clone(), world, shutdown.clone());
+        (shutdown.drop_guard(), tokio::spawn(run))
+    }
+
+    async fn submit(&self) -> String {
+        for (name, bytes) in [
+            ("0.pgm", "P5 2 2 255\nabcd"),
+            ("1.pgm", "P5 2 2 255\nefgh"),
+            ("2.pgm", "P5 9 9 255\n"),
+        ] {
+            let name = names::upload("ada", &format!("U/{name}"));
+            let stored = self
+                .jobs
+                .store
+                .put(&name, bytes.into(), "image/x-portable-anymap");
+            stored.await.unwrap();
+        }
+        let mut job = Job {
+            inputs: vec!["uploads/U/".into()],
+            pipeline: "invert".into(),
+            ..Job::default()
+        };
+        job.schedule.max_attempts = 1;
+        self.jobs.submit("ada", job).await.unwrap()
+    }
+
+    async fn until(&self, what: impl AsyncFn() -> bool) {
+        let wait = async {
+            while !what().await {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), wait)
+            .await
+            .unwrap();
+    }
+
+    async fn has_receipt(&self, id: &str) -> bool {
+        names::exists(&self.jobs.store, &names::receipt(id))
+            .await
+            .unwrap()
+    }
+
+    async fn letters(&self) -> usize {
+        self.jobs.dead_letters(10).await.unwrap().len()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_nobody_heard_is_told_before_the_end_of_the_job() {
+    let site = Site::new();
+    let _dispatcher = site.dispatcher();
+    site.events.away.store(true, Ordering::SeqCst);
+    let id = site.submit().await;
+    // The work goes on although nobody hears of it.
+    site.until(async || site.has_receipt(&id).await).await;
+    site.events.away.store(false, Ordering::SeqCst);
+    let told = async || site.events.inner.read(&id, 0, 100).await.unwrap().records;
+    let is_end = |record: &Record| matches!(record.event, Event::JobFinished(_));
+    site.until(async || told().await.iter().any(is_end)).await;
+    let page = told().await;
+    let (last, before) = page.split_last().unwrap();
+    assert!(is_end(last));
+    let mut tasks: Vec<u64> = before
+        .iter()
+        .filter_map(|record| match &record.event {
+            Event::TaskFinished(event) => Some(event.task),
+            _ => None,
+        })
+        .collect();
+    tasks.sort();
+    assert_eq!(tasks, [0, 1, 2]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_whose_dispatcher_died_after_giving_it_up_becomes_a_dead_letter() {
+    let site = Site::new();
+    let (running, ended) = site.dispatcher();
+    let id = site.submit().await;
+    site.until(async || site.has_receipt(&id).await && site.letters().await == 1)
+        .await;
+    drop(running);
+    ended.await.unwrap().unwrap();
+    // As if that dispatcher had died between the receipt and the letter: the message comes again. The other
+    // task had succeeded.
+    let messages = [2, 0].map(|task| {
+        let message = TaskMessage {
+            version: 1,
+            job: id.clone(),
+            round: 1,
+            task,
+            rejections: 0,
+            rejected_by: None,
+        };
+        Message::new(QueueName::Tasks, names::to_json(&message))
+    });
+    site.jobs.queue.publish(messages.to_vec()).await.unwrap();
+    let mut dead = site.jobs.queue.consume(&QueueName::Tasks, 2).await.unwrap();
+    let held = [dead.next().await.unwrap(), dead.next().await.unwrap()];
+    drop((held, dead));
+    let _dispatcher = site.dispatcher();
+    site.until(async || site.letters().await == 2).await;
+    // A duplicate that was never delivered before changes nothing.
+    site.jobs.queue.publish(messages.to_vec()).await.unwrap();
+    let left = async || {
+        site.jobs
+            .queue
+            .stats(&QueueName::Tasks)
+            .await
+            .unwrap()
+            .ready
+    };
+    site.until(async || left().await == 0).await;
+    assert_eq!(site.letters().await, 2);
+}
