@@ -18,6 +18,19 @@ pub enum StoreKind {
     S3,
 }
 
+const S3_SECRET: &str = "trial-S3-secret";
+
+/// The job system as a program with this environment has it; call it within a Tokio runtime.
+pub(crate) fn open(environment: &[(String, String)], dir: &Path) -> cloud::Result<Jobs> {
+    let config = Config::from_vars(environment.iter().cloned())?;
+    Ok(Jobs {
+        queue: config.queue()?,
+        events: config.events()?,
+        store: config.store(&dir.join("store"))?,
+        rules: Rules::default(),
+    })
+}
+
 /// Services on free ports of the loopback interface. All end when this is dropped.
 #[derive(Debug)]
 pub struct Cluster {
@@ -34,21 +47,32 @@ impl Cluster {
     /// Starts the services.
     pub fn start(store: StoreKind) -> io::Result<Cluster> {
         let redis = Redis::start()?;
-        let objects = match store {
-            StoreKind::Directory => None,
-            StoreKind::S3 => Some(ObjectServer::start(Account::Aws {
-                key_id: "trial".into(),
-                secret: "trial-secret".into(),
-            })?),
-        };
-        Ok(Cluster {
+        let mut cluster = Cluster {
             broker: RabbitMq::start()?,
             redis,
-            objects,
+            objects: None,
             dir: tempfile::Builder::new()
                 .prefix("sundog-cluster-")
                 .tempdir()?,
-        })
+        };
+        cluster.switch(store)?;
+        Ok(cluster)
+    }
+
+    /// Gives programs that are started from now on another store.
+    pub fn switch(&mut self, store: StoreKind) -> io::Result<()> {
+        self.objects = match store {
+            StoreKind::Directory => None,
+            StoreKind::S3 => {
+                let server = ObjectServer::start(Account::Aws {
+                    key_id: "trial".into(),
+                    secret: S3_SECRET.into(),
+                })?;
+                server.set_page(1000);
+                Some(server)
+            }
+        };
+        Ok(())
     }
 
     /// The cluster's directory for files and logs.
@@ -72,7 +96,7 @@ impl Cluster {
                     ("SUNDOG_STORE", "s3://bucket/sundog"),
                     ("SUNDOG_S3_ENDPOINT", &server.url()),
                     ("AWS_ACCESS_KEY_ID", "trial"),
-                    ("AWS_SECRET_ACCESS_KEY", "trial-secret"),
+                    ("AWS_SECRET_ACCESS_KEY", S3_SECRET),
                     ("AWS_REGION", "us-east-1"),
                 ]
                 .map(|(name, value)| (name.to_owned(), value.to_owned())),
@@ -86,15 +110,25 @@ impl Cluster {
         Config::from_vars(self.environment())
     }
 
+    /// What nobody may print, by its name.
+    pub fn secrets(&self) -> Vec<(String, String)> {
+        let of = |url: String| {
+            let user = url
+                .split_once("://")
+                .and_then(|(_, rest)| rest.split_once('@'));
+            user.map(|(user, _)| user.trim_start_matches(':').to_owned())
+                .unwrap_or_default()
+        };
+        vec![
+            ("the broker's password".into(), of(self.broker.url())),
+            ("the password of Redis".into(), of(self.redis.url())),
+            ("the store's secret".into(), S3_SECRET.into()),
+        ]
+    }
+
     /// The job system on these services; call it within a Tokio runtime.
     pub fn jobs(&self) -> cloud::Result<Jobs> {
-        let config = self.config()?;
-        Ok(Jobs {
-            queue: config.queue()?,
-            events: config.events()?,
-            store: config.store(&self.dir.path().join("store"))?,
-            rules: Rules::default(),
-        })
+        open(&self.environment(), self.dir.path())
     }
 
     /// Where a program of that name writes its log.

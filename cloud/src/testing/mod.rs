@@ -2,14 +2,17 @@
 //! directory. Nothing is left behind: each is stopped when its value is dropped, and a guard stops
 //! it when the test's process dies first.
 
+mod answers;
 mod multipart;
 pub mod objects;
 mod rabbitmq;
 mod redis;
 pub mod signatures;
+mod weather;
 
 pub use rabbitmq::RabbitMq;
 pub use redis::Redis;
+pub use weather::Weather;
 
 use std::io;
 use std::net::{TcpListener, TcpStream};
@@ -91,6 +94,30 @@ impl Service {
         Ok(Service {
             guard: guard.spawn()?,
         })
+    }
+}
+
+impl Service {
+    /// Stops the program and its children where they are; their guard stays awake.
+    pub(crate) fn pause(&self) -> io::Result<()> {
+        self.signal(rustix::process::Signal::STOP)?;
+        rustix::process::kill_process(self.group()?, rustix::process::Signal::CONT)?;
+        Ok(())
+    }
+
+    /// Lets them go on.
+    pub(crate) fn unpause(&self) -> io::Result<()> {
+        self.signal(rustix::process::Signal::CONT)
+    }
+
+    fn signal(&self, signal: rustix::process::Signal) -> io::Result<()> {
+        Ok(rustix::process::kill_process_group(self.group()?, signal)?)
+    }
+
+    fn group(&self) -> io::Result<rustix::process::Pid> {
+        let id = i32::try_from(self.guard.id()).ok();
+        let id = id.and_then(rustix::process::Pid::from_raw);
+        id.ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 }
 

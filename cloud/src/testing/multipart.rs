@@ -33,7 +33,7 @@ impl Uploads {
         format!(
             "<InitiateMultipartUploadResult><Bucket>{bucket}</Bucket><Key>{}</Key>\
              <UploadId>{id}</UploadId></InitiateMultipartUploadResult>",
-            super::objects::escape(key)
+            super::answers::escape(key)
         )
     }
 

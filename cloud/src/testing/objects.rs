@@ -1,12 +1,14 @@
 //! A server of objects in memory that speaks as much of S3's and Google Cloud Storage's protocol as a store
 //! uses, checks every signature, and fails on demand.
 
+use super::answers::{Answer, Object, answer, describe, escape, kept_headers, list, read};
 use super::multipart::Uploads;
 use super::signatures::{self, Signed};
+use super::weather::{self, Body, Lot, Sky, Weather};
 use bytes::Bytes;
 use chrono::Utc;
 use http::{Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use percent_encoding::percent_decode_str;
@@ -14,6 +16,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
@@ -47,13 +50,6 @@ pub enum Fault {
     FailBefore,
 }
 
-#[derive(Clone, Debug)]
-struct Object {
-    bytes: Bytes,
-    headers: Vec<(String, String)>,
-    version: u64,
-}
-
 #[derive(Debug)]
 struct State {
     account: Account,
@@ -67,6 +63,9 @@ struct Inner {
     refusals: Vec<&'static str>,
     uploads: Uploads,
     version: u64,
+    sky: Sky,
+    /// Objects of one page of a list.
+    page: usize,
 }
 
 /// The server. It stops when it is dropped.
@@ -84,9 +83,13 @@ impl ObjectServer {
         let listener = std::net::TcpListener::bind(("127.0.0.1", 0))?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
+        let inner = Inner {
+            page: PAGE,
+            ..Inner::default()
+        };
         let state = Arc::new(State {
             account,
-            inner: Mutex::default(),
+            inner: Mutex::new(inner),
         });
         let (stop, stopped) = oneshot::channel();
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -119,6 +122,21 @@ impl ObjectServer {
     /// Lets the next requests that write fail, one each.
     pub fn fail(&self, faults: &[Fault]) {
         self.state.inner().faults.extend(faults);
+    }
+
+    /// Lets requests fail by chance from now on; the same seed gives the same chances.
+    pub fn set_weather(&self, weather: Weather, seed: u64) {
+        self.state.inner().sky = Sky::new(weather, seed);
+    }
+
+    /// How many requests failed by chance under this weather.
+    pub fn spoiled(&self) -> u64 {
+        self.state.inner().sky.spoiled
+    }
+
+    /// How many objects a page of a list has; otherwise 3, so that most lists need several.
+    pub fn set_page(&self, objects: usize) {
+        self.state.inner().page = objects.max(1);
     }
 
     /// Why requests were refused so far.
@@ -167,21 +185,19 @@ async fn serve(listener: std::net::TcpListener, state: Arc<State>) -> io::Result
     }
 }
 
-type Answer = Response<Full<Bytes>>;
-
-fn answer(status: StatusCode, body: impl Into<Bytes>) -> Answer {
-    let mut answer = Response::new(Full::new(body.into()));
-    *answer.status_mut() = status;
-    answer
-}
+/// Objects of a page of a list where nobody says otherwise.
+const PAGE: usize = 3;
 
 impl State {
     fn inner(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn answer(&self, request: Request<Incoming>) -> io::Result<Answer> {
+    async fn answer(&self, request: Request<Incoming>) -> io::Result<Response<Body>> {
         let (parts, body) = request.into_parts();
+        while self.inner().sky.weather.silent {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
         let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
         let headers: BTreeMap<String, String> = parts
             .headers
@@ -202,21 +218,41 @@ impl State {
         };
         if let Err(refusal) = self.check(&signed) {
             self.inner().refusals.push(refusal);
-            return Ok(answer(StatusCode::FORBIDDEN, refusal));
+            return Ok(answer(StatusCode::FORBIDDEN, refusal).map(weather::whole));
         }
-        let fault = match parts.method {
-            Method::PUT => self.inner().faults.pop_front(),
-            _ => None,
+        let lot = self.lot(&parts.method, &headers);
+        let failed = |status: u16| {
+            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
+            Ok(answer(status, "on demand").map(weather::whole))
         };
-        if fault == Some(Fault::FailBefore) {
-            return Ok(answer(StatusCode::SERVICE_UNAVAILABLE, "on demand"));
+        if let Lot::Fault(Fault::FailBefore, status) = lot {
+            return failed(status);
         }
         let done = self.act(&parts.method, &signed);
-        match fault {
-            Some(Fault::LoseReply) => Err(io::ErrorKind::ConnectionReset.into()),
-            Some(_) => Ok(answer(StatusCode::SERVICE_UNAVAILABLE, "on demand")),
-            None => Ok(done),
+        match lot {
+            Lot::Fault(Fault::LoseReply, _) => Err(io::ErrorKind::ConnectionReset.into()),
+            Lot::Fault(_, status) => failed(status),
+            Lot::Cut if done.body().len() > 1 => {
+                let length = done.body().len().into();
+                let mut cut = done.map(|bytes| weather::half(&bytes));
+                cut.headers_mut().insert("content-length", length);
+                Ok(cut)
+            }
+            Lot::Cut | Lot::Fine => Ok(done.map(weather::whole)),
         }
+    }
+
+    /// What was ordered for this request, or else what the weather brings.
+    fn lot(&self, method: &Method, headers: &BTreeMap<String, String>) -> Lot {
+        let mut inner = self.inner();
+        if *method == Method::PUT
+            && let Some(fault) = inner.faults.pop_front()
+        {
+            return Lot::Fault(fault, 503);
+        }
+        let conditional = ["if-none-match", "x-goog-if-generation-match"];
+        let conditional = conditional.iter().any(|name| headers.contains_key(*name));
+        inner.sky.lot(method, conditional && *method == Method::PUT)
     }
 
     fn check(&self, request: &Signed<'_>) -> Result<(), signatures::Refusal> {
@@ -291,9 +327,13 @@ impl State {
                     None => answer(StatusCode::INTERNAL_SERVER_ERROR, ""),
                 }
             }
-            Method::GET if query.contains_key("list-type") => list(&inner, &name, &query),
+            Method::GET if query.contains_key("list-type") => {
+                list(&inner.objects, inner.page, &name, &query)
+            }
             Method::GET | Method::HEAD => match inner.objects.get(&name) {
-                Some(object) if *method == Method::GET => describe(object, object.bytes.clone()),
+                Some(object) if *method == Method::GET => {
+                    read(object, request.headers.get("range").map(String::as_str))
+                }
                 Some(object) => {
                     let mut answer = describe(object, Bytes::new());
                     answer
@@ -347,75 +387,6 @@ impl Inner {
         self.objects.insert(name, object);
         version
     }
-}
-
-/// The headers that stay with an object.
-fn kept_headers(request: &Signed<'_>) -> Vec<(String, String)> {
-    let kept = |name: &str| {
-        name == "content-type"
-            || name.starts_with("x-amz-meta-")
-            || name.starts_with("x-goog-meta-")
-    };
-    let headers = request.headers.iter().filter(|(n, _)| kept(n));
-    headers.map(|(n, v)| (n.clone(), v.clone())).collect()
-}
-
-fn describe(object: &Object, body: Bytes) -> Answer {
-    let mut answer = answer(StatusCode::OK, body);
-    let fixed = [
-        ("etag".to_owned(), format!("\"{}\"", object.version)),
-        ("x-goog-generation".to_owned(), object.version.to_string()),
-        (
-            "last-modified".to_owned(),
-            Utc::now().format("%a, %d %b %Y %H:%M:%S GMT").to_string(),
-        ),
-    ];
-    for (name, value) in fixed.iter().chain(&object.headers) {
-        if let (Ok(name), Ok(value)) = (
-            http::HeaderName::try_from(name),
-            http::HeaderValue::try_from(value),
-        ) {
-            answer.headers_mut().insert(name, value);
-        }
-    }
-    answer
-}
-
-/// A page of at most three objects, so that every list with more needs several.
-fn list(inner: &Inner, bucket: &str, query: &BTreeMap<String, String>) -> Answer {
-    let text = |name: &str| query.get(name).map(String::as_str).unwrap_or_default();
-    let start = format!("{}/", bucket.trim_end_matches('/'));
-    let (prefix, token) = (text("prefix"), text("continuation-token"));
-    let mut found = inner.objects.iter().filter_map(|(name, object)| {
-        let key = name.strip_prefix(&start)?;
-        (key.starts_with(prefix) && key > token).then_some((key, object))
-    });
-    let mut body = String::from("<ListBucketResult>");
-    let mut last = "";
-    for (key, object) in found.by_ref().take(3) {
-        last = key;
-        let modified = Utc::now().to_rfc3339();
-        body.push_str(&format!(
-            "<Contents><Key>{}</Key><LastModified>{modified}</LastModified><ETag>\"{}\"</ETag><Size>{}</Size></Contents>",
-            escape(key),
-            object.version,
-            object.bytes.len()
-        ));
-    }
-    if found.next().is_some() {
-        let token = escape(last);
-        body.push_str(&format!(
-            "<IsTruncated>true</IsTruncated><NextContinuationToken>{token}</NextContinuationToken>"
-        ));
-    }
-    body.push_str("</ListBucketResult>");
-    answer(StatusCode::OK, body)
-}
-
-pub(super) fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
 }
 
 /// Checks a token that a service account signed for itself.

@@ -71,6 +71,22 @@ impl RabbitMq {
         }
     }
 
+    /// Stops the broker's processes where they are, as a machine that hangs would.
+    pub fn pause(&self) -> io::Result<()> {
+        match &self.broker {
+            Some(service) => service.pause(),
+            None => Err(io::ErrorKind::NotConnected.into()),
+        }
+    }
+
+    /// Lets a paused broker go on.
+    pub fn unpause(&self) -> io::Result<()> {
+        match &self.broker {
+            Some(service) => service.unpause(),
+            None => Err(io::ErrorKind::NotConnected.into()),
+        }
+    }
+
     /// Starts a killed broker again with its files.
     pub fn resume(&mut self) -> io::Result<()> {
         let program = Self::program().ok_or(io::ErrorKind::NotFound)?;

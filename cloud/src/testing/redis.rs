@@ -48,6 +48,22 @@ impl Redis {
         wait_closed(self.port);
     }
 
+    /// Stops the server's processes where they are, as a machine that hangs would.
+    pub fn pause(&self) -> io::Result<()> {
+        match &self.server {
+            Some(service) => service.pause(),
+            None => Err(io::ErrorKind::NotConnected.into()),
+        }
+    }
+
+    /// Lets a paused server go on.
+    pub fn unpause(&self) -> io::Result<()> {
+        match &self.server {
+            Some(service) => service.unpause(),
+            None => Err(io::ErrorKind::NotConnected.into()),
+        }
+    }
+
     /// Starts a killed server again with its data.
     pub fn resume(&mut self) -> io::Result<()> {
         let program = Self::program().ok_or(io::ErrorKind::NotFound)?;
