@@ -81,7 +81,11 @@ pub fn plan_bytes(plan: &Plan, ranks: usize, threads: usize) -> usize {
             Head::Source => 0,
             Head::Measured(_) => input,
             Head::Collective(c) => {
-                input + share(stage.segment.input.bytes()) + c.memory(stage.input, ranks)
+                let made = match c.in_place(stage.input) {
+                    true => 0,
+                    false => share(stage.segment.input.bytes()),
+                };
+                input + made + c.memory(stage.input, ranks)
             }
         };
         let held = share(stage.segment.input.bytes());

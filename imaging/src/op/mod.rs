@@ -224,6 +224,11 @@ pub trait Collective: Send + Sync {
     /// [`crate::halo::partition`]). All ranks call this together and must leave together.
     fn run(&self, context: &mut Context<'_>, input: Rows) -> Result<Rows>;
 
+    /// Whether an input of that shape becomes the output where it lies.
+    fn in_place(&self, _input: Shape) -> bool {
+        false
+    }
+
     /// Working memory in bytes on one rank beside its input and output rows.
     fn memory(&self, input: Shape, ranks: usize) -> usize {
         input.bytes() / ranks.max(1)

@@ -74,6 +74,10 @@ impl Collective for EdgeOverlay {
         Ok(rows)
     }
 
+    fn in_place(&self, input: Shape) -> bool {
+        !input.color.is_gray()
+    }
+
     fn memory(&self, input: Shape, ranks: usize) -> usize {
         // The map of candidates and its bits.
         let pixels = input.pixels().div_ceil(ranks.max(1));

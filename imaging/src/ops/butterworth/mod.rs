@@ -89,6 +89,10 @@ impl Collective for Butterworth {
         Ok(input)
     }
 
+    fn in_place(&self, _input: Shape) -> bool {
+        true
+    }
+
     fn memory(&self, input: Shape, ranks: usize) -> usize {
         // A channel of this rank's rows and a strip of columns, sent and received.
         let share = input.pixels().div_ceil(ranks.max(1));

@@ -46,6 +46,10 @@ impl Collective for Hysteresis {
         Ok(input)
     }
 
+    fn in_place(&self, _input: Shape) -> bool {
+        true
+    }
+
     fn memory(&self, input: Shape, ranks: usize) -> usize {
         2 * input.rows.div_ceil(ranks.max(1)) * input.cols.div_ceil(WORD) * 8
     }

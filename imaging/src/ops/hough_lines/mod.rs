@@ -86,6 +86,10 @@ impl Collective for HoughLines {
         Ok(rows)
     }
 
+    fn in_place(&self, input: Shape) -> bool {
+        !input.color.is_gray()
+    }
+
     fn memory(&self, input: Shape, ranks: usize) -> usize {
         // The map of candidates, its bits, the list of edge pixels (a third of all at most), and votes.
         let pixels = input.pixels().div_ceil(ranks.max(1));
