@@ -25,7 +25,7 @@ pub struct Settings {
     /// File with the secret that links to a local store are signed with; made if there is none
     #[arg(long, env = "SUNDOG_LINK_SECRET_FILE", value_name = "FILE")]
     pub link_secret_file: Option<PathBuf>,
-    /// Where clients reach this gateway, with a slash at its end; http://<listen>/ where not given
+    /// Where clients reach this gateway, with a slash at its end; that of --listen where not given
     #[arg(long, env = "SUNDOG_PUBLIC_URL", value_name = "URL")]
     pub public_url: Option<Url>,
     /// Folder for files until they are objects; beside the store, or else the system's
