@@ -1,5 +1,5 @@
 //! What all HTTP services of Sundog share: who may do what ([`access`]), how errors are told
-//! ([`problem`]), reading bodies ([`body`]), and serving within limits ([`listen`]).
+//! ([`problem`]), reading bodies ([`body`]), and serving within limits ([`mod@listen`]).
 
 pub mod access;
 pub mod body;
