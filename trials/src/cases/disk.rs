@@ -1,6 +1,6 @@
 //! A disk that is full for a while: that of the store and of temporary files.
 
-use super::{Case, Course};
+use super::{Case, Course, THREADS};
 use crate::Failure;
 use crate::cluster::StoreKind;
 use crate::trial::Trial;
@@ -54,7 +54,7 @@ async fn full(trial: &mut Trial) -> Result<Course, Failure> {
     )?;
     trial.submit(1).await?;
     for _ in 0..2 {
-        trial.dispatcher(&["--ranks", "0", "--threads", "1"])?;
+        trial.dispatcher(THREADS)?;
     }
     trial.midst().await?;
     let filler = at.join("filler");

@@ -1,6 +1,6 @@
 //! Gateway and notifier that die while somebody watches.
 
-use super::{Case, Course};
+use super::{Case, Course, THREADS};
 use crate::Failure;
 use crate::cluster::StoreKind;
 use crate::trial::Trial;
@@ -33,7 +33,7 @@ async fn killed(trial: &mut Trial, notifier: bool) -> Result<Course, Failure> {
     trial.front().await?;
     trial.submit(1).await?;
     for _ in 0..2 {
-        trial.dispatcher(&["--ranks", "0", "--threads", "1"])?;
+        trial.dispatcher(THREADS)?;
     }
     let front = trial.front.as_ref().ok_or("no front")?;
     let path = format!("v1/jobs/{}/events", trial.job);

@@ -1,6 +1,6 @@
 //! Dispatchers, ranks and `mpirun` that are killed, stopped, or asked to end.
 
-use super::{Case, Course};
+use super::{Case, Course, THREADS};
 use crate::Failure;
 use crate::cluster::StoreKind;
 use crate::trial::Trial;
@@ -47,18 +47,20 @@ pub const MPIRUN_KILLED: Case = Case {
     play: |trial| Box::pin(ranks(trial, "mpirun", Signal::KILL)),
 };
 
-/// Ranks of the first dispatcher; threads for the second one.
+/// Ranks under `mpirun`.
 const RANKS: &[&str] = &["--ranks", "2", "--stall", "3"];
-/// Threads of the dispatcher's own.
-const THREADS: &[&str] = &["--ranks", "0", "--threads", "1"];
+
+/// Ranks or threads, by chance; threads where there are no ranks.
+fn either(trial: &mut Trial) -> &'static [&'static str] {
+    match crate::find("sundog-worker").is_ok() && trial.dice.bool() {
+        true => RANKS,
+        false => THREADS,
+    }
+}
 
 async fn dispatcher_killed(trial: &mut Trial) -> Result<Course, Failure> {
     trial.submit(1).await?;
-    let flags = *trial
-        .dice
-        .choice([RANKS, THREADS])
-        .as_ref()
-        .unwrap_or(&THREADS);
+    let flags = either(trial);
     let doomed = trial.dispatcher(flags)?;
     trial.dispatcher(THREADS)?;
     trial.midst().await?;
@@ -72,7 +74,8 @@ async fn dispatcher_killed(trial: &mut Trial) -> Result<Course, Failure> {
 
 async fn dispatcher_ended(trial: &mut Trial) -> Result<Course, Failure> {
     trial.submit(1).await?;
-    let leaving = trial.dispatcher(THREADS)?;
+    let flags = either(trial);
+    let leaving = trial.dispatcher(flags)?;
     trial.midst().await?;
     trial.end(&leaving)?;
     // Nobody is there for a while.

@@ -16,6 +16,9 @@ use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 
+/// A dispatcher with one thread of its own, so that the work lasts.
+const THREADS: &[&str] = &["--ranks", "0", "--threads", "1"];
+
 /// How a trial went on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Course {

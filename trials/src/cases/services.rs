@@ -1,6 +1,6 @@
 //! RabbitMQ and Redis that hang, die, or forget.
 
-use super::{Case, Course};
+use super::{Case, Course, THREADS};
 use crate::Failure;
 use crate::cluster::StoreKind;
 use crate::trial::Trial;
@@ -45,9 +45,6 @@ pub const REDIS_WIPED: Case = Case {
     needs_ranks: false,
     play: |trial| Box::pin(redis_wiped(trial)),
 };
-
-/// One thread each, so that the work lasts.
-const THREADS: &[&str] = &["--ranks", "0", "--threads", "1"];
 
 async fn two_at_work(trial: &mut Trial) -> Result<(), Failure> {
     trial.submit(1).await?;

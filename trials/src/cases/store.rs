@@ -1,6 +1,6 @@
 //! A store that answers badly, late, or not so that anyone hears it.
 
-use super::{Case, Course};
+use super::{Case, Course, THREADS};
 use crate::Failure;
 use crate::cluster::StoreKind;
 use crate::trial::Trial;
@@ -56,8 +56,6 @@ pub const SILENT: Case = Case {
     needs_ranks: false,
     play: |trial| Box::pin(silent(trial)),
 };
-
-const THREADS: &[&str] = &["--ranks", "0", "--threads", "1"];
 
 /// Weather from the submission to the end of the job.
 async fn bad_weather(trial: &mut Trial, weather: Weather) -> Result<Course, Failure> {
