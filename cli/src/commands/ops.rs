@@ -2,9 +2,10 @@
 
 use crate::exit::{Exit, Failure, Result};
 use crate::output;
+use gateway::ops::describe;
 use imaging::op::{Kind, Op, Param, nearest};
 use imaging::ops;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 /// Options.
 #[derive(clap::Args)]
@@ -94,31 +95,4 @@ pub fn range(kind: &Kind) -> String {
 /// The default in a pipeline's text; none where the parameter is required.
 pub fn default(param: &Param) -> Option<String> {
     param.default().map(|value| value.to_string())
-}
-
-fn describe(op: &Op) -> Value {
-    let params = op.params.iter().map(|param| {
-        let mut fields = match &param.kind {
-            Kind::Int { min, max, default } => {
-                json!({"type": "int", "min": min, "max": max, "default": default})
-            }
-            Kind::Float { min, max, default } => {
-                json!({"type": "float", "min": min, "max": max, "default": default})
-            }
-            Kind::Word(words) => json!({"type": "word", "values": words, "default": words[0]}),
-            Kind::Bool(default) => json!({"type": "bool", "default": default}),
-            Kind::Matrix { max } => json!({"type": "matrix", "max": max}),
-        };
-        fields["name"] = param.name.into();
-        fields["about"] = param.about.into();
-        fields["required"] = param.default().is_none().into();
-        fields
-    });
-    json!({
-        "name": op.name,
-        "about": op.about,
-        "group": op.group.title(),
-        "params": params.collect::<Value>(),
-        "example": op.example,
-    })
 }
