@@ -4,6 +4,7 @@ use crate::error::{Error, Result};
 use crate::expand::{Place, output_path};
 use crate::finish::Known;
 use crate::names;
+use crate::observe::{self, Reason};
 use crate::service::Node;
 use crate::world::{Lost, Task};
 use cloud::store::{Created, Store};
@@ -16,6 +17,7 @@ use rustix::io::Errno;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::time::Instant;
+use tracing::{Instrument as _, debug_span};
 use worker::single::ms;
 use worker::task::Finished;
 
@@ -25,9 +27,9 @@ const MAX_INPUT: u64 = 64 << 30;
 /// How an attempt ended.
 pub(crate) enum Outcome {
     /// With a receipt that is final.
-    Final(Box<TaskReceipt>),
+    Final(Box<TaskReceipt>, Reason),
     /// With a reason why it may go better another time.
-    Again(Box<TaskReceipt>),
+    Again(Box<TaskReceipt>, Reason),
     /// Not at all, through no fault of the task: somebody else may try, at no cost.
     Back(String),
 }
@@ -53,19 +55,28 @@ impl Node {
             Ok(Place::File(path)) => path,
             Ok(Place::Object(store, key)) => {
                 let most = job.limits.max_bytes.map_or(MAX_INPUT, |size| size.0);
-                match fetch(&store, &key, scratch.path(), most).await {
+                let fetch = fetch(&store, &key, scratch.path(), most);
+                match fetch.instrument(debug_span!("fetch")).await {
                     Ok(path) => path,
                     Err(error) if error.is_transient() => return Err(error),
-                    Err(error) => return Ok(Outcome::Again(failed(&error.to_string()))),
+                    Err(error) => {
+                        let failed = failed(&error.to_string());
+                        return Ok(Outcome::Again(failed, Reason::Store));
+                    }
                 }
             }
             Err(error) if error.is_transient() => return Err(error),
-            Err(error) => return Ok(Outcome::Final(failed(&error.to_string()))),
+            Err(error) => {
+                return Ok(Outcome::Final(failed(&error.to_string()), Reason::Store));
+            }
         };
         let fetched = fetching.elapsed();
         let start = match start_of(&input) {
             Ok(start) => start,
-            Err(error) => return Ok(Outcome::Again(failed(&format!("reading it: {error}")))),
+            Err(error) => {
+                let failed = failed(&format!("reading it: {error}"));
+                return Ok(Outcome::Again(failed, Reason::Io));
+            }
         };
         let kind = FormatKind::detect(&start).unwrap_or(FormatKind::Png);
         let format = job.format.as_deref();
@@ -88,12 +99,20 @@ impl Node {
             // It is read and sent to the store, and then removed.
             scratch: true,
         };
-        let finished = match self.watched(id, message.round, order).await {
+        let watched = async {
+            let finished = self.watched(id, message.round, order).await?;
+            observe::stages(&finished.receipt);
+            Ok(finished)
+        };
+        let finished = match watched.instrument(debug_span!("run")).await {
             Ok(finished) => finished,
-            Err(Lost::Fault { reason, .. }) => return Ok(Outcome::Again(failed(&reason))),
+            Err(Lost::Fault { reason, .. }) => {
+                return Ok(Outcome::Again(failed(&reason), Reason::RankLost));
+            }
             Err(lost) => return Ok(Outcome::Back(lost.to_string())),
         };
         let mut receipt = finished.receipt;
+        let class = Reason::of(finished.fault, receipt.state);
         receipt.task = number;
         receipt.attempt = attempt;
         receipt.node = self.config.node.clone();
@@ -110,8 +129,10 @@ impl Node {
                 let full = std::io::ErrorKind::StorageFull.into();
                 return Err(Error::local("writing an output", full));
             }
-            TaskState::Failed if !finished.refused => return Ok(Outcome::Again(Box::new(receipt))),
-            _ => return Ok(Outcome::Final(Box::new(receipt))),
+            TaskState::Failed if !finished.refused => {
+                return Ok(Outcome::Again(Box::new(receipt), class));
+            }
+            _ => return Ok(Outcome::Final(Box::new(receipt), class)),
         }
         let storing = Instant::now();
         let path = output_path(&task.relative, format.as_ref(), kind);
@@ -119,10 +140,11 @@ impl Node {
         let store = &self.jobs.store;
         let name = names::output(id, &path);
         let hash = receipt.output_sha256.as_deref().unwrap_or_default();
-        put(store, &name, &output, hash, media_type(kind)).await?;
+        let put = put(store, &name, &output, hash, media_type(kind));
+        put.instrument(debug_span!("store")).await?;
         receipt.output = Some(path);
         receipt.ms.store += ms(storing.elapsed());
-        Ok(Outcome::Final(Box::new(receipt)))
+        Ok(Outcome::Final(Box::new(receipt), class))
     }
 
     /// Runs a task and stops it when its job is cancelled or this dispatcher gives it back.

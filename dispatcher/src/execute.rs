@@ -4,6 +4,7 @@ use crate::attempt::Outcome;
 use crate::error::{Error, Result};
 use crate::finish::Known;
 use crate::names;
+use crate::observe::{self, Reason};
 use crate::service::Node;
 use cloud::queue::Delivery;
 use protocol::TaskMessage;
@@ -11,6 +12,8 @@ use protocol::event::{Event, TaskStarted};
 use protocol::receipt::TaskReceipt;
 use protocol::state::TaskState;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+use tracing::{Instrument as _, Span};
 
 /// Deliveries of one message whose end nobody heard of, after which the task is held to be what kills its
 /// dispatchers. Below the broker's own limit, which knows of no receipts.
@@ -28,12 +31,27 @@ enum Verdict {
     Back,
 }
 
+impl Verdict {
+    fn name(&self) -> &'static str {
+        match self {
+            Verdict::Done => "done",
+            Verdict::Dead(_) => "dead",
+            Verdict::Retry => "retry",
+            Verdict::Back => "back",
+        }
+    }
+}
+
 impl Node {
     /// Handles a task message to its end.
     pub(crate) async fn execute(&self, delivery: Delivery) -> Result<()> {
         let given_up = AtomicBool::new(false);
+        let begun = Instant::now();
         let verdict = self.patiently(|| self.judge(&delivery, &given_up)).await?;
-        self.settle(delivery, verdict).await
+        let ack = tracing::debug_span!("ack", verdict = verdict.name());
+        let settled = self.settle(delivery, verdict).instrument(ack).await;
+        observe::handled(begun.elapsed());
+        settled
     }
 
     /// Settles a message.
@@ -60,6 +78,9 @@ impl Node {
             Err(error) => return Ok(Verdict::Dead(format!("not a task message: {error}"))),
         };
         let (id, number, store) = (message.job.as_str(), message.task, &self.jobs.store);
+        let span = Span::current();
+        span.record("job", id).record("task", number);
+        span.record("round", message.round);
         let known = match self.known(id).await {
             Err(Error::NoSuchJob(_)) if names::exists(store, &names::spec(id)).await? => {
                 // Its plan was lost with the machine's power: the job is split again.
@@ -81,7 +102,9 @@ impl Node {
         );
         if let Some(receipt) = done? {
             // A duplicate, or its dispatcher died after the commit: told again, which changes nothing.
-            let verdict = self.committed(&known, &message, receipt.clone()).await?;
+            let again = receipt.clone();
+            let verdict = self.committed(&known, &message, again, Reason::Other);
+            let verdict = verdict.await?;
             let faults = delivery.attempt.saturating_sub(delivery.redeliveries);
             let by_a_dead_one =
                 delivery.redeliveries > 0 && faults >= known.spec.schedule.max_attempts;
@@ -98,7 +121,9 @@ impl Node {
             if message.round == names::current_round(store, id).await? {
                 let reason = "stopped before it was begun";
                 let receipt = self.verdict(number, task, attempt, TaskState::Cancelled, reason);
-                return self.committed(&known, &message, receipt).await;
+                return self
+                    .committed(&known, &message, receipt, Reason::Cancelled)
+                    .await;
             }
             return Ok(Verdict::Done);
         }
@@ -107,7 +132,9 @@ impl Node {
                 "given up after {attempt} attempts of which nobody heard the end: their nodes died"
             );
             let receipt = self.verdict(number, task, attempt, TaskState::Failed, &reason);
-            return self.give_up(&known, &message, receipt, given_up).await;
+            return self
+                .give_up(&known, &message, receipt, Reason::NodeLost, given_up)
+                .await;
         }
         let event = TaskStarted {
             version: protocol::VERSION,
@@ -124,14 +151,25 @@ impl Node {
         // The event is told before that of the end, and nobody waits for it.
         let (_, outcome) = tokio::join!(started, outcome);
         let faults = attempt - delivery.redeliveries;
+        observe::attempted(match &outcome {
+            Ok(Outcome::Final(..)) => "final",
+            Ok(Outcome::Again(..)) => "again",
+            Ok(Outcome::Back(_)) => "back",
+            Err(_) => "error",
+        });
         match outcome? {
-            Outcome::Again(receipt) if faults < known.spec.schedule.max_attempts => {
+            Outcome::Again(receipt, _) if faults < known.spec.schedule.max_attempts => {
                 let reason = receipt.reason.as_deref().unwrap_or_default();
                 tracing::info!(job = id, task = number, reason, "an attempt failed");
                 Ok(Verdict::Retry)
             }
-            Outcome::Again(receipt) => self.give_up(&known, &message, *receipt, given_up).await,
-            Outcome::Final(receipt) => self.committed(&known, &message, *receipt).await,
+            Outcome::Again(receipt, class) => {
+                self.give_up(&known, &message, *receipt, class, given_up)
+                    .await
+            }
+            Outcome::Final(receipt, class) => {
+                self.committed(&known, &message, *receipt, class).await
+            }
             Outcome::Back(reason) => {
                 tracing::info!(job = id, task = number, reason, "a task is handed back");
                 if !self.hand_back.is_cancelled() {
@@ -148,11 +186,28 @@ impl Node {
         known: &Known,
         message: &TaskMessage,
         receipt: TaskReceipt,
+        class: Reason,
     ) -> Result<Verdict> {
-        self.commit(&message.job, message.round, receipt).await?;
-        self.finish(known, message.round, Some(message.task))
-            .await?;
+        self.conclude(known, message, receipt, class).await?;
         Ok(Verdict::Done)
+    }
+
+    /// Commits a receipt, and the job's if it was the last. Returns whether this receipt became the task's.
+    async fn conclude(
+        &self,
+        known: &Known,
+        message: &TaskMessage,
+        receipt: TaskReceipt,
+        class: Reason,
+    ) -> Result<bool> {
+        let conclude = async {
+            let commit = self.commit(&message.job, message.round, receipt, class);
+            let new = commit.await?;
+            self.finish(known, message.round, Some(message.task))
+                .await?;
+            Ok(new)
+        };
+        conclude.instrument(tracing::debug_span!("commit")).await
     }
 
     async fn give_up(
@@ -160,14 +215,13 @@ impl Node {
         known: &Known,
         message: &TaskMessage,
         receipt: TaskReceipt,
+        class: Reason,
         given_up: &AtomicBool,
     ) -> Result<Verdict> {
         let reason = receipt.reason.clone().unwrap_or_default();
         // Where the commit fails here, nobody knows whether the receipt was written; it then tells by itself.
         given_up.store(true, Ordering::Relaxed);
-        let new = self.commit(&message.job, message.round, receipt).await?;
-        self.finish(known, message.round, Some(message.task))
-            .await?;
+        let new = self.conclude(known, message, receipt, class).await?;
         Ok(match new {
             true => Verdict::Dead(reason),
             false => Verdict::Done,

@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use crate::jobs::{Jobs, add, count, task_receipts, to_field};
 use crate::names;
+use crate::observe::{self, Reason};
 use crate::service::Node;
 use protocol::message::{JobPlan, JobRound};
 use protocol::receipt::{Build, Counts, JobReceipt, TaskReceipt};
@@ -90,7 +91,13 @@ impl Node {
     }
 
     /// Stores a task's receipt if it has none, and tells what its receipt says. Returns whether this one became it.
-    pub(crate) async fn commit(&self, id: &str, round: u32, receipt: TaskReceipt) -> Result<bool> {
+    pub(crate) async fn commit(
+        &self,
+        id: &str,
+        round: u32,
+        receipt: TaskReceipt,
+        reason: Reason,
+    ) -> Result<bool> {
         let name = names::task(id, receipt.task);
         let new = names::create(&self.jobs.store, &name, &receipt).await?;
         let receipt = match new {
@@ -101,6 +108,17 @@ impl Node {
                 None => return Ok(false),
             },
         };
+        if new {
+            observe::task_ended(&receipt, reason);
+            let (state, reason) = (receipt.state.name(), receipt.reason.as_deref());
+            tracing::debug!(
+                job = id,
+                task = receipt.task,
+                state,
+                reason,
+                "a task has ended"
+            );
+        }
         let told = self.tell_task(id, round, &receipt).await;
         let known = self.known(id).await?;
         let mut progress = known.progress.lock().await;
@@ -149,7 +167,14 @@ impl Node {
             return Ok(());
         }
         let receipt = self.job_receipt(known, round, tasks).await?;
-        names::create(&self.jobs.store, &names::receipt(id), &receipt).await?;
+        if names::create(&self.jobs.store, &names::receipt(id), &receipt).await? {
+            observe::job_ended(receipt.state);
+            let (state, ms) = (receipt.state.name(), receipt.ms);
+            let Counts {
+                tasks, succeeded, ..
+            } = receipt.counts;
+            tracing::info!(job = id, state, tasks, succeeded, ms, "a job has ended");
+        }
         self.tell_end(known, round).await?;
         Ok(self.jobs.store.delete(&names::open(id)).await?)
     }

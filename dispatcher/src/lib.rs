@@ -10,6 +10,7 @@ mod expand;
 mod finish;
 pub mod jobs;
 pub mod names;
+pub mod observe;
 mod problem;
 pub mod program;
 pub mod scratch;

@@ -4,11 +4,31 @@ use crate::error::{Error, Result};
 use crate::jobs::{Jobs, Rules};
 use crate::service;
 use crate::settings::Settings;
+use ::service::telemetry::{self, Telemetry};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 /// Works until SIGTERM or SIGINT, then finishes or hands back what it has. A second signal cuts that short.
+/// Logs, metrics and traces are as the environment says.
 pub async fn main(settings: &Settings, rules: Rules) -> Result<()> {
+    let refused = |error: telemetry::Error| Error::State(error.to_string());
+    let telemetry = Telemetry::start("sundog-dispatcher").map_err(refused)?;
+    // Told until the very end.
+    let scraped = CancellationToken::new();
+    let worked = async {
+        if let Some(addr) = settings.metrics_listen {
+            let listening = telemetry::metrics::start(addr, scraped.clone()).await;
+            listening.map_err(refused)?;
+        }
+        work(settings, rules).await
+    };
+    let worked = worked.await;
+    scraped.cancel();
+    telemetry.shutdown().await;
+    worked
+}
+
+async fn work(settings: &Settings, rules: Rules) -> Result<()> {
     let cloud = cloud::config::Config::from_env()?;
     if cloud.broker.is_none() || cloud.redis.is_none() || cloud.store.is_none() {
         return Err(Error::State(

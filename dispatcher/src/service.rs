@@ -4,6 +4,7 @@ use crate::error::{Error, Result};
 use crate::expand::Sources;
 use crate::finish::Known;
 use crate::jobs::Jobs;
+use crate::observe;
 use crate::scratch::Scratch;
 use crate::world::World;
 use cloud::events::Heartbeat;
@@ -15,6 +16,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+use tracing::Instrument as _;
 
 /// How often forgotten jobs are looked for.
 const SWEEP: Duration = Duration::from_secs(300);
@@ -112,6 +115,11 @@ impl Node {
 
     /// Handles one delivery. A failure hands it back, after a pause.
     async fn handle(self: Arc<Node>, delivery: Delivery) {
+        let span = observe::handling(&delivery, &self.config.node);
+        self.handle_within(delivery).instrument(span).await;
+    }
+
+    async fn handle_within(self: Arc<Node>, delivery: Delivery) {
         let (queue, attempt) = (delivery.queue.clone(), delivery.attempt);
         let handled = match queue {
             QueueName::Jobs => self.split(delivery).await,
@@ -133,6 +141,7 @@ impl Node {
 
     async fn beat(self: Arc<Node>, busy: usize, ttl: Duration) {
         let slots = self.config.slots.max(1);
+        observe::world(slots, self.world.ranks_alive(), self.world.restarts());
         let body = serde_json::json!({
             "version": protocol::VERSION,
             "node": self.config.node,
@@ -188,7 +197,10 @@ pub async fn run(
     let mut sweep = tokio::time::interval(SWEEP);
     let mut beat = tokio::time::interval(node.config.heartbeat);
     let closed = || Error::State("the queue was closed".into());
+    let polled = observe::watch_queues(node.jobs.queue.clone(), shutdown.clone());
+    let polling = AbortOnDropHandle::new(tokio::spawn(polled));
     loop {
+        observe::in_hand(running.len());
         tokio::select! {
             () = shutdown.cancelled() => break,
             delivery = splits.next(), if splitting.is_empty() => {
@@ -211,7 +223,7 @@ pub async fn run(
             Some(_) = beating.join_next() => {}
         }
     }
-    drop((splits, tasks));
+    drop((splits, tasks, polling));
     sweeping.shutdown().await;
     beating.shutdown().await;
     let finish = async {

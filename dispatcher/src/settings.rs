@@ -45,6 +45,10 @@ pub struct Settings {
     /// Seconds without a sign of life after which a rank counts as hung
     #[arg(long, env = "SUNDOG_STALL", value_name = "SECS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
     pub stall: u64,
+    /// Address for `/metrics`, as 127.0.0.1:9464; off loopback whoever asks needs a token of SUNDOG_TOKENS
+    /// [default: none]
+    #[arg(long, env = "SUNDOG_METRICS_LISTEN", value_name = "ADDR")]
+    pub metrics_listen: Option<std::net::SocketAddr>,
 }
 
 impl Settings {
@@ -60,6 +64,7 @@ impl Settings {
             scratch: None,
             drain: 60,
             stall: 60,
+            metrics_listen: None,
         }
     }
 

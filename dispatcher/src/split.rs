@@ -6,6 +6,7 @@
 use crate::error::Result;
 use crate::jobs::{count, task_receipts, to_field};
 use crate::names;
+use crate::observe::Reason;
 use crate::service::Node;
 use cloud::queue::{Delivery, Message, QueueName};
 use protocol::event::{Event, JobStarted};
@@ -13,7 +14,9 @@ use protocol::message::{JobPlan, JobRound, PlannedTask};
 use protocol::receipt::{StageMs, TaskReceipt};
 use protocol::state::{JobState, TaskState};
 use protocol::{JobMessage, StoredJob, TaskMessage};
+use service::telemetry::trace;
 use std::collections::BTreeSet;
+use tracing::Span;
 use worker::batch::now;
 
 /// What becomes of a job message.
@@ -42,6 +45,8 @@ impl Node {
             Err(error) => return Ok(Split::Dead(format!("not a job message: {error}"))),
         };
         let (id, store) = (message.job.as_str(), &self.jobs.store);
+        Span::current().record("job", id);
+        Span::current().record("round", message.round);
         let spec = names::spec(id);
         let (stored, round) = tokio::join!(
             names::read::<StoredJob>(store, &spec),
@@ -72,6 +77,11 @@ impl Node {
             self.tell_end(&known, message.round).await?;
             return Ok(Split::Done);
         }
+        let tasks = plan.tasks.len();
+        match fresh {
+            true => tracing::info!(tasks, "a job begins"),
+            false => tracing::info!(tasks, ended = ended.len(), "a job goes on"),
+        }
         let kept = to_field(&count(&ended));
         let told = async {
             let fields = [
@@ -96,6 +106,7 @@ impl Node {
             return Ok(Split::Done);
         }
         let ended: BTreeSet<u64> = ended.iter().map(|receipt| receipt.task).collect();
+        let trace = trace::current();
         let mut messages = Vec::new();
         for (number, task) in (0..).zip(&plan.tasks) {
             if ended.contains(&number) {
@@ -109,19 +120,26 @@ impl Node {
             match verdict {
                 Some((state, reason)) => {
                     let receipt = self.verdict(number, task, 1, state, reason);
-                    self.commit(id, message.round, receipt).await?;
+                    let class = match state {
+                        TaskState::Cancelled => Reason::Cancelled,
+                        _ => Reason::Unsuitable,
+                    };
+                    self.commit(id, message.round, receipt, class).await?;
                 }
-                None => messages.push(Message::new(
-                    QueueName::Tasks,
-                    names::to_json(&TaskMessage {
+                None => {
+                    let message = names::to_json(&TaskMessage {
                         version: protocol::VERSION,
                         job: id.to_owned(),
                         round: message.round,
                         task: number,
                         rejections: 0,
                         rejected_by: None,
-                    }),
-                )),
+                    });
+                    messages.push(Message {
+                        trace: trace.clone(),
+                        ..Message::new(QueueName::Tasks, message)
+                    });
+                }
             }
         }
         if messages.is_empty() {

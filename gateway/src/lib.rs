@@ -15,4 +15,4 @@ mod run;
 
 pub use links::Secret;
 pub use routes::router;
-pub use run::{Config, Gateway, Limits, Metrics, run};
+pub use run::{Config, Gateway, Limits, run};

@@ -4,6 +4,7 @@ use crate::links::{self, Secret};
 use crate::run::{self, Config};
 use dispatcher::jobs::{InputUrls, Jobs, Rules};
 use notifier::Notifier;
+use service::telemetry::{self, Telemetry};
 use service::{Tokens, access, listen};
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -51,6 +52,9 @@ pub enum Error {
     /// The secret of links.
     #[error(transparent)]
     Secret(#[from] links::Error),
+    /// What it tells of itself.
+    #[error(transparent)]
+    Telemetry(#[from] telemetry::Error),
     /// The address.
     #[error(transparent)]
     Listen(#[from] listen::Error),
@@ -74,8 +78,15 @@ impl Error {
     }
 }
 
-/// Serves until SIGTERM or SIGINT.
+/// Serves until SIGTERM or SIGINT. Logs, metrics and traces are as the environment says.
 pub async fn main(settings: &Settings) -> Result<(), Error> {
+    let telemetry = Telemetry::start("sundog-gateway")?;
+    let served = serve(settings).await;
+    telemetry.shutdown().await;
+    served
+}
+
+async fn serve(settings: &Settings) -> Result<(), Error> {
     let cloud = cloud::config::Config::from_env()?;
     if cloud.broker.is_none() || cloud.redis.is_none() || cloud.store.is_none() {
         return Err(Error::Setting(

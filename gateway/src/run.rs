@@ -16,10 +16,8 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 use url::Url;
-
-/// Renders metrics in the text form of Prometheus.
-pub type Metrics = Arc<dyn Fn() -> String + Send + Sync>;
 
 /// What users may ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,8 +67,6 @@ pub struct Config {
     pub limits: Limits,
     /// What all services admit.
     pub service: service::Limits,
-    /// Serves `/metrics`, if there are some.
-    pub metrics: Option<Metrics>,
 }
 
 impl fmt::Debug for Config {
@@ -93,7 +89,6 @@ impl Config {
             scratch: None,
             limits: Limits::default(),
             service: service::Limits::default(),
-            metrics: None,
         }
     }
 }
@@ -106,7 +101,6 @@ pub struct Gateway {
     /// Signs and checks links to a local store.
     pub(crate) key: LinkKey,
     pub(crate) limits: Limits,
-    pub(crate) metrics: Option<Metrics>,
     pub(crate) page: Arc<Page>,
     pub(crate) scratch: Arc<Scratch>,
     /// Places for files that are received.
@@ -146,7 +140,6 @@ impl Gateway {
             tokens: config.tokens.clone(),
             key,
             limits: config.limits,
-            metrics: config.metrics.clone(),
             page: Arc::new(page),
             scratch: Arc::new(scratch),
             receiving: Arc::new(Semaphore::new(config.limits.receiving.max(1))),
@@ -178,7 +171,9 @@ pub async fn run(
     extra: Router,
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
+    let polled = dispatcher::observe::watch_queues(jobs.queue.clone(), shutdown.clone());
     let gateway = Gateway::new(&config, jobs).await?;
+    let _polling = AbortOnDropHandle::new(tokio::spawn(polled));
     let router = routes::router(gateway).merge(extra);
     service::serve(listener, router, config.service, shutdown).await;
     Ok(())

@@ -58,6 +58,40 @@ pub struct Finished {
     pub ms: u64,
     /// Bytes sent to other ranks as halos.
     pub halo_bytes: u64,
+    /// What kind of thing was wrong, if the task did not succeed.
+    #[serde(default)]
+    pub fault: Option<Fault>,
+}
+
+/// Why a task did not succeed, for those who count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fault {
+    /// The bytes are no sound image.
+    Damaged,
+    /// The pipeline or the format does not suit the image.
+    Unsuitable,
+    /// A limit refused it.
+    Limit,
+    /// Reading or writing files failed.
+    Io,
+    /// It took too long.
+    Timeout,
+    /// It was stopped.
+    Cancelled,
+}
+
+impl Fault {
+    fn of(error: &Error) -> Fault {
+        match error {
+            Error::Decode(_) => Fault::Damaged,
+            Error::Pipeline(_) | Error::Encode(_) | Error::Unsuitable(_) => Fault::Unsuitable,
+            Error::Limit(_) => Fault::Limit,
+            Error::Io(_) => Fault::Io,
+            Error::Stopped(reason) if reason.starts_with("stopped") => Fault::Cancelled,
+            Error::Stopped(_) => Fault::Timeout,
+        }
+    }
 }
 
 /// What a successful task leaves.
@@ -109,6 +143,7 @@ impl Finished {
             warnings: Vec::new(),
         };
         let refused = matches!(outcome, Err(Error::Limit(_)));
+        let fault = outcome.as_ref().err().map(Fault::of);
         let mut halo_bytes = 0;
         match outcome {
             Ok(done) => {
@@ -133,6 +168,7 @@ impl Finished {
             refused,
             ms,
             halo_bytes,
+            fault,
         }
     }
 

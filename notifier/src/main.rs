@@ -4,6 +4,7 @@ use dispatcher::jobs::{Jobs, Rules};
 use notifier::Config;
 use notifier::webhooks::Allow;
 use service::Tokens;
+use service::telemetry::Telemetry;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
@@ -14,13 +15,21 @@ const LISTEN: &str = "127.0.0.1:8081";
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match serve().await {
+    match told().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");
             ExitCode::from(4)
         }
     }
+}
+
+/// With logs, metrics and traces as the environment says.
+async fn told() -> Result<(), Box<dyn std::error::Error>> {
+    let telemetry = Telemetry::start("sundog-notifier")?;
+    let served = serve().await;
+    telemetry.shutdown().await;
+    served
 }
 
 async fn serve() -> Result<(), Box<dyn std::error::Error>> {

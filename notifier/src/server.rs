@@ -8,7 +8,7 @@ use axum::Router;
 use axum::extract::{FromRef, State};
 use axum::routing::get;
 use dispatcher::jobs::Jobs;
-use service::{Limits, Problem, Tokens};
+use service::{Limits, Problem, Tokens, telemetry};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -131,7 +131,7 @@ pub fn router(notifier: &Notifier, tokens: &Tokens) -> Router {
     })
 }
 
-/// Serves all of it, and delivers webhooks, until `shutdown`.
+/// Serves all of it and `/metrics`, and delivers webhooks, until `shutdown`.
 pub async fn run(
     config: Config,
     jobs: Jobs,
@@ -152,6 +152,7 @@ pub async fn run(
         .with_state(notifier.clone());
     let router = router(&notifier, &tokens)
         .merge(health)
+        .merge(telemetry::metrics::router(Some(tokens)))
         .fallback(service::listen::no_route)
         .method_not_allowed_fallback(service::listen::no_method);
     let serve = service::serve(listener, router, limits, shutdown.clone());

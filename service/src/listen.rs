@@ -2,6 +2,7 @@
 //! gracefully.
 
 use crate::problem::{Code, Problem};
+use crate::telemetry::trace;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, MatchedPath, Request};
 use axum::middleware::Next;
@@ -24,6 +25,8 @@ use tower::{Layer as _, ServiceExt as _};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::timeout::RequestBodyTimeoutLayer;
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span};
 
 /// Why a service does not listen.
 #[derive(Debug, thiserror::Error)]
@@ -194,7 +197,10 @@ fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
     Problem::internal(&"a handler panicked").into_response()
 }
 
-/// Counts requests by route; never by path, which is the client's.
+/// Routes that machines ask every few seconds: counted, but no spans of a trace.
+const QUIET: [&str; 3] = ["/healthz", "/metrics", "/readyz"];
+
+/// Counts requests by route; never by path, which is the client's. A client's trace goes on here.
 async fn count(request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>();
     let route = route.map_or_else(|| "other".to_owned(), |route| route.as_str().to_owned());
@@ -202,9 +208,27 @@ async fn count(request: Request, next: Next) -> Response {
         known @ ("GET" | "HEAD" | "POST" | "PUT" | "DELETE") => known.to_owned(),
         _ => "other".to_owned(),
     };
+    let span = match QUIET.contains(&route.as_str()) {
+        true => Span::none(),
+        false => tracing::info_span!(
+            "request",
+            otel.name = format!("{method} {route}"),
+            otel.kind = "server",
+            otel.status_code = Empty,
+            method,
+            route,
+            status = Empty,
+        ),
+    };
+    let parent = request.headers().get("traceparent");
+    trace::follow(&span, parent.and_then(|parent| parent.to_str().ok()));
     let begun = Instant::now();
-    let response = next.run(request).await;
+    let response = next.run(request).instrument(span.clone()).await;
     let status = response.status().as_u16().to_string();
+    span.record("status", response.status().as_u16());
+    if response.status().is_server_error() {
+        span.record("otel.status_code", "ERROR");
+    }
     let labels = [("method", method), ("route", route), ("status", status)];
     metrics::counter!("sundog_http_requests_total", &labels).increment(1);
     metrics::histogram!("sundog_http_request_seconds", &labels[..2])

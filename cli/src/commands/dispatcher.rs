@@ -2,9 +2,8 @@
 
 use crate::client;
 use crate::exit::{Exit, Failure, Result};
-use crate::jobs::session;
 use crate::output;
-use crate::serve::signals;
+use crate::serve::{signals, telling};
 use crate::settings::{self, Layers};
 use dispatcher::jobs::{InputUrls, Jobs, Rules};
 use dispatcher::service;
@@ -27,7 +26,8 @@ pub struct Args {
 /// Works until it is told to end.
 pub fn run(args: Args) -> Result {
     let layers = settings::load()?;
-    session::block_on(async {
+    let metrics = args.settings.metrics_listen;
+    telling::block_on("sundog-dispatcher", metrics, async {
         let (jobs, cloud) = services(&layers)?;
         let ends = signals::ends()?;
         let mut config = args.settings.config(cloud, &jobs.store);

@@ -3,9 +3,8 @@
 use super::dispatcher::services;
 use crate::client;
 use crate::exit::{Exit, Failure, Result};
-use crate::jobs::session;
 use crate::output;
-use crate::serve::signals;
+use crate::serve::{signals, telling};
 use crate::settings;
 use gateway::program::Settings;
 use gateway::{Config, Secret};
@@ -50,7 +49,7 @@ fn failed(error: impl std::fmt::Display) -> Failure {
 pub fn run(args: Args) -> Result {
     let layers = settings::load()?;
     let Args { settings } = args;
-    session::block_on(async {
+    telling::block_on("sundog-gateway", None, async {
         let (jobs, _) = services(&layers)?;
         let ends = signals::ends()?;
         let has_tokens = settings.tokens.is_some();
@@ -101,7 +100,7 @@ pub fn run(args: Args) -> Result {
 /// Serves streams until it is told to end.
 pub fn streams(args: Streams) -> Result {
     let layers = settings::load()?;
-    session::block_on(async {
+    telling::block_on("sundog-notifier", None, async {
         let (jobs, _) = services(&layers)?;
         let ends = signals::ends()?;
         let tokens = Tokens::file(&args.tokens).map_err(failed)?;

@@ -4,10 +4,9 @@ use super::dispatcher::{on, rules};
 use crate::client;
 use crate::client::serving::{Announcement, Serving};
 use crate::exit::{Exit, Failure, Result};
-use crate::jobs::session;
 use crate::output;
 use crate::serve::home::Home;
-use crate::serve::signals;
+use crate::serve::{signals, telling};
 use crate::settings::{self, Layers};
 use dispatcher::jobs::Jobs;
 use dispatcher::settings::Settings as Node;
@@ -48,7 +47,8 @@ pub struct Args {
 pub fn run(args: Args) -> Result {
     let layers = settings::load()?;
     let home = Home::open(args.dir.clone())?;
-    session::block_on(serve(&args, &layers, &home))
+    let metrics = args.node.metrics_listen;
+    telling::block_on("sundog-serve", metrics, serve(&args, &layers, &home))
 }
 
 async fn serve(args: &Args, layers: &Layers, home: &Home) -> Result {

@@ -6,6 +6,7 @@ mod cluster;
 mod receipts;
 mod serve;
 mod settings;
+mod told;
 mod tools;
 mod trouble;
 mod usage;

@@ -16,13 +16,16 @@ pub(crate) use urls::{Url, is_below};
 
 use crate::error::{Error, Result};
 use crate::names;
+use crate::observe;
 use cloud::events::Events;
 use cloud::queue::{Message, NodeId, Queue, QueueName};
 use cloud::store::Store;
 use protocol::message::{JobCancelled, JobRound};
 use protocol::state::{JobState, TaskState};
 use protocol::{Job, JobMessage, JobReceipt, StoredJob};
+use service::telemetry::trace;
 use std::sync::Arc;
+use tracing::Instrument as _;
 use worker::batch::{new_job_id, now};
 
 /// The job system's services and what may be done with them. Clones share connections.
@@ -83,7 +86,9 @@ impl Jobs {
             ("submitted", stored.submitted.as_str()),
         ];
         let ((), published) = tokio::join!(self.tell(id, &fields), self.publish(id, 1));
-        published
+        published?;
+        observe::submitted();
+        Ok(())
     }
 
     /// Ends a job: what runs is stopped, what waits is not begun. A job that has ended stays as it is.
@@ -161,8 +166,13 @@ impl Jobs {
             job: id.to_owned(),
             round,
         };
-        let message = Message::new(QueueName::Jobs, names::to_json(&message));
-        Ok(self.queue.publish(vec![message]).await?)
+        let mut message = Message::new(QueueName::Jobs, names::to_json(&message));
+        let span = tracing::info_span!("publish", otel.kind = "producer", job = id, round);
+        let publish = async {
+            message.trace = trace::current();
+            self.queue.publish(vec![message]).await
+        };
+        Ok(publish.instrument(span).await?)
     }
 
     /// Sets fields of a job's events; those are a hint, so that their loss is only logged.

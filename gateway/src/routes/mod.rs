@@ -15,7 +15,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use http::{HeaderValue, StatusCode, header};
-use service::{Code, Problem, User};
+use service::{Code, Problem, User, telemetry};
 use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::timeout::TimeoutLayer;
 
@@ -39,22 +39,19 @@ pub fn router(gateway: Gateway) -> Router {
             StatusCode::SERVICE_UNAVAILABLE,
             limits.request,
         ));
-    let mut router = answers
+    let metrics = telemetry::metrics::router(Some(gateway.tokens.clone()));
+    answers
         .route("/healthz", get(|| async { "ok\n" }))
         .layer(SetResponseHeaderLayer::if_not_present(
             header::CACHE_CONTROL,
             HeaderValue::from_static("no-store"),
         ))
         .route("/v1/objects/{*name}", get(objects::get).put(objects::put))
-        .route("/", get(page::get));
-    if let Some(metrics) = gateway.metrics.clone() {
-        let text = [(header::CONTENT_TYPE, "text/plain; version=0.0.4")];
-        router = router.route("/metrics", get(move || async move { (text, metrics()) }));
-    }
-    router
+        .route("/", get(page::get))
+        .with_state(gateway)
+        .merge(metrics)
         .method_not_allowed_fallback(service::listen::no_method)
         .fallback(service::listen::no_route)
-        .with_state(gateway)
 }
 
 async fn operations(_: User) -> Response {

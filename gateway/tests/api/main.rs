@@ -253,8 +253,9 @@ async fn nodes_operations_and_health_are_told() {
         site.call("GET", "healthz", "", None).await.0,
         StatusCode::OK
     );
-    let (_, metrics) = site.call("GET", "metrics", "", None).await;
-    assert_eq!(metrics, "sundog_up 1\n");
+    let metrics = |token| site.call("GET", "metrics", token, None);
+    assert_eq!(metrics("").await.0, StatusCode::UNAUTHORIZED);
+    assert_eq!(metrics(&site.eve).await.0, StatusCode::OK);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,0 +1,218 @@
+//! What a dispatcher counts, and the spans of its work. Labels come from short fixed lists.
+
+use cloud::queue::{Delivery, Queue, QueueName};
+use protocol::receipt::TaskReceipt;
+use protocol::state::{JobState, TaskState};
+use service::telemetry::{metrics as recorder, trace};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+use tracing::Span;
+use tracing::field::Empty;
+use worker::task::Fault;
+
+/// How often queues are looked at.
+const POLL: Duration = Duration::from_secs(10);
+
+/// Why a task did not succeed, in few classes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reason {
+    /// It did.
+    None,
+    /// The bytes are no sound image.
+    DamagedInput,
+    /// The pipeline or the format does not suit the image, or there is nothing to process.
+    Unsuitable,
+    /// A limit refused it.
+    Limit,
+    /// It took too long.
+    Timeout,
+    /// A rank died or hung over it.
+    RankLost,
+    /// Its nodes died over it.
+    NodeLost,
+    /// The store would not give the input.
+    Store,
+    /// Local files failed.
+    Io,
+    /// Its job was cancelled.
+    Cancelled,
+    /// Something else.
+    Other,
+}
+
+impl Reason {
+    /// The class of what a rank said.
+    pub(crate) fn of(fault: Option<Fault>, state: TaskState) -> Reason {
+        match (fault, state) {
+            (_, TaskState::Succeeded) => Reason::None,
+            (Some(Fault::Damaged), _) => Reason::DamagedInput,
+            (Some(Fault::Unsuitable), _) => Reason::Unsuitable,
+            (Some(Fault::Limit), _) => Reason::Limit,
+            (Some(Fault::Io), _) => Reason::Io,
+            (Some(Fault::Timeout), _) => Reason::Timeout,
+            (Some(Fault::Cancelled), _) => Reason::Cancelled,
+            (None, _) => Reason::Other,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Reason::None => "none",
+            Reason::DamagedInput => "damaged_input",
+            Reason::Unsuitable => "unsuitable",
+            Reason::Limit => "limit",
+            Reason::Timeout => "timeout",
+            Reason::RankLost => "rank_lost",
+            Reason::NodeLost => "node_lost",
+            Reason::Store => "store",
+            Reason::Io => "io",
+            Reason::Cancelled => "cancelled",
+            Reason::Other => "other",
+        }
+    }
+}
+
+/// The span of a message's handling; a child of the span that published it.
+pub(crate) fn handling(delivery: &Delivery, node: &str) -> Span {
+    let attempt = delivery.attempt;
+    let span = match delivery.queue {
+        QueueName::Jobs => tracing::info_span!(
+            "split",
+            otel.kind = "consumer",
+            node,
+            attempt,
+            job = Empty,
+            round = Empty
+        ),
+        _ => tracing::info_span!(
+            "task",
+            otel.kind = "consumer",
+            node,
+            attempt,
+            job = Empty,
+            task = Empty,
+            round = Empty
+        ),
+    };
+    trace::follow(&span, delivery.trace.as_deref());
+    if delivery.queue != QueueName::Jobs
+        && let Some(waited) = delivery.published.and_then(|at| at.elapsed().ok())
+    {
+        metrics::histogram!("sundog_task_wait_seconds").record(waited.as_secs_f64());
+    }
+    span
+}
+
+/// A job was accepted and queued.
+pub(crate) fn submitted() {
+    metrics::counter!("sundog_jobs_submitted_total").increment(1);
+}
+
+/// One attempt at a task has ended: `final`, `again`, `back` or `error`.
+pub(crate) fn attempted(outcome: &'static str) {
+    metrics::counter!("sundog_task_attempts_total", "outcome" => outcome).increment(1);
+}
+
+/// A task was handled to its end, or handed back.
+pub(crate) fn handled(took: Duration) {
+    metrics::histogram!("sundog_task_seconds").record(took.as_secs_f64());
+}
+
+/// What a rank said of the time in each stage becomes events of the span.
+pub(crate) fn stages(receipt: &TaskReceipt) {
+    if !trace::is_active() {
+        return;
+    }
+    for (stage, ms) in of_ranks(receipt) {
+        tracing::debug!(target: trace::STAGE, stage, ms, "stage");
+    }
+}
+
+fn of_ranks(receipt: &TaskReceipt) -> [(&'static str, f64); 4] {
+    let ms = &receipt.ms;
+    [
+        ("decode", ms.decode),
+        ("compute", ms.compute),
+        ("halo", ms.halo),
+        ("encode", ms.encode),
+    ]
+}
+
+/// A task's receipt was written.
+pub(crate) fn task_ended(receipt: &TaskReceipt, reason: Reason) {
+    let (state, reason) = (receipt.state.name(), reason.name());
+    let ended = metrics::counter!("sundog_tasks_ended_total", "state" => state, "reason" => reason);
+    ended.increment(1);
+    if receipt.state != TaskState::Succeeded {
+        return;
+    }
+    let ms = &receipt.ms;
+    let own = [("fetch", ms.fetch), ("store", ms.store)];
+    for (stage, ms) in own.into_iter().chain(of_ranks(receipt)) {
+        metrics::histogram!("sundog_task_stage_seconds", "stage" => stage).record(ms / 1000.0);
+    }
+    let computing = ms.compute + ms.halo;
+    if computing > 0.0 {
+        metrics::histogram!("sundog_task_halo_ratio").record(ms.halo / computing);
+    }
+    let pixels = receipt.width.unwrap_or(0) * receipt.height.unwrap_or(0);
+    metrics::counter!("sundog_images_total").increment(1);
+    metrics::counter!("sundog_pixels_total").increment(pixels);
+    metrics::counter!("sundog_output_bytes_total").increment(receipt.bytes.unwrap_or(0));
+}
+
+/// A job's receipt was written.
+pub(crate) fn job_ended(state: JobState) {
+    metrics::counter!("sundog_jobs_ended_total", "state" => state.name()).increment(1);
+}
+
+/// What the dispatcher has in hand.
+pub(crate) fn in_hand(tasks: usize) {
+    metrics::gauge!("sundog_tasks_in_hand").set(tasks as f64);
+}
+
+/// How the dispatcher's world is.
+pub(crate) fn world(slots: usize, ranks: usize, restarts: u64) {
+    metrics::gauge!("sundog_task_slots").set(slots as f64);
+    metrics::gauge!("sundog_ranks_alive").set(ranks as f64);
+    metrics::counter!("sundog_world_restarts_total").absolute(restarts);
+}
+
+/// Looks at the queues now and then, whoever asks for metrics and how often, until `shutdown`. Does nothing
+/// where nobody could ask.
+pub async fn watch_queues(queue: Arc<dyn Queue>, shutdown: CancellationToken) {
+    if !recorder::is_installed() {
+        return;
+    }
+    let names = [
+        (QueueName::Jobs, "jobs"),
+        (QueueName::Tasks, "tasks"),
+        (QueueName::DeadLetters, "dead-letters"),
+    ];
+    let mut tick = tokio::time::interval(POLL);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    while shutdown.run_until_cancelled(tick.tick()).await.is_some() {
+        for (name, label) in &names {
+            let stats = shutdown.run_until_cancelled(queue.stats(name)).await;
+            let Some(stats) = stats else { return };
+            let (messages, consumers, age) = match stats {
+                Ok(stats) => {
+                    let age = stats.oldest_age.map_or(f64::NAN, |age| age.as_secs_f64());
+                    (stats.ready as f64, stats.consumers as f64, age)
+                }
+                Err(error) => {
+                    tracing::debug!(%error, queue = %name, "looking at a queue");
+                    metrics::counter!("sundog_queue_poll_failures_total").increment(1);
+                    (f64::NAN, f64::NAN, f64::NAN)
+                }
+            };
+            let set = |metric: &'static str, value: f64| {
+                metrics::gauge!(metric, "queue" => *label).set(value);
+            };
+            set("sundog_queue_messages", messages);
+            set("sundog_queue_consumers", consumers);
+            set("sundog_queue_oldest_age_seconds", age);
+        }
+    }
+}
