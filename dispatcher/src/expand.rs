@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use crate::jobs::{Rules, Url, check_upload, check_url, file_of, is_below};
 use crate::names;
 use cloud::config::Config;
-use cloud::store::Store;
+use cloud::store::{Meta, Store};
 use imaging::codec::{Format, FormatKind};
 use protocol::message::PlannedTask;
 use protocol::{Job, name};
@@ -115,6 +115,7 @@ fn hopeless(input: &str, reason: String) -> PlannedTask {
     PlannedTask {
         input: input.to_owned(),
         relative: String::new(),
+        bytes: None,
         reason: Some(reason),
     }
 }
@@ -125,6 +126,7 @@ async fn files(path: std::path::PathBuf) -> Result<Vec<PlannedTask>> {
         let found_files = found.inputs.into_iter().map(|input| PlannedTask {
             input: name::to_text(&input.path),
             relative: name::to_text(&input.relative),
+            bytes: std::fs::metadata(&input.path).ok().map(|found| found.len()),
             reason: None,
         });
         let failures = found.failures.into_iter();
@@ -140,9 +142,10 @@ async fn files(path: std::path::PathBuf) -> Result<Vec<PlannedTask>> {
 async fn objects(named: &Named) -> Result<Vec<PlannedTask>> {
     let Named { store, key, .. } = named;
     let shown = |name: &str| format!("{}{}", named.root, &name[named.hidden..]);
-    let task = |name: &str, from: usize| PlannedTask {
-        input: shown(name),
-        relative: name[from..].to_owned(),
+    let task = |meta: &Meta, from: usize| PlannedTask {
+        input: shown(&meta.name),
+        relative: meta.name[from..].to_owned(),
+        bytes: Some(meta.size),
         reason: None,
     };
     let folder = |key: &str| key.rfind('/').map_or(0, |at| at + 1);
@@ -153,7 +156,7 @@ async fn objects(named: &Named) -> Result<Vec<PlannedTask>> {
     // First as it stands, since names may hold what patterns are made of.
     if !key.is_empty() {
         match store.head(key).await {
-            Ok(_) => return Ok(vec![task(key, folder(key))]),
+            Ok(meta) => return Ok(vec![task(&meta, folder(key))]),
             Err(cloud::Error::NotFound(_)) => {}
             Err(error) if error.is_transient() => return Err(error.into()),
             // A directory, where the store is one.
@@ -176,10 +179,10 @@ async fn objects(named: &Named) -> Result<Vec<PlannedTask>> {
             ..glob::MatchOptions::new()
         };
         let found = store.list(key[..base].trim_end_matches('/')).await?;
-        let names = found.iter().map(|meta| meta.name.as_str());
-        let tasks: Vec<PlannedTask> = names
-            .filter(|name| open(name) && pattern.matches_with(&name[base..], options))
-            .map(|name| task(name, base))
+        let matches = |name: &str| open(name) && pattern.matches_with(&name[base..], options);
+        let tasks: Vec<PlannedTask> = (found.iter())
+            .filter(|meta| matches(&meta.name))
+            .map(|meta| task(meta, base))
             .collect();
         return Ok(match tasks.is_empty() {
             true => vec![hopeless(
@@ -196,7 +199,7 @@ async fn objects(named: &Named) -> Result<Vec<PlannedTask>> {
     }
     let from = if key.is_empty() { 0 } else { key.len() + 1 };
     let images = found.iter().filter(|meta| is_image(&meta.name));
-    Ok(images.map(|meta| task(&meta.name, from)).collect())
+    Ok(images.map(|meta| task(meta, from)).collect())
 }
 
 fn is_image(name: &str) -> bool {

@@ -7,7 +7,7 @@ use crate::observe::{self, Reason};
 use crate::service::Node;
 use protocol::message::{JobPlan, JobRound};
 use protocol::receipt::{Build, Counts, JobReceipt, TaskReceipt};
-use protocol::state::JobState;
+use protocol::state::{JobState, TaskState};
 use protocol::{Job, StoredJob};
 use std::sync::Arc;
 use std::time::Duration;
@@ -99,7 +99,20 @@ impl Node {
         reason: Reason,
     ) -> Result<bool> {
         let name = names::task(id, receipt.task);
+        // The late end of an attempt from before a retry is nothing to the new round, unless it is a result.
+        let may_be_late = receipt.state != TaskState::Succeeded;
+        let is_late = async || match may_be_late {
+            true => Ok::<_, Error>(names::current_round(&self.jobs.store, id).await? > round),
+            false => Ok(false),
+        };
+        if is_late().await? {
+            return Ok(false);
+        }
         let new = names::create(&self.jobs.store, &name, &receipt).await?;
+        if new && is_late().await? {
+            self.jobs.store.delete(&name).await?;
+            return Ok(false);
+        }
         let receipt = match new {
             true => receipt,
             false => match names::read(&self.jobs.store, &name).await? {
@@ -174,6 +187,15 @@ impl Node {
                 tasks, succeeded, ..
             } = receipt.counts;
             tracing::info!(job = id, state, tasks, succeeded, ms, "a job has ended");
+        }
+        if names::current_round(&self.jobs.store, id).await? > round {
+            // A retry began meanwhile and has put away the receipt of this round, whoever wrote it first.
+            let name = names::receipt(id);
+            let there: Option<JobReceipt> = names::read(&self.jobs.store, &name).await?;
+            if there.is_some_and(|there| there.started == receipt.started) {
+                self.jobs.store.delete(&name).await?;
+            }
+            return Ok(());
         }
         self.tell_end(known, round).await?;
         Ok(self.jobs.store.delete(&names::open(id)).await?)

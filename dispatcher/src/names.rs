@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 /// Largest JSON object that is read back: a receipt of some hundred thousand tasks.
-const MAX_JSON: u64 = 512 << 20;
+pub(crate) const MAX_JSON: u64 = 512 << 20;
 
 /// The job as accepted.
 pub fn spec(job: &str) -> String {

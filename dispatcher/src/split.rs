@@ -9,12 +9,14 @@ use crate::names;
 use crate::observe::Reason;
 use crate::service::Node;
 use cloud::queue::{Delivery, Message, QueueName};
+use cloud::store::Created;
 use protocol::event::{Event, JobStarted};
 use protocol::message::{JobPlan, JobRound, PlannedTask};
 use protocol::receipt::{StageMs, TaskReceipt};
 use protocol::state::{JobState, TaskState};
 use protocol::{JobMessage, StoredJob, TaskMessage};
 use service::telemetry::trace;
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use tracing::Span;
 use worker::batch::now;
@@ -135,13 +137,17 @@ impl Node {
                         rejections: 0,
                         rejected_by: None,
                     });
-                    messages.push(Message {
+                    let message = Message {
                         trace: trace.clone(),
                         ..Message::new(QueueName::Tasks, message)
-                    });
+                    };
+                    messages.push((task.bytes, message));
                 }
             }
         }
+        // The largest first, so that none is left alone at the end.
+        messages.sort_by_key(|(bytes, _)| Reverse(*bytes));
+        let messages: Vec<Message> = messages.into_iter().map(|(_, message)| message).collect();
         if messages.is_empty() {
             let known = self.known(id).await?;
             self.finish(&known, message.round, None).await?;
@@ -190,15 +196,17 @@ impl Node {
         for name in receipts.chain(["receipt.json".into()]) {
             let from = format!("jobs/{id}/{name}");
             let to = names::archived(id, round - 1, &name);
-            let found: Option<serde_json::Value> = names::read(store, &from).await?;
-            let Some(found) = found else { continue };
-            let first = names::create(store, &to, &found).await?;
-            let kept: Option<serde_json::Value> = match first {
-                true => Some(found.clone()),
-                false => names::read(store, &to).await?,
+            let found = match store.get(&from, names::MAX_JSON).await {
+                Err(cloud::Error::NotFound(_)) => continue,
+                found => found?,
+            };
+            let json = "application/json";
+            let kept = match store.create(&to, found.clone(), json).await? {
+                Created::New => found.clone(),
+                Created::Exists => store.get(&to, names::MAX_JSON).await?,
             };
             // One that differs is this round's already.
-            if kept.as_ref() == Some(&found) {
+            if kept == found {
                 store.delete(&from).await?;
             }
         }

@@ -82,6 +82,9 @@ pub struct PlannedTask {
     /// Its path below what the user named; kept in the output.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub relative: String,
+    /// Bytes of the input, where known; large ones are begun first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
     /// Why there is nothing to process.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
