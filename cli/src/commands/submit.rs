@@ -2,10 +2,9 @@
 
 use crate::client::{self, Client};
 use crate::exit::{Exit, Failure, Result};
-use crate::job_flags::{JobFlags, choice};
+use crate::job_flags::JobFlags;
 use crate::jobs::{session, upload, watch};
 use crate::{output, resolve, settings};
-use clap::ValueEnum;
 use protocol::{Job, name};
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -34,9 +33,6 @@ pub struct Args {
     /// Attempts after which an image has failed [default: 3]
     #[arg(long, value_name = "N")]
     max_attempts: Option<u32>,
-    /// Which node a task goes to [default: shared]
-    #[arg(long, value_enum, value_name = "HOW")]
-    placement: Option<Placement>,
     /// Follow the job to its end
     #[arg(short, long)]
     watch: bool,
@@ -45,25 +41,11 @@ pub struct Args {
     json: bool,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-#[value(rename_all = "snake_case")]
-enum Placement {
-    /// Whichever is free pulls it
-    Shared,
-    /// One drawn uniformly
-    Random,
-    /// The one that reports the least load
-    LeastLoaded,
-}
-
 impl Args {
     fn flags(&self) -> Vec<(&'static str, Value)> {
         let mut flags = self.job.flags();
-        let own: [(&'static str, Option<Value>); 2] = [
-            ("schedule.max_attempts", self.max_attempts.map(Value::from)),
-            ("schedule.placement", self.placement.map(choice)),
-        ];
-        flags.extend(own.into_iter().filter_map(|(k, v)| Some((k, v?))));
+        let attempts = self.max_attempts.map(Value::from);
+        flags.extend(attempts.map(|n| ("schedule.max_attempts", n)));
         if !self.inputs.is_empty() {
             let inputs = self.inputs.iter().map(|p| Value::from(name::to_text(p)));
             flags.push(("inputs", inputs.collect()));

@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 use imaging::Pipeline;
 use imaging::codec::Format;
 use protocol::Job;
+use protocol::job::{Acceptance, Placement};
 
 /// What users may ask for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,6 +85,7 @@ pub fn check(job: &Job, rules: &Rules, own: &str) -> Result<()> {
             format!("{secs} is not a time above 0 seconds"),
         ));
     }
+    check_promises(job)?;
     let attempts = job.schedule.max_attempts;
     if !(1..=100).contains(&attempts) {
         return Err(Error::invalid(
@@ -92,6 +94,26 @@ pub fn check(job: &Job, rules: &Rules, own: &str) -> Result<()> {
         ));
     }
     Ok(())
+}
+
+/// Refuses what dispatchers would not keep, rather than leaving it out in silence.
+fn check_promises(job: &Job) -> Result<()> {
+    let refused = [
+        (
+            "schedule.placement",
+            job.schedule.placement != Placement::Shared,
+            "jobs are placed as `shared`: whichever node is free takes a task",
+        ),
+        (
+            "schedule.acceptance",
+            job.schedule.acceptance != Acceptance::Mandatory,
+            "tasks of jobs are `mandatory`: nodes do not refuse them",
+        ),
+    ];
+    match refused.into_iter().find(|(_, wrong, _)| *wrong) {
+        Some((key, _, reason)) => Err(Error::invalid(key, reason)),
+        None => Ok(()),
+    }
 }
 
 fn check_input(input: &str, rules: &Rules, own: &str) -> Result<()> {
