@@ -69,7 +69,7 @@ pub enum Command {
     /// Serve the cluster's jobs over HTTP, with the web page
     Gateway(Box<commands::gateway::Args>),
     /// Serve the cluster's events over HTTP, and deliver webhooks
-    Notifier(commands::gateway::Streams),
+    Notifier(Box<commands::notifier::Args>),
     /// Run tasks of the cluster on this machine
     Dispatcher(commands::dispatcher::Args),
     /// Let users into a gateway

@@ -22,6 +22,17 @@ pub enum Exit {
     Interrupted = 130,
 }
 
+impl Exit {
+    /// From the code of an error of the services.
+    pub fn from_code(code: u8) -> Exit {
+        match code {
+            2 => Exit::Usage,
+            4 => Exit::Unreachable,
+            _ => Exit::Failed,
+        }
+    }
+}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> ExitCode {
         ExitCode::from(exit as u8)

@@ -153,6 +153,17 @@ impl Config {
         Ok(config)
     }
 
+    /// Variables of services that are not set.
+    pub fn missing(&self) -> Vec<&'static str> {
+        let set = [
+            ("SUNDOG_BROKER", self.broker.is_some()),
+            ("SUNDOG_REDIS", self.redis.is_some()),
+            ("SUNDOG_STORE", self.store.is_some()),
+        ];
+        let missing = set.into_iter().filter(|(_, set)| !set);
+        missing.map(|(name, _)| name).collect()
+    }
+
     /// The queue: RabbitMQ, or memory.
     pub fn queue(&self) -> Result<Arc<dyn Queue>> {
         Ok(match &self.broker {

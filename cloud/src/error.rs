@@ -47,6 +47,15 @@ impl Error {
         matches!(self, Error::Unreachable { .. } | Error::Lost)
     }
 
+    /// How a program ends because of it: 4 for a service that cannot be reached, 2 for settings, else 1.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Error::Unreachable { .. } | Error::Lost => 4,
+            Error::Invalid { .. } => 2,
+            _ => 1,
+        }
+    }
+
     pub(crate) fn invalid(what: impl Into<String>, reason: impl Into<String>) -> Error {
         Error::Invalid {
             what: what.into(),

@@ -42,6 +42,15 @@ pub enum Error {
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
+    /// How a program ends because of it: 4 for a service that cannot be reached, 2 for settings, else 1.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Error::Cloud(error) => error.exit_code(),
+            Error::Invalid { .. } => 2,
+            _ => 1,
+        }
+    }
+
     pub(crate) fn local(what: &str, source: std::io::Error) -> Error {
         Error::Local {
             what: what.to_owned(),

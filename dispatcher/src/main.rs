@@ -1,9 +1,10 @@
 //! The program `sundog-dispatcher`: settings from flags and the environment, then the service.
 
+use ::service::{signals, telemetry};
 use clap::Parser;
-use dispatcher::jobs::{InputUrls, Rules};
+use dispatcher::jobs::Rules;
+use dispatcher::program::{self, Error};
 use dispatcher::settings::Settings;
-use dispatcher::{Error, program};
 use std::process::ExitCode;
 
 /// Takes jobs from the queue, runs their tasks on a world of ranks and writes receipts.
@@ -18,20 +19,18 @@ struct Arguments {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    let worked = async {
-        let rules = Rules {
-            input_urls: InputUrls::from_env()?,
-            ..Rules::default()
-        };
-        program::main(&arguments.settings, rules).await
-    };
+    let settings = Arguments::parse().settings;
+    let metrics = settings.metrics_listen;
+    let worked = telemetry::around("sundog-dispatcher", metrics, async {
+        let cloud = cloud::config::Config::from_env()?;
+        program::work(&settings, cloud, Rules::from_env()?, signals::ends(|_| ())?).await
+    });
     let worked: Result<(), Error> = worked.await;
     match worked {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");
-            ExitCode::from(4)
+            ExitCode::from(error.exit_code())
         }
     }
 }

@@ -1,65 +1,53 @@
-//! The dispatcher as a program of its own: services from the environment, signals, an orderly end.
+//! The dispatcher as a program: its services, its world, and its run until it is told to end.
 
-use crate::error::{Error, Result};
 use crate::jobs::{Jobs, Rules};
 use crate::service;
 use crate::settings::Settings;
-use ::service::telemetry::{self, Telemetry};
-use tokio::signal::unix::{SignalKind, signal};
-use tokio_util::sync::CancellationToken;
+use ::service::signals::Ends;
+use ::service::telemetry;
 
-/// Works until SIGTERM or SIGINT, then finishes or hands back what it has. A second signal cuts that short.
-/// Logs, metrics and traces are as the environment says.
-pub async fn main(settings: &Settings, rules: Rules) -> Result<()> {
-    let refused = |error: telemetry::Error| Error::State(error.to_string());
-    let telemetry = Telemetry::start("sundog-dispatcher").map_err(refused)?;
-    // Told until the very end.
-    let scraped = CancellationToken::new();
-    let worked = async {
-        if let Some(addr) = settings.metrics_listen {
-            let listening = telemetry::metrics::start(addr, scraped.clone()).await;
-            listening.map_err(refused)?;
-        }
-        work(settings, rules).await
-    };
-    let worked = worked.await;
-    scraped.cancel();
-    telemetry.shutdown().await;
-    worked
+/// Why the program ends early.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A service, or a setting of one.
+    #[error(transparent)]
+    Cloud(#[from] cloud::Error),
+    /// The work itself.
+    #[error(transparent)]
+    Jobs(#[from] crate::Error),
+    /// What it tells of itself.
+    #[error(transparent)]
+    Telemetry(#[from] telemetry::Error),
+    /// Signals.
+    #[error("{0}")]
+    System(#[from] std::io::Error),
 }
 
-async fn work(settings: &Settings, rules: Rules) -> Result<()> {
-    let cloud = cloud::config::Config::from_env()?;
-    if cloud.broker.is_none() || cloud.redis.is_none() || cloud.store.is_none() {
-        return Err(Error::State(
-            "a dispatcher of its own needs SUNDOG_BROKER, SUNDOG_REDIS and SUNDOG_STORE (hint: `sundog serve` needs none of them)".into(),
-        ));
-    }
-    let jobs = Jobs {
-        queue: cloud.queue()?,
-        events: cloud.events()?,
-        store: cloud.store(std::path::Path::new(""))?,
-        rules,
-    };
-    let config = settings.config(cloud, &jobs.store);
-    let shutdown = CancellationToken::new();
-    let caught = |kind| signal(kind).map_err(|error| Error::local("catching signals", error));
-    let (mut term, mut int) = (
-        caught(SignalKind::terminate())?,
-        caught(SignalKind::interrupt())?,
-    );
-    let asked = shutdown.clone();
-    let mut config = config;
-    let hurry = CancellationToken::new();
-    config.hurry = hurry.clone();
-    tokio::spawn(async move {
-        for token in [asked, hurry] {
-            tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
-            token.cancel();
+impl Error {
+    /// How the program ends: 2 for settings, 4 for a service that cannot be reached, else 1.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Error::Cloud(error) => error.exit_code(),
+            Error::Jobs(error) => error.exit_code(),
+            Error::Telemetry(_) => 2,
+            Error::System(_) => 1,
         }
-    });
+    }
+}
+
+/// Works until it is asked to end, then finishes what it has, or hands that back when it shall hurry.
+pub async fn work(
+    settings: &Settings,
+    cloud: cloud::config::Config,
+    rules: Rules,
+    ends: Ends,
+) -> Result<(), Error> {
+    let jobs = Jobs::cluster(&cloud, rules)?;
+    let mut config = settings.config(cloud, &jobs.store);
+    config.hurry = ends.hurry;
     let world = settings.world(None)?;
-    let worked = service::run(config, jobs, world.clone(), shutdown).await;
+    tracing::info!(node = %config.node, on = %settings.on(), "the dispatcher works");
+    let worked = service::run(config, jobs, world.clone(), ends.shutdown).await;
     world.shutdown().await;
-    worked
+    Ok(worked?)
 }

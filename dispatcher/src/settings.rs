@@ -77,6 +77,17 @@ impl Settings {
         }
     }
 
+    /// What tasks run on, for people.
+    pub fn on(&self) -> String {
+        let (n, of) = match self.ranks {
+            0 => (self.threads(), "thread"),
+            ranks => (ranks, "rank"),
+        };
+        let plural = if n == 1 { "" } else { "s" };
+        let world = if self.ranks == 0 { "" } else { " of mpirun" };
+        format!("{n} {of}{plural}{world}")
+    }
+
     /// How the dispatcher works, with a store that is open.
     pub fn config(&self, cloud: cloud::config::Config, store: &Store) -> Config {
         let node = self.node.clone();

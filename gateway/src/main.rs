@@ -1,7 +1,9 @@
 //! The program `sundog-gateway`: settings from flags and the environment, then the service.
 
 use clap::Parser;
-use gateway::program::{self, Settings};
+use dispatcher::jobs::{Jobs, Rules};
+use gateway::program::{self, Error, Settings};
+use service::{signals, telemetry};
 use std::process::ExitCode;
 
 /// Serves Sundog's HTTP API and its web page.
@@ -16,12 +18,17 @@ struct Arguments {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    match program::main(&arguments.settings).await {
+    let settings = Arguments::parse().settings;
+    let served = telemetry::around("sundog-gateway", None, async {
+        let jobs = Jobs::cluster(&cloud::config::Config::from_env()?, Rules::from_env()?)?;
+        program::serve(&settings, jobs, signals::ends(|_| ())?).await
+    });
+    let served: Result<(), Error> = served.await;
+    match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");
-            error.exit_code()
+            ExitCode::from(error.exit_code())
         }
     }
 }

@@ -1,17 +1,15 @@
-//! The gateway as a program of its own: settings, signals, an orderly end.
+//! The gateway as a program: its settings, and its run until it is told to end.
 
 use crate::links::{self, Secret};
 use crate::run::{self, Config};
-use dispatcher::jobs::{InputUrls, Jobs, Rules};
+use dispatcher::jobs::Jobs;
 use notifier::Notifier;
-use service::telemetry::{self, Telemetry};
-use service::{Tokens, access, listen};
+use service::signals::Ends;
+use service::{Tokens, access, listen, telemetry};
 use std::io::Write as _;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
-use std::process::ExitCode;
-use tokio::signal::unix::{SignalKind, signal};
-use tokio_util::sync::CancellationToken;
+use tokio::net::TcpListener;
 use url::Url;
 
 /// How a gateway is set up. All of it may also come from the environment.
@@ -37,9 +35,6 @@ pub struct Settings {
 /// Why the program ends early.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A setting that cannot work.
-    #[error("{0}")]
-    Setting(String),
     /// A service, or a setting of one.
     #[error(transparent)]
     Cloud(#[from] cloud::Error),
@@ -67,80 +62,63 @@ pub enum Error {
 }
 
 impl Error {
-    /// 2 for settings, 4 for services that cannot be reached.
-    pub fn exit_code(&self) -> ExitCode {
-        let waits = |error: &cloud::Error| error.is_transient();
-        let service = match self {
-            Error::Cloud(error) | Error::Run(run::Error::Cloud(error)) => waits(error),
-            _ => false,
-        };
-        ExitCode::from(if service { 4 } else { 2 })
+    /// How the program ends: 2 for settings, 4 for a service that cannot be reached, else 1.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Error::Cloud(error) | Error::Run(run::Error::Cloud(error)) => error.exit_code(),
+            Error::Jobs(error) => error.exit_code(),
+            Error::Tokens(_) | Error::Secret(_) | Error::Telemetry(_) | Error::Listen(_) => 2,
+            Error::Run(_) | Error::System(_) => 1,
+        }
     }
 }
 
-/// Serves until SIGTERM or SIGINT. Logs, metrics and traces are as the environment says.
-pub async fn main(settings: &Settings) -> Result<(), Error> {
-    let telemetry = Telemetry::start("sundog-gateway")?;
-    let served = serve(settings).await;
-    telemetry.shutdown().await;
-    served
-}
-
-async fn serve(settings: &Settings) -> Result<(), Error> {
-    let cloud = cloud::config::Config::from_env()?;
-    if cloud.broker.is_none() || cloud.redis.is_none() || cloud.store.is_none() {
-        return Err(Error::Setting(
-            "a gateway of its own needs SUNDOG_BROKER, SUNDOG_REDIS and SUNDOG_STORE (hint: `sundog serve` needs none of them)".into(),
-        ));
-    }
-    let jobs = Jobs {
-        queue: cloud.queue()?,
-        events: cloud.events()?,
-        store: cloud.store(std::path::Path::new(""))?,
-        rules: Rules {
-            input_urls: InputUrls::from_env()?,
-            ..Rules::default()
-        },
-    };
-    let shutdown = CancellationToken::new();
-    let (mut term, mut int) = (
-        signal(SignalKind::terminate())?,
-        signal(SignalKind::interrupt())?,
-    );
-    let asked = shutdown.clone();
-    tokio::spawn(async move {
-        tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
-        asked.cancel();
-    });
+/// Serves until it is asked to end.
+pub async fn serve(settings: &Settings, jobs: Jobs, ends: Ends) -> Result<(), Error> {
     let listener = service::listen(settings.listen, settings.tokens.is_some()).await?;
     let public = match &settings.public_url {
         Some(url) => url.clone(),
-        None => Url::parse(&format!("http://{}/", listener.local_addr()?))
-            .map_err(|error| Error::Setting(error.to_string()))?,
-    };
-    let (tokens, link) = match &settings.tokens {
-        Some(file) => (Tokens::file(file)?, None),
-        None => {
-            let user = user()?;
-            let token = access::new_token()?;
-            (Tokens::single(&user, &token)?, Some(page(&public, &token)))
-        }
+        None => address(&listener)?,
     };
     let secret = match &settings.link_secret_file {
         Some(file) => Secret::file(file)?,
         None => Secret::random()?,
     };
+    let tokens = match &settings.tokens {
+        Some(file) => Tokens::file(file)?,
+        None => {
+            let token = access::new_token()?;
+            let tokens = Tokens::single(&access::own_name()?, &token)?;
+            writeln!(std::io::stdout(), "open {}", page(&public, &token))?;
+            tokens
+        }
+    };
+    tracing::info!(%public, "the gateway listens");
     // Live events, so that clients need one address alone; webhooks are the notifier's business.
-    let notifier = notifier::Config::default();
-    let notifier = Notifier::new(notifier, jobs.clone(), shutdown.clone());
+    let config = notifier::Config::default();
+    let notifier = Notifier::new(config, jobs.clone(), ends.shutdown.clone());
     let events = notifier::router(&notifier, &tokens);
     let mut config = Config::new(tokens, secret, public);
     config.scratch = settings.scratch.clone();
-    if let Some(link) = link {
-        writeln!(std::io::stdout(), "open {link}")?;
-    }
-    run::run(config, jobs, listener, events, shutdown).await?;
+    run::run(config, jobs, listener, events, ends.shutdown).await?;
     Ok(())
+}
+
+/// The address that a listener has, for links.
+pub fn address(listener: &TcpListener) -> Result<Url, Error> {
+    let mut addr = listener.local_addr()?;
+    if addr.ip().is_unspecified() {
+        tracing::warn!(
+            %addr,
+            "links lead to this machine alone, since that is every address (give the one that others use: --public-url)"
+        );
+        addr.set_ip(match addr {
+            SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    let url = Url::parse(&format!("http://{addr}/"));
+    url.map_err(|error| Error::System(std::io::Error::other(error)))
 }
 
 /// The page's address with a token where no server and no log sees it.
@@ -148,12 +126,4 @@ pub fn page(public: &Url, token: &str) -> Url {
     let mut link = public.clone();
     link.set_fragment(Some(&format!("token={token}")));
     link
-}
-
-/// Whose jobs they are where there is one user alone.
-fn user() -> Result<String, Error> {
-    let names = ["SUNDOG_USER", "LOGNAME", "USER"];
-    let found = names.iter().find_map(|name| std::env::var(name).ok());
-    let name = found.unwrap_or_else(|| "me".into());
-    Ok(access::user_name(&name)?)
 }

@@ -6,6 +6,7 @@ mod feed;
 mod hub;
 mod places;
 mod problem;
+pub mod program;
 mod random;
 mod replay;
 mod seats;

@@ -35,19 +35,13 @@ pub struct Direct {
 impl Direct {
     /// Connects as `owner`. Needs a Tokio runtime.
     pub fn new(config: &Config, owner: String) -> Result<Direct> {
-        let failed = |error| from_cloud(&error);
         let location = config.store.clone().unwrap_or(Location::Memory);
         let directory = match &location {
             Location::Directory(dir) => Some(std::path::absolute(dir).unwrap_or(dir.clone())),
             _ => None,
         };
         Ok(Direct {
-            jobs: Jobs {
-                queue: config.queue().map_err(failed)?,
-                events: config.events().map_err(failed)?,
-                store: config.open(&location).map_err(failed)?,
-                rules: Rules::default(),
-            },
+            jobs: Jobs::cluster(config, Rules::default())?,
             owner,
             directory,
         })

@@ -25,9 +25,10 @@ pub fn connect(layers: &Layers) -> Result<Client> {
         }
         return Ok(Client::Gateway(Box::new(gateway)));
     }
-    let missing = missing_services(layers);
+    let config = services(layers)?;
+    let missing = config.missing();
     if missing.is_empty() {
-        let direct = Direct::new(&services(layers)?, user()?)?;
+        let direct = Direct::new(&config, user()?)?;
         return Ok(Client::Direct(Box::new(direct)));
     }
     // Some stores are set for `sundog serve`, whose file then leads on.
@@ -51,14 +52,6 @@ pub fn connect(layers: &Layers) -> Result<Client> {
         exit: Exit::Unreachable,
         message,
     })
-}
-
-/// Variables of services that are not set.
-pub fn missing_services(layers: &Layers) -> Vec<&'static str> {
-    let missing = SERVICES
-        .iter()
-        .filter(|(key, _)| layers.text(key).is_none());
-    missing.map(|(_, name)| *name).collect()
 }
 
 /// The token for the gateway that is set. A project's directory may name a gateway, but a token from elsewhere
@@ -98,34 +91,7 @@ pub fn services(layers: &Layers) -> Result<Config> {
 
 /// Whose jobs are seen without a gateway: `SUNDOG_USER`, else the login name.
 pub fn user() -> Result<String> {
-    let set = std::env::var("SUNDOG_USER").ok().filter(|v| !v.is_empty());
-    let Some(name) = set else {
-        return Ok(login());
-    };
-    let fits = cloud::queue::NodeId::new(&name).is_ok() && !name.starts_with('.');
-    match fits {
-        true => Ok(name),
-        false => Err(Failure::usage(
-            "SUNDOG_USER: expected 1 to 100 letters, digits, `-`, `_` and `.`",
-        )),
-    }
-}
-
-/// The login name, with what does not fit into a user's name replaced.
-pub fn login() -> String {
-    let uid = nix::unistd::getuid();
-    let known = nix::unistd::User::from_uid(uid).ok().flatten();
-    let name = known.map_or_else(|| format!("uid-{uid}"), |user| user.name);
-    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    let name: String = name
-        .chars()
-        .take(100)
-        .map(|c| if fits(c) { c } else { '-' })
-        .collect();
-    match name.starts_with('.') || name.is_empty() {
-        true => format!("uid-{uid}"),
-        false => name,
-    }
+    service::access::own_name().map_err(|error| Failure::usage(error.to_string()))
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ mod direct;
 mod find;
 mod follow;
 mod http;
-mod problem;
+pub mod problem;
 pub mod serving;
 mod sse;
 mod stream;
@@ -12,10 +12,10 @@ mod transfer;
 mod types;
 
 pub use direct::Direct;
-pub use find::{connect, missing_services, services, user};
+pub use find::{connect, services, user};
 pub use follow::{Follow, Update};
 pub use http::Gateway;
-pub use problem::{cause, from_cloud, from_jobs};
+pub use problem::{cause, from_jobs};
 pub use transfer::{Fetched, Transfer, is_loopback, plain_http};
 pub use types::{Announced, Letter, Node, Output, Results, Slot, Status, Target, Upload, ended};
 

@@ -60,28 +60,25 @@ pub fn refused(status: StatusCode, body: &[u8]) -> Failure {
 
 /// What an error of the services means.
 pub fn from_jobs(error: dispatcher::Error) -> Failure {
-    use dispatcher::Error as E;
-    let exit = match &error {
-        E::Cloud(error) => return from_cloud(error),
-        E::Invalid { .. } => Exit::Usage,
-        _ => Exit::Failed,
-    };
-    Failure {
-        exit,
-        message: output::harmless(&error.to_string()).into_owned(),
-    }
+    ended(error.exit_code(), &error)
 }
 
 /// What an error of an adapter means.
 pub fn from_cloud(error: &cloud::Error) -> Failure {
-    let exit = match error {
-        cloud::Error::Unreachable { .. } | cloud::Error::Lost => Exit::Unreachable,
-        cloud::Error::Invalid { .. } => Exit::Usage,
-        _ => Exit::Failed,
-    };
+    ended(error.exit_code(), error)
+}
+
+/// The end of the program for an error that says how to end.
+pub fn ended(code: u8, error: &dyn std::fmt::Display) -> Failure {
     Failure {
-        exit,
+        exit: Exit::from_code(code),
         message: output::harmless(&error.to_string()).into_owned(),
+    }
+}
+
+impl From<dispatcher::Error> for Failure {
+    fn from(error: dispatcher::Error) -> Failure {
+        from_jobs(error)
     }
 }
 

@@ -10,6 +10,7 @@ pub mod gateway;
 pub mod info;
 pub mod man;
 pub mod nodes;
+pub mod notifier;
 pub mod ops;
 pub mod reduce;
 pub mod reproduce;
@@ -48,7 +49,7 @@ pub fn run() -> Result {
         Command::Info(args) => info::run(args),
         Command::Serve(args) => serve::run(*args),
         Command::Gateway(args) => gateway::run(*args),
-        Command::Notifier(args) => gateway::streams(args),
+        Command::Notifier(args) => notifier::run(*args),
         Command::Dispatcher(args) => dispatcher::run(args),
         Command::Token(args) => token::run(args),
         Command::Submit(args) => submit::run(*args),

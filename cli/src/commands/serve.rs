@@ -1,16 +1,17 @@
 //! `sundog serve`: the whole job system in one process of the user's.
 
-use super::dispatcher::{on, rules};
 use crate::client;
 use crate::client::serving::{Announcement, Serving};
 use crate::exit::{Exit, Failure, Result};
 use crate::output;
 use crate::serve::home::Home;
-use crate::serve::{signals, telling};
+use crate::serve::program;
 use crate::settings::{self, Layers};
-use dispatcher::jobs::Jobs;
+use dispatcher::jobs::{Jobs, Rules};
 use dispatcher::settings::Settings as Node;
+use notifier::program::Webhooks;
 use service::Tokens;
+use service::signals::Ends;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use tokio::net::TcpListener;
@@ -38,6 +39,8 @@ pub struct Args {
     dir: Option<PathBuf>,
     #[command(flatten)]
     node: Node,
+    #[command(flatten)]
+    webhooks: Webhooks,
     /// Print one JSON object with address, link, directory and process
     #[arg(long)]
     json: bool,
@@ -48,28 +51,22 @@ pub fn run(args: Args) -> Result {
     let layers = settings::load()?;
     let home = Home::open(args.dir.clone())?;
     let metrics = args.node.metrics_listen;
-    telling::block_on("sundog-serve", metrics, serve(&args, &layers, &home))
+    program::block_on("sundog-serve", metrics, serve(&args, &layers, &home))
 }
 
 async fn serve(args: &Args, layers: &Layers, home: &Home) -> Result {
-    let cloud_error = |error| client::from_cloud(&error);
     let user = client::user()?;
     let token = home.secret("token", || {
         service::access::new_token().map_err(|error| Failure::failed(error.to_string()))
     })?;
     let tokens = Tokens::single(&user, &token).map_err(|e| Failure::usage(e.to_string()))?;
     let listener = listen(args.listen).await?;
-    let address = address(&listener)?;
+    let address = gateway::program::address(&listener)?;
     let secret = gateway::Secret::file(&home.dir().join("link-secret"));
     let secret = secret.map_err(|error| Failure::failed(error.to_string()))?;
     let config = client::services(layers)?;
-    let jobs = Jobs {
-        queue: config.queue().map_err(cloud_error)?,
-        events: config.events().map_err(cloud_error)?,
-        store: config.store(&home.store()).map_err(cloud_error)?,
-        rules: rules()?,
-    };
-    let signals::Ends { shutdown, hurry } = signals::ends()?;
+    let jobs = Jobs::with_directory(&config, &home.store(), Rules::from_env()?)?;
+    let Ends { shutdown, hurry } = program::ends()?;
     let mut node = args.node.config(config.clone(), &jobs.store);
     node.hurry = hurry;
     let world = args.node.world(None).map_err(client::from_jobs)?;
@@ -78,8 +75,8 @@ async fn serve(args: &Args, layers: &Layers, home: &Home) -> Result {
         Some(_) => 0,
         None => jobs.resume().await.map_err(client::from_jobs)?,
     };
-    let notifier =
-        notifier::Notifier::new(notifier::Config::default(), jobs.clone(), shutdown.clone());
+    let notifier = args.webhooks.config();
+    let notifier = notifier::Notifier::new(notifier, jobs.clone(), shutdown.clone());
     let streams = notifier::router(&notifier, &tokens);
     let entrance = gateway::Config::new(tokens, secret, address.clone());
     let serving = Serving {
@@ -93,7 +90,7 @@ async fn serve(args: &Args, layers: &Layers, home: &Home) -> Result {
         args,
         home,
         &serving,
-        &format!("{user} on {}", on(&args.node)),
+        &format!("{user} on {}", args.node.on()),
         resumed,
     );
     let announcement = announcement.map_err(|error| {
@@ -131,24 +128,6 @@ async fn listen(addr: SocketAddr) -> Result<TcpListener> {
         let hint = "another sundog serve may be there; give another address: --listen 127.0.0.1:0";
         Failure::failed(format!("{error} ({hint})"))
     })
-}
-
-/// The address that the listener has, for links.
-pub fn address(listener: &TcpListener) -> Result<reqwest::Url> {
-    let failed = |error: &dyn std::fmt::Display| Failure::failed(format!("the address: {error}"));
-    let mut addr = listener.local_addr().map_err(|error| failed(&error))?;
-    if addr.ip().is_unspecified() {
-        output::warning(&format!(
-            "links lead to this machine alone, since {addr} is every address (listen on the one that others use)"
-        ));
-        let ip = match addr {
-            SocketAddr::V4(_) => std::net::IpAddr::from([127, 0, 0, 1]),
-            SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
-        };
-        addr.set_ip(ip);
-    }
-    let address = format!("http://{addr}/").parse();
-    address.map_err(|error| failed(&error))
 }
 
 fn tell(args: &Args, home: &Home, serving: &Serving, who: &str, resumed: usize) {

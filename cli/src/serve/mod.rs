@@ -1,5 +1,4 @@
-//! What `sundog serve` and `sundog dispatcher` are made of.
+//! What `sundog serve` and the other services of the command line are made of.
 
 pub mod home;
-pub mod signals;
-pub mod telling;
+pub mod program;

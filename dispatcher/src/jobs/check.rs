@@ -34,6 +34,16 @@ impl Default for Rules {
     }
 }
 
+impl Rules {
+    /// The usual ones, with what the environment allows as inputs.
+    pub fn from_env() -> Result<Rules> {
+        Ok(Rules {
+            input_urls: InputUrls::from_env()?,
+            ..Rules::default()
+        })
+    }
+}
+
 /// Refuses a job that could not work. Errors name the key. `own` is the address of the job system's store.
 pub fn check(job: &Job, rules: &Rules, own: &str) -> Result<()> {
     let bytes = crate::names::to_json(job).len();

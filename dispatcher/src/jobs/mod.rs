@@ -24,6 +24,7 @@ use protocol::message::{JobCancelled, JobRound};
 use protocol::state::{JobState, TaskState};
 use protocol::{Job, JobMessage, JobReceipt, StoredJob};
 use service::telemetry::trace;
+use std::path::Path;
 use std::sync::Arc;
 use tracing::Instrument as _;
 use worker::batch::{new_job_id, now};
@@ -42,6 +43,28 @@ pub struct Jobs {
 }
 
 impl Jobs {
+    /// On the services of a cluster, all of which must be set. Needs a Tokio runtime.
+    pub fn cluster(cloud: &cloud::config::Config, rules: Rules) -> Result<Jobs> {
+        let missing = cloud.missing();
+        if !missing.is_empty() {
+            return Err(Error::invalid(
+                missing.join(", "),
+                "not set (set all of SUNDOG_BROKER, SUNDOG_REDIS and SUNDOG_STORE, or use sundog serve, which needs none)",
+            ));
+        }
+        Jobs::with_directory(cloud, Path::new(""), rules)
+    }
+
+    /// On the services that are set; in memory, and with `dir` as the store, where they are not.
+    pub fn with_directory(cloud: &cloud::config::Config, dir: &Path, rules: Rules) -> Result<Jobs> {
+        Ok(Jobs {
+            queue: cloud.queue()?,
+            events: cloud.events()?,
+            store: cloud.store(dir)?,
+            rules,
+        })
+    }
+
     /// Accepts a job; returns its id once it is durable and queued.
     pub async fn submit(&self, owner: &str, job: Job) -> Result<String> {
         let id = new_job_id();

@@ -10,8 +10,10 @@
 //! ```
 
 mod file;
+mod own;
 
 pub use file::add;
+pub use own::own_name;
 
 use crate::problem::{Code, Problem};
 use axum::extract::{FromRef, FromRequestParts};
@@ -47,6 +49,9 @@ pub enum Error {
         "`{0}` is no user's name: expected 1 to 100 letters, digits, `-`, `_` and `.`, not `.` first"
     )]
     Name(String),
+    /// Not a user's name, in the environment.
+    #[error("SUNDOG_USER: expected 1 to 100 letters, digits, `-`, `_` and `.`, not `.` first")]
+    OwnName,
     /// The system gives no random numbers.
     #[error("the system gives no random numbers")]
     Random,

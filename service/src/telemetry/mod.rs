@@ -1,6 +1,6 @@
 //! What a service tells of itself: logs, metrics and traces.
 //!
-//! A program calls [`Telemetry::start`] once, mounts [`metrics::router`], and ends with [`Telemetry::shutdown`].
+//! A program's work runs within [`around`] and mounts [`metrics::router`] where it listens.
 //! Libraries use the macros of `tracing` and `metrics` and, where work leaves the process, [`trace`].
 
 mod export;
@@ -11,7 +11,9 @@ pub mod testing;
 pub mod trace;
 
 use opentelemetry_sdk::trace::SdkTracerProvider;
+use std::net::SocketAddr;
 use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -116,6 +118,27 @@ impl Telemetry {
             _ => tracing::warn!("the last spans were not all sent"),
         }
     }
+}
+
+/// Runs a service that tells of itself as the environment says, from its first moment to its last. `listen`: where
+/// to serve metrics to those who have no other address of it.
+pub async fn around<T, E: From<Error>>(
+    service: &'static str,
+    listen: Option<SocketAddr>,
+    work: impl Future<Output = Result<T, E>>,
+) -> Result<T, E> {
+    let telemetry = Telemetry::start(service)?;
+    let end = CancellationToken::new();
+    let worked = async {
+        if let Some(addr) = listen {
+            metrics::start(addr, end.clone()).await?;
+        }
+        work.await
+    };
+    let worked = worked.await;
+    end.cancel();
+    telemetry.shutdown().await;
+    worked
 }
 
 fn variable(name: &str) -> Option<String> {
