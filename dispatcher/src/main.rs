@@ -1,9 +1,10 @@
 //! The program `sundog-dispatcher`: settings from flags and the environment, then the service.
 
-use ::service::{signals, telemetry};
+use ::service::{program, signals};
 use clap::Parser;
+use cloud::config::Config;
 use dispatcher::jobs::Rules;
-use dispatcher::program::{self, Error};
+use dispatcher::program::work;
 use dispatcher::settings::Settings;
 use std::process::ExitCode;
 
@@ -21,16 +22,9 @@ struct Arguments {
 async fn main() -> ExitCode {
     let settings = Arguments::parse().settings;
     let metrics = settings.metrics_listen;
-    let worked = telemetry::around("sundog-dispatcher", metrics, async {
-        let cloud = cloud::config::Config::from_env()?;
-        program::work(&settings, cloud, Rules::from_env()?, signals::ends(|_| ())?).await
-    });
-    let worked: Result<(), Error> = worked.await;
-    match worked {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::from(error.exit_code())
-        }
-    }
+    program::run("sundog-dispatcher", metrics, async {
+        let ends = signals::ends(|_| ())?;
+        work(&settings, Config::from_env()?, Rules::from_env()?, ends).await
+    })
+    .await
 }

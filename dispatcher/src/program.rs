@@ -3,35 +3,12 @@
 use crate::jobs::{Jobs, Rules};
 use crate::service;
 use crate::settings::Settings;
+use ::service::program::Failed;
 use ::service::signals::Ends;
-use ::service::telemetry;
 
-/// Why the program ends early.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// A service, or a setting of one.
-    #[error(transparent)]
-    Cloud(#[from] cloud::Error),
-    /// The work itself.
-    #[error(transparent)]
-    Jobs(#[from] crate::Error),
-    /// What it tells of itself.
-    #[error(transparent)]
-    Telemetry(#[from] telemetry::Error),
-    /// Signals.
-    #[error("{0}")]
-    System(#[from] std::io::Error),
-}
-
-impl Error {
-    /// How the program ends: 2 for settings, 4 for a service that cannot be reached, else 1.
-    pub fn exit_code(&self) -> u8 {
-        match self {
-            Error::Cloud(error) => error.exit_code(),
-            Error::Jobs(error) => error.exit_code(),
-            Error::Telemetry(_) => 2,
-            Error::System(_) => 1,
-        }
+impl From<crate::Error> for Failed {
+    fn from(error: crate::Error) -> Failed {
+        Failed::with(error.exit_code(), error)
     }
 }
 
@@ -41,7 +18,7 @@ pub async fn work(
     cloud: cloud::config::Config,
     rules: Rules,
     ends: Ends,
-) -> Result<(), Error> {
+) -> Result<(), Failed> {
     let jobs = Jobs::cluster(&cloud, rules)?;
     let mut config = settings.config(cloud, &jobs.store);
     config.hurry = ends.hurry;

@@ -41,19 +41,7 @@ impl Node {
         };
         self.tell_missing(known, round, &receipt).await?;
         let key = format!("job-finished-{round}");
-        let event = JobFinished {
-            version: protocol::VERSION,
-            seq: None,
-            job: id.to_owned(),
-            state: receipt.state,
-            succeeded: receipt.counts.succeeded,
-            failed: receipt.counts.failed,
-            rejected: receipt.counts.rejected,
-            cancelled: receipt.counts.cancelled,
-            ms: receipt.ms,
-            note: receipt.note.clone(),
-        };
-        let event = Event::JobFinished(event);
+        let event = Event::JobFinished(JobFinished::of(id, &receipt));
         heard(id, self.jobs.events.append(id, &key, &event).await)?;
         let fields = [
             ("state", receipt.state.name()),

@@ -1,9 +1,10 @@
 //! The program `sundog-gateway`: settings from flags and the environment, then the service.
 
 use clap::Parser;
+use cloud::config::Config;
 use dispatcher::jobs::{Jobs, Rules};
-use gateway::program::{self, Error, Settings};
-use service::{signals, telemetry};
+use gateway::program::{Settings, serve};
+use service::{program, signals};
 use std::process::ExitCode;
 
 /// Serves Sundog's HTTP API and its web page.
@@ -19,16 +20,9 @@ struct Arguments {
 #[tokio::main]
 async fn main() -> ExitCode {
     let settings = Arguments::parse().settings;
-    let served = telemetry::around("sundog-gateway", None, async {
-        let jobs = Jobs::cluster(&cloud::config::Config::from_env()?, Rules::from_env()?)?;
-        program::serve(&settings, jobs, signals::ends(|_| ())?).await
-    });
-    let served: Result<(), Error> = served.await;
-    match served {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::from(error.exit_code())
-        }
-    }
+    program::run("sundog-gateway", None, async {
+        let jobs = Jobs::cluster(&Config::from_env()?, Rules::from_env()?)?;
+        serve(&settings, jobs, signals::ends(|_| ())?).await
+    })
+    .await
 }

@@ -1,11 +1,12 @@
 //! The gateway as a program: its settings, and its run until it is told to end.
 
-use crate::links::{self, Secret};
+use crate::links::Secret;
 use crate::run::{self, Config};
 use dispatcher::jobs::Jobs;
 use notifier::Notifier;
+use service::program::Failed;
 use service::signals::Ends;
-use service::{Tokens, access, listen, telemetry};
+use service::{Tokens, access};
 use std::io::Write as _;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
@@ -32,58 +33,18 @@ pub struct Settings {
     pub scratch: Option<PathBuf>,
 }
 
-/// Why the program ends early.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// A service, or a setting of one.
-    #[error(transparent)]
-    Cloud(#[from] cloud::Error),
-    /// The rules for jobs.
-    #[error(transparent)]
-    Jobs(#[from] dispatcher::Error),
-    /// The tokens.
-    #[error(transparent)]
-    Tokens(#[from] access::Error),
-    /// The secret of links.
-    #[error(transparent)]
-    Secret(#[from] links::Error),
-    /// What it tells of itself.
-    #[error(transparent)]
-    Telemetry(#[from] telemetry::Error),
-    /// The address.
-    #[error(transparent)]
-    Listen(#[from] listen::Error),
-    /// The gateway itself.
-    #[error(transparent)]
-    Run(#[from] run::Error),
-    /// Signals or the standard output.
-    #[error("{0}")]
-    System(#[from] std::io::Error),
-}
-
-impl Error {
-    /// How the program ends: 2 for settings, 4 for a service that cannot be reached, else 1.
-    pub fn exit_code(&self) -> u8 {
-        match self {
-            Error::Cloud(error) | Error::Run(run::Error::Cloud(error)) => error.exit_code(),
-            Error::Jobs(error) => error.exit_code(),
-            Error::Tokens(_) | Error::Secret(_) | Error::Telemetry(_) | Error::Listen(_) => 2,
-            Error::Run(_) | Error::System(_) => 1,
-        }
-    }
-}
-
 /// Serves until it is asked to end.
-pub async fn serve(settings: &Settings, jobs: Jobs, ends: Ends) -> Result<(), Error> {
+pub async fn serve(settings: &Settings, jobs: Jobs, ends: Ends) -> Result<(), Failed> {
     let listener = service::listen(settings.listen, settings.tokens.is_some()).await?;
     let public = match &settings.public_url {
         Some(url) => url.clone(),
         None => address(&listener)?,
     };
     let secret = match &settings.link_secret_file {
-        Some(file) => Secret::file(file)?,
-        None => Secret::random()?,
+        Some(file) => Secret::file(file),
+        None => Secret::random(),
     };
+    let secret = secret.map_err(Failed::setting)?;
     let tokens = match &settings.tokens {
         Some(file) => Tokens::file(file)?,
         None => {
@@ -100,12 +61,15 @@ pub async fn serve(settings: &Settings, jobs: Jobs, ends: Ends) -> Result<(), Er
     let events = notifier::router(&notifier, &tokens);
     let mut config = Config::new(tokens, secret, public);
     config.scratch = settings.scratch.clone();
-    run::run(config, jobs, listener, events, ends.shutdown).await?;
-    Ok(())
+    let served = run::run(config, jobs, listener, events, ends.shutdown).await;
+    served.map_err(|error| match error {
+        run::Error::Cloud(error) => error.into(),
+        other => Failed::with(1, other),
+    })
 }
 
 /// The address that a listener has, for links.
-pub fn address(listener: &TcpListener) -> Result<Url, Error> {
+pub fn address(listener: &TcpListener) -> Result<Url, Failed> {
     let mut addr = listener.local_addr()?;
     if addr.ip().is_unspecified() {
         tracing::warn!(
@@ -118,7 +82,7 @@ pub fn address(listener: &TcpListener) -> Result<Url, Error> {
         });
     }
     let url = Url::parse(&format!("http://{addr}/"));
-    url.map_err(|error| Error::System(std::io::Error::other(error)))
+    url.map_err(Failed::setting)
 }
 
 /// The page's address with a token where no server and no log sees it.

@@ -3,6 +3,7 @@
 //! Rank 0 hands out; every rank works on as many images at once as it has threads. The costliest
 //! images go first, so that none is left alone at the end.
 
+use crate::mail::{receive, send};
 use crate::settings::Settings;
 use crate::single;
 use crate::task::{Finished, Order};
@@ -106,21 +107,6 @@ impl Pause {
         let pause = self.0;
         self.0 = (pause * 2).min(Pause::MOST);
         pause
-    }
-}
-
-fn send(comm: &dyn Comm, to: usize, message: &Message) {
-    match serde_json::to_vec(message) {
-        Ok(bytes) => comm.post(to, bytes),
-        Err(error) => unreachable!("messages are plain data: {error}"),
-    }
-}
-
-fn receive(comm: &dyn Comm) -> Option<(usize, Message)> {
-    let (from, bytes) = comm.poll()?;
-    match serde_json::from_slice(&bytes) {
-        Ok(message) => Some((from, message)),
-        Err(error) => unreachable!("ranks run the same build: {error}"),
     }
 }
 

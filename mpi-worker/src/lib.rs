@@ -11,6 +11,7 @@ pub mod inputs;
 pub mod jobfile;
 pub mod leftovers;
 mod log;
+mod mail;
 pub mod mpirun;
 pub mod planner;
 pub mod reduce;

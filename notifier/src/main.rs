@@ -1,9 +1,10 @@
 //! The program `sundog-notifier`: settings from flags and the environment, then the service.
 
 use clap::Parser;
+use cloud::config::Config;
 use dispatcher::jobs::{Jobs, Rules};
-use notifier::program::{self, Error, Settings};
-use service::{signals, telemetry};
+use notifier::program::{Settings, serve};
+use service::{program, signals};
 use std::process::ExitCode;
 
 /// Serves the streams of events and delivers webhooks.
@@ -19,16 +20,9 @@ struct Arguments {
 #[tokio::main]
 async fn main() -> ExitCode {
     let settings = Arguments::parse().settings;
-    let served = telemetry::around("sundog-notifier", None, async {
-        let jobs = Jobs::cluster(&cloud::config::Config::from_env()?, Rules::default())?;
-        program::serve(&settings, jobs, signals::ends(|_| ())?).await
-    });
-    let served: Result<(), Error> = served.await;
-    match served {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::from(error.exit_code())
-        }
-    }
+    program::run("sundog-notifier", None, async {
+        let jobs = Jobs::cluster(&Config::from_env()?, Rules::default())?;
+        serve(&settings, jobs, signals::ends(|_| ())?).await
+    })
+    .await
 }

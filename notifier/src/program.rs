@@ -3,9 +3,9 @@
 use crate::server::{self, Config};
 use crate::webhooks::{self, Allow};
 use dispatcher::jobs::Jobs;
+use service::Tokens;
+use service::program::Failed;
 use service::signals::Ends;
-use service::telemetry;
-use service::{Tokens, access, listen};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -77,50 +77,12 @@ impl Webhooks {
     }
 }
 
-/// Why the program ends early.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// A service, or a setting of one.
-    #[error(transparent)]
-    Cloud(#[from] cloud::Error),
-    /// A setting of the job system.
-    #[error(transparent)]
-    Jobs(#[from] dispatcher::Error),
-    /// The tokens.
-    #[error(transparent)]
-    Tokens(#[from] access::Error),
-    /// What it tells of itself.
-    #[error(transparent)]
-    Telemetry(#[from] telemetry::Error),
-    /// The address.
-    #[error(transparent)]
-    Listen(#[from] listen::Error),
-    /// Webhooks.
-    #[error(transparent)]
-    Webhooks(#[from] webhooks::Error),
-    /// Signals.
-    #[error("{0}")]
-    System(#[from] std::io::Error),
-}
-
-impl Error {
-    /// How the program ends: 2 for settings, 4 for a service that cannot be reached, else 1.
-    pub fn exit_code(&self) -> u8 {
-        match self {
-            Error::Cloud(error) => error.exit_code(),
-            Error::Jobs(error) => error.exit_code(),
-            Error::Tokens(_) | Error::Telemetry(_) | Error::Listen(_) => 2,
-            Error::Webhooks(_) | Error::System(_) => 1,
-        }
-    }
-}
-
 /// Serves streams and delivers webhooks until it is asked to end.
-pub async fn serve(settings: &Settings, jobs: Jobs, ends: Ends) -> Result<(), Error> {
+pub async fn serve(settings: &Settings, jobs: Jobs, ends: Ends) -> Result<(), Failed> {
     let tokens = Tokens::file(&settings.tokens)?;
     let listener = service::listen(settings.listen, true).await?;
     tracing::info!(address = %listener.local_addr()?, "the notifier listens");
     let config = settings.webhooks.config();
-    server::run(config, jobs, tokens, listener, ends.shutdown).await?;
-    Ok(())
+    let served = server::run(config, jobs, tokens, listener, ends.shutdown).await;
+    served.map_err(|error| Failed::with(1, error))
 }

@@ -2,6 +2,7 @@
 //!
 //! Unknown fields are ignored when reading, so that a later program may add some.
 
+use crate::JobReceipt;
 use crate::job::Mode;
 use crate::state::{JobState, TaskState};
 use crate::version;
@@ -202,6 +203,24 @@ pub struct JobFinished {
     /// What a reader should know (no inputs were found, say).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+}
+
+impl JobFinished {
+    /// The end that a job's receipt tells of, without a number yet.
+    pub fn of(job: &str, receipt: &JobReceipt) -> JobFinished {
+        JobFinished {
+            version: version(),
+            seq: None,
+            job: job.to_owned(),
+            state: receipt.state,
+            succeeded: receipt.counts.succeeded,
+            failed: receipt.counts.failed,
+            rejected: receipt.counts.rejected,
+            cancelled: receipt.counts.cancelled,
+            ms: receipt.ms,
+            note: receipt.note.clone(),
+        }
+    }
 }
 
 fn is_zero(value: &u64) -> bool {

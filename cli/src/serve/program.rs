@@ -4,6 +4,7 @@ use crate::client::problem::ended;
 use crate::exit::{Failure, Result};
 use crate::jobs::session;
 use crate::output;
+use service::program::Failed;
 use service::signals::{self, Asked, Ends};
 use service::telemetry;
 use std::net::SocketAddr;
@@ -35,20 +36,8 @@ impl From<telemetry::Error> for Failure {
     }
 }
 
-impl From<gateway::program::Error> for Failure {
-    fn from(error: gateway::program::Error) -> Failure {
-        ended(error.exit_code(), &error)
-    }
-}
-
-impl From<notifier::program::Error> for Failure {
-    fn from(error: notifier::program::Error) -> Failure {
-        ended(error.exit_code(), &error)
-    }
-}
-
-impl From<dispatcher::program::Error> for Failure {
-    fn from(error: dispatcher::program::Error) -> Failure {
-        ended(error.exit_code(), &error)
+impl From<Failed> for Failure {
+    fn from(error: Failed) -> Failure {
+        ended(error.code, &error)
     }
 }

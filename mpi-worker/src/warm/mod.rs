@@ -23,6 +23,7 @@ use serde::{Deserialize, Serialize};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use wire::{Answer, Rank};
 
+use crate::mail::{receive, send};
 use crate::task::Finished;
 
 #[derive(Serialize, Deserialize)]
@@ -39,21 +40,6 @@ enum Message {
     Finished(String, Box<Finished>),
     /// To a rank: end everything.
     End,
-}
-
-fn send(comm: &dyn Comm, to: usize, message: &Message) {
-    match serde_json::to_vec(message) {
-        Ok(bytes) => comm.post(to, bytes),
-        Err(error) => unreachable!("messages are plain data: {error}"),
-    }
-}
-
-fn receive(comm: &dyn Comm) -> Option<(usize, Message)> {
-    let (from, bytes) = comm.poll()?;
-    match serde_json::from_slice(&bytes) {
-        Ok(message) => Some((from, message)),
-        Err(error) => unreachable!("ranks run the same build: {error}"),
-    }
 }
 
 /// Why a world ended.

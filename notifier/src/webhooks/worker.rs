@@ -205,18 +205,7 @@ impl Worker {
             .iter()
             .map(|b| format!("{b:02x}"))
             .collect();
-        let event = Event::JobFinished(JobFinished {
-            version: protocol::VERSION,
-            seq: None,
-            job: job.to_owned(),
-            state: receipt.state,
-            succeeded: receipt.counts.succeeded,
-            failed: receipt.counts.failed,
-            rejected: receipt.counts.rejected,
-            cancelled: receipt.counts.cancelled,
-            ms: receipt.ms,
-            note: receipt.note.clone(),
-        });
+        let event = Event::JobFinished(JobFinished::of(job, &receipt));
         let key = format!("job-finished-{hex}");
         let body = names::to_json(&event).into();
         let item = Item::new(&self.hook, "job_finished", job, &key, body);

@@ -1,90 +1,15 @@
-//! What all events promise, for the twin in memory and for Redis; then what only a server can break.
+//! What all events promise.
 
-#![allow(clippy::unwrap_used)]
-
+use crate::kit::*;
 use cloud::Error;
-use cloud::events::memory::MemoryEvents;
-use cloud::events::redis::{RedisConfig, RedisEvents};
-use cloud::events::{
-    Cursor, Events, Heartbeat, Retention, Subscription, Switchboard, Topic, Update, subscribe,
-};
-use cloud::testing::{Redis, available};
+use cloud::events::{Cursor, Events, Heartbeat, Switchboard, Topic, Update, subscribe};
 use protocol::Event;
-use protocol::event::{JobStarted, TaskStarted};
+use protocol::event::JobStarted;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-const LIMIT: Duration = Duration::from_secs(20);
-
-fn started(job: &str, task: u64) -> Event {
-    Event::TaskStarted(TaskStarted {
-        version: 1,
-        seq: None,
-        job: job.into(),
-        task,
-        input: format!("ä \"{task}\".jpg"),
-        node: Some("n1".into()),
-        attempt: 1,
-    })
-}
-
-fn seq_of(event: &Event) -> Option<u64> {
-    match event {
-        Event::TaskStarted(event) => event.seq,
-        Event::JobStarted(event) => event.seq,
-        _ => None,
-    }
-}
-
-async fn add(events: &dyn Events, job: &str, tasks: std::ops::Range<u64>) {
-    for task in tasks {
-        let key = format!("task-{task}");
-        events.append(job, &key, &started(job, task)).await.unwrap();
-    }
-}
-
-async fn next(subscription: &mut Subscription) -> Update {
-    tokio::time::timeout(LIMIT, subscription.next())
-        .await
-        .expect("an update in time")
-        .expect("a subscription that goes on")
-}
-
-/// Takes events `range` of a job and nothing else; returns the last cursor.
-async fn take(subscription: &mut Subscription, name: &str, range: std::ops::Range<u64>) -> Cursor {
-    let mut last = Cursor::default();
-    for expected in range {
-        match next(subscription).await {
-            Update::Event {
-                job,
-                cursor,
-                record,
-            } => {
-                assert_eq!((job.as_str(), record.seq), (name, expected));
-                assert_eq!(cursor.seq, expected);
-                assert_eq!(seq_of(&record.event), Some(expected));
-                last = cursor;
-            }
-            other => panic!("{other:?} instead of event {expected}"),
-        }
-    }
-    last
-}
-
-async fn nothing_more(subscription: &mut Subscription) {
-    let more = tokio::time::timeout(Duration::from_millis(300), subscription.next()).await;
-    assert!(more.is_err(), "{more:?}");
-}
-
-fn job(name: &str, after: Cursor) -> Topic {
-    Topic::Job {
-        job: name.into(),
-        after,
-    }
-}
-
-async fn numbers_are_gap_free_for_many_writers(events: Arc<dyn Events>) {
+pub(crate) async fn numbers_are_gap_free_for_many_writers(events: Arc<dyn Events>) {
     let writers = (0..8u64).map(|writer| {
         let events = events.clone();
         tokio::spawn(async move { add(&*events, "many", writer * 25..(writer + 1) * 25).await })
@@ -105,7 +30,7 @@ async fn numbers_are_gap_free_for_many_writers(events: Arc<dyn Events>) {
     assert_eq!(numbers, [191, 192, 193, 194, 195]);
 }
 
-async fn the_same_key_is_added_once(events: Arc<dyn Events>) {
+pub(crate) async fn the_same_key_is_added_once(events: Arc<dyn Events>) {
     let first = events.append("once", "start", &started("once", 1)).await;
     let second = events.append("once", "other", &started("once", 2)).await;
     let again = events.append("once", "start", &started("once", 1)).await;
@@ -113,7 +38,7 @@ async fn the_same_key_is_added_once(events: Arc<dyn Events>) {
     assert_eq!(events.read("once", 0, 10).await.unwrap().records.len(), 2);
 }
 
-async fn events_come_back_as_they_were(events: Arc<dyn Events>) {
+pub(crate) async fn events_come_back_as_they_were(events: Arc<dyn Events>) {
     let event = Event::JobStarted(JobStarted {
         version: 1,
         seq: Some(77), // the writer's opinion does not count
@@ -135,7 +60,7 @@ async fn events_come_back_as_they_were(events: Arc<dyn Events>) {
     }
 }
 
-async fn an_unknown_job_is_empty(events: Arc<dyn Events>) {
+pub(crate) async fn an_unknown_job_is_empty(events: Arc<dyn Events>) {
     let page = events.read("unknown", 5, 10).await.unwrap();
     assert_eq!(
         (page.records.len(), page.first, page.last, page.history),
@@ -148,7 +73,7 @@ async fn an_unknown_job_is_empty(events: Arc<dyn Events>) {
     }
 }
 
-async fn a_subscription_catches_up_then_follows(events: Arc<dyn Events>) {
+pub(crate) async fn a_subscription_catches_up_then_follows(events: Arc<dyn Events>) {
     add(&*events, "follow", 0..600).await;
     let topic = job(
         "follow",
@@ -177,7 +102,7 @@ async fn a_subscription_catches_up_then_follows(events: Arc<dyn Events>) {
     nothing_more(&mut back).await;
 }
 
-async fn a_subscription_to_all_tells_every_job(events: Arc<dyn Events>) {
+pub(crate) async fn a_subscription_to_all_tells_every_job(events: Arc<dyn Events>) {
     let after = events.positions().await.unwrap();
     let mut all = subscribe(events.clone(), Topic::All { after })
         .await
@@ -217,7 +142,7 @@ async fn a_subscription_to_all_tells_every_job(events: Arc<dyn Events>) {
     nothing_more(&mut all).await;
 }
 
-async fn a_slow_subscriber_misses_nothing(events: Arc<dyn Events>) {
+pub(crate) async fn a_slow_subscriber_misses_nothing(events: Arc<dyn Events>) {
     let mut slow = subscribe(events.clone(), job("slow", Cursor::default()))
         .await
         .unwrap();
@@ -225,7 +150,7 @@ async fn a_slow_subscriber_misses_nothing(events: Arc<dyn Events>) {
     take(&mut slow, "slow", 1..3001).await;
 }
 
-async fn a_place_from_another_history_is_a_reset(events: Arc<dyn Events>) {
+pub(crate) async fn a_place_from_another_history_is_a_reset(events: Arc<dyn Events>) {
     add(&*events, "reset", 0..3).await;
     let history = events.read("reset", 0, 1).await.unwrap().history;
     for wrong in [
@@ -251,7 +176,7 @@ async fn a_place_from_another_history_is_a_reset(events: Arc<dyn Events>) {
     }
 }
 
-async fn fields_are_kept_beside_each_other(events: Arc<dyn Events>) {
+pub(crate) async fn fields_are_kept_beside_each_other(events: Arc<dyn Events>) {
     events
         .set_fields("f", &[("state", "queued"), ("owner", "a")])
         .await
@@ -267,7 +192,7 @@ async fn fields_are_kept_beside_each_other(events: Arc<dyn Events>) {
     assert_eq!(events.read("f", 0, 9).await.unwrap().last, 2);
 }
 
-async fn heartbeats_end_with_their_time(events: Arc<dyn Events>) {
+pub(crate) async fn heartbeats_end_with_their_time(events: Arc<dyn Events>) {
     let beat = |node: &str| Heartbeat {
         node: node.into(),
         body: format!("{{\"node\":\"{node}\"}}"),
@@ -282,7 +207,7 @@ async fn heartbeats_end_with_their_time(events: Arc<dyn Events>) {
     assert_eq!(events.nodes().await.unwrap(), [beat("a"), beat("z")]);
 }
 
-async fn a_lease_has_one_holder(events: Arc<dyn Events>) {
+pub(crate) async fn a_lease_has_one_holder(events: Arc<dyn Events>) {
     let brief = Duration::from_millis(300);
     assert!(events.lease("work", "a", LIMIT).await.unwrap());
     assert!(!events.lease("work", "b", LIMIT).await.unwrap());
@@ -299,7 +224,7 @@ async fn a_lease_has_one_holder(events: Arc<dyn Events>) {
     assert!(matches!(refused, Err(Error::Invalid { .. })), "{refused:?}");
 }
 
-async fn a_switchboard_tells_each_its_own(events: Arc<dyn Events>) {
+pub(crate) async fn a_switchboard_tells_each_its_own(events: Arc<dyn Events>) {
     let names: Vec<String> = (0..50).map(|n| format!("line-{n}")).collect();
     let board = Switchboard::new(events.clone());
     let mut lines = Vec::new();
@@ -327,13 +252,8 @@ async fn a_switchboard_tells_each_its_own(events: Arc<dyn Events>) {
     take(&mut two, "line-0", 5..7).await;
 }
 
-fn nothing_more_at_once(subscription: &mut Subscription) {
-    use futures_util::FutureExt as _;
-    assert_eq!(subscription.next().now_or_never(), None);
-}
-
 /// Runs the whole suite; every case has jobs of its own.
-async fn conforms(events: Arc<dyn Events>) {
+pub(crate) async fn conforms(events: Arc<dyn Events>) {
     macro_rules! run {
         ($($case:ident),* $(,)?) => {$(
             eprintln!("case {}", stringify!($case));
@@ -357,7 +277,7 @@ async fn conforms(events: Arc<dyn Events>) {
 }
 
 /// With few events kept: readers that are too far behind are told.
-async fn forgets_in_order(events: Arc<dyn Events>) {
+pub(crate) async fn forgets_in_order(events: Arc<dyn Events>) {
     add(&*events, "short", 0..30).await;
     let page = events.read("short", 0, 100).await.unwrap();
     assert_eq!((page.first, page.last, page.records.len()), (21, 30, 10));
@@ -374,7 +294,7 @@ async fn forgets_in_order(events: Arc<dyn Events>) {
 }
 
 /// With a short life: nothing stays.
-async fn expires(events: Arc<dyn Events>) {
+pub(crate) async fn expires(events: Arc<dyn Events>) {
     add(&*events, "brief", 0..3).await;
     events
         .set_fields("brief", &[("state", "running")])
@@ -386,22 +306,8 @@ async fn expires(events: Arc<dyn Events>) {
     assert!(events.positions().await.unwrap().is_empty());
 }
 
-fn few() -> Retention {
-    Retention {
-        events: 10,
-        ..Retention::default()
-    }
-}
-
-fn brief() -> Retention {
-    Retention {
-        job: Duration::from_millis(500),
-        ..Retention::default()
-    }
-}
-
 /// What is told when everything is lost while somebody follows.
-async fn a_loss_is_told(events: Arc<dyn Events>, lose: impl Fn()) {
+pub(crate) async fn a_loss_is_told(events: Arc<dyn Events>, lose: impl Fn()) {
     add(&*events, "lost", 0..5).await;
     let mut one = subscribe(events.clone(), job("lost", Cursor::default()))
         .await
@@ -438,81 +344,4 @@ async fn a_loss_is_told(events: Arc<dyn Events>, lose: impl Fn()) {
             }
         }
     }
-}
-
-#[tokio::test]
-async fn memory_conforms() {
-    conforms(Arc::new(MemoryEvents::default())).await;
-    forgets_in_order(Arc::new(MemoryEvents::new(few()))).await;
-    expires(Arc::new(MemoryEvents::new(brief()))).await;
-    let events = MemoryEvents::default();
-    a_loss_is_told(Arc::new(events.clone()), || events.clear()).await;
-}
-
-/// One test for all that needs the server.
-#[tokio::test]
-async fn redis_conforms_and_survives() {
-    if !available(Redis::program(), "Redis") {
-        return;
-    }
-    let mut server = Redis::start().unwrap();
-    let connect = |retention| {
-        let mut config = RedisConfig::new(&server.url()).unwrap();
-        config.retention = retention;
-        Arc::new(RedisEvents::new(config).unwrap())
-    };
-    let flush = || assert!(server.command(&["FLUSHALL"]).unwrap().starts_with("+OK"));
-    let events = connect(Retention::default());
-    conforms(events.clone()).await;
-    eprintln!("case expiry");
-    every_key_expires(&server);
-    flush();
-    forgets_in_order(connect(few())).await;
-    flush();
-    expires(connect(brief())).await;
-    flush();
-    eprintln!("case flush");
-    a_loss_is_told(events.clone(), flush).await;
-    eprintln!("case password");
-    a_wrong_password_is_refused_and_not_shown(&server).await;
-    eprintln!("case restart");
-    a_restart_is_bridged(&mut server, events).await;
-}
-
-fn every_key_expires(server: &Redis) {
-    let script = "local n = 0 for _, k in ipairs(redis.call('KEYS', '*')) do \
-                  if redis.call('PTTL', k) < 0 then n = n + 1 end end return n";
-    assert_eq!(server.command(&["EVAL", script, "0"]).unwrap(), ":0\r\n");
-}
-
-async fn a_wrong_password_is_refused_and_not_shown(server: &Redis) {
-    let url = server.url().replace("test-", "swordfish-");
-    let config = RedisConfig::new(&url).unwrap();
-    assert!(!format!("{config:?}").contains("swordfish"));
-    let events = RedisEvents::new(config).unwrap();
-    let error = events.read("x", 0, 1).await.unwrap_err();
-    assert!(matches!(error, Error::Refused { .. }), "{error:?}");
-    assert!(!format!("{error} {error:?} {events:?}").contains("swordfish"));
-}
-
-async fn a_restart_is_bridged(server: &mut Redis, events: Arc<RedisEvents>) {
-    add(&*events, "restart", 0..5).await;
-    let mut updates = subscribe(events.clone(), job("restart", Cursor::default()))
-        .await
-        .unwrap();
-    take(&mut updates, "restart", 1..6).await;
-    server.kill();
-    let mut config = RedisConfig::new(&server.url()).unwrap();
-    config.patience = Duration::from_millis(400);
-    let hasty = RedisEvents::new(config).unwrap();
-    let error = hasty.append("restart", "x", &started("restart", 9)).await;
-    assert!(matches!(error, Err(Error::Unreachable { .. })), "{error:?}");
-    // One with patience waits and is not doubled.
-    let patient = events.clone();
-    let writer = tokio::spawn(async move { add(&*patient, "restart", 5..10).await });
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    server.resume().unwrap();
-    writer.await.unwrap();
-    take(&mut updates, "restart", 6..11).await;
-    nothing_more(&mut updates).await;
 }

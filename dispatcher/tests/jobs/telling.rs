@@ -1,7 +1,5 @@
 //! What is told when nobody hears it for a while, and what becomes of messages whose dispatcher died too late.
 
-#![allow(clippy::unwrap_used)]
-
 use async_trait::async_trait;
 use cloud::events::memory::MemoryEvents;
 use cloud::events::{Change, Cursor, Events, Heartbeat, Page, Record};
