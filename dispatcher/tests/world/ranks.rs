@@ -181,7 +181,8 @@ async fn a_rank_or_mpirun_that_is_told_to_end_is_started_again() {
         signal("-TERM", parent(pids[0]))
     });
     let lost = lost.await;
-    let outside = |l: &Lost| matches!(l, Lost::World { .. });
+    // mpirun passes the signal on, so that some ranks hand their tasks back before they end. None is at fault.
+    let outside = |l: &Lost| matches!(l, Lost::World { .. } | Lost::Shutdown);
     assert!(lost.len() == 2 && lost.iter().all(outside), "{lost:?}");
 }
 
