@@ -100,8 +100,13 @@ impl Node {
             scratch: true,
         };
         let watched = async {
-            let finished = self.watched(id, message.round, order).await?;
+            let begun = Instant::now();
+            let finished = self.watched(known, message, order).await?;
             observe::stages(&finished.receipt);
+            if finished.receipt.state == TaskState::Succeeded {
+                let mut progress = known.progress.lock().await;
+                progress.ran(message.round, begun.elapsed());
+            }
             Ok(finished)
         };
         let finished = match watched.instrument(debug_span!("run")).await {
@@ -147,13 +152,16 @@ impl Node {
         Ok(Outcome::Final(Box::new(receipt), class))
     }
 
-    /// Runs a task and stops it when its job is cancelled or this dispatcher gives it back.
+    /// Runs a task, offers it to others if it is slow, and stops it when its job is cancelled, when another has
+    /// its result, or when this dispatcher gives it back.
     async fn watched(
         &self,
-        id: &str,
-        round: u32,
+        known: &Known,
+        message: &TaskMessage,
         task: Task,
     ) -> std::result::Result<Finished, Lost> {
+        let (id, begun) = (message.job.as_str(), Instant::now());
+        let mut copied = message.copy_of.is_some();
         let flight = task.id.clone();
         let run = self.world.submit(task);
         tokio::pin!(run);
@@ -162,14 +170,31 @@ impl Node {
                 finished = &mut run => return finished,
                 () = self.hand_back.cancelled() => return Err(Lost::Shutdown),
                 () = tokio::time::sleep(self.config.cancel_check) => {
-                    match self.is_cancelled(id, round).await {
+                    match self.is_needless(message, copied).await {
                         Ok(true) => self.world.cancel(&flight),
                         Ok(false) => {}
                         Err(error) => tracing::warn!(%error, job = id, "looking for a cancel"),
                     }
+                    if !copied {
+                        match self.speculate(known, message, begun.elapsed()).await {
+                            Ok(sent) => copied = sent,
+                            Err(error) => tracing::warn!(%error, job = id, "offering a slow task"),
+                        }
+                    }
                 }
             }
         }
+    }
+}
+
+impl Node {
+    /// Whether nobody waits for a run any more. `copied`: whether somebody else may have the task's result.
+    async fn is_needless(&self, message: &TaskMessage, copied: bool) -> Result<bool> {
+        let (id, store) = (message.job.as_str(), &self.jobs.store);
+        if copied && names::exists(store, &names::task(id, message.task)).await? {
+            return Ok(true);
+        }
+        self.is_cancelled(id, message.round).await
     }
 }
 

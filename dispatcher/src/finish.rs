@@ -5,6 +5,7 @@ use crate::jobs::{Jobs, add, count, task_receipts, to_field};
 use crate::names;
 use crate::observe::{self, Reason};
 use crate::service::Node;
+use protocol::job::OnError;
 use protocol::message::{JobPlan, JobRound};
 use protocol::receipt::{Build, Counts, JobReceipt, TaskReceipt};
 use protocol::state::{JobState, TaskState};
@@ -40,6 +41,8 @@ pub(crate) struct Progress {
     lowest: usize,
     listed: bool,
     mine: Counts,
+    /// Runs that gave a result here, and how long they took together.
+    runs: (u32, Duration),
     /// Whether these counts are about to be told.
     telling: bool,
 }
@@ -58,6 +61,20 @@ impl Progress {
 }
 
 impl Progress {
+    /// Remembers how long a run took that gave a result.
+    pub(crate) fn ran(&mut self, round: u32, time: Duration) {
+        if self.round == round {
+            self.runs.0 += 1;
+            self.runs.1 += time;
+        }
+    }
+
+    /// How long such runs took on average, where there are any.
+    pub(crate) fn mean(&self, round: u32) -> Option<Duration> {
+        let (runs, time) = self.runs;
+        (self.round == round && runs > 0).then(|| time / runs)
+    }
+
     /// Whether this dispatcher told of all tasks.
     pub(crate) fn all_told(&self) -> bool {
         !self.told.is_empty() && self.told.iter().all(|&told| told)
@@ -143,6 +160,10 @@ impl Node {
             && let Some(heard) = progress.told.get_mut(receipt.task as usize)
         {
             *heard |= told;
+        }
+        let stops = receipt.state == TaskState::Failed && known.spec.on_error == OnError::Stop;
+        if stops && !self.is_cancelled(id, round).await? {
+            self.jobs.end_round(id, round, true).await?;
         }
         if new && progress.round == round {
             add(&mut progress.mine, receipt.state);
@@ -263,7 +284,7 @@ impl Node {
             ms: milliseconds(&begun, &finished),
             started: begun,
             finished,
-            state: state(&counts),
+            state: state(&counts, known.spec.on_error),
             counts,
             note: (counts.tasks == 0)
                 .then(|| "there was nothing to do: no input is an image".into()),
@@ -283,8 +304,13 @@ async fn tell_counts(jobs: Jobs, known: Arc<Known>, key: String) {
     jobs.tell(&known.stored.id, &[(&key, &counts)]).await;
 }
 
-fn state(counts: &Counts) -> JobState {
+fn state(counts: &Counts, on_error: OnError) -> JobState {
     match counts {
+        Counts {
+            failed: 1..,
+            cancelled: 1..,
+            ..
+        } if on_error == OnError::Stop => JobState::Failed,
         Counts { cancelled: 1.., .. } => JobState::Cancelled,
         Counts {
             failed: 0,

@@ -16,6 +16,7 @@ pub mod program;
 pub mod scratch;
 pub mod service;
 pub mod settings;
+mod speculate;
 mod split;
 mod tell;
 pub mod world;

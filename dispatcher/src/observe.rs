@@ -114,6 +114,11 @@ pub(crate) fn attempted(outcome: &'static str) {
     metrics::counter!("sundog_task_attempts_total", "outcome" => outcome).increment(1);
 }
 
+/// A slow task was offered to other nodes as well.
+pub(crate) fn speculated() {
+    metrics::counter!("sundog_task_copies_total").increment(1);
+}
+
 /// A task was handled to its end, or handed back.
 pub(crate) fn handled(took: Duration) {
     metrics::histogram!("sundog_task_seconds").record(took.as_secs_f64());

@@ -37,6 +37,8 @@ pub struct Config {
     pub scratch: PathBuf,
     /// How often a running image looks whether its job was cancelled (2 s).
     pub cancel_check: Duration,
+    /// How long a task runs before a copy of it may go to another node (1 s).
+    pub slow: Duration,
     /// How often the node says that it lives (2 s); it is forgotten after three times that.
     pub heartbeat: Duration,
     /// How long work in hand may go on after the shutdown began (60 s); then it is handed back.
@@ -59,6 +61,7 @@ impl Config {
             cloud: cloud::config::Config::default(),
             scratch: std::env::temp_dir(),
             cancel_check: Duration::from_secs(2),
+            slow: Duration::from_secs(1),
             heartbeat: Duration::from_secs(2),
             drain: Duration::from_secs(60),
             hurry: CancellationToken::new(),

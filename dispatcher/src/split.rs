@@ -136,6 +136,7 @@ impl Node {
                         task: number,
                         rejections: 0,
                         rejected_by: None,
+                        copy_of: None,
                     });
                     let message = Message {
                         trace: trace.clone(),

@@ -57,6 +57,10 @@ pub struct TaskMessage {
     /// The node that refused it last; it is not offered to that one next.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rejected_by: Option<String>,
+    /// The node that runs this task already and finds it slow: a copy for another node, of which a result counts
+    /// and a failure does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub copy_of: Option<String>,
 }
 
 /// What a job's inputs came to: `jobs/<id>/plan.json`, written once, so that a job that is split twice is
@@ -106,7 +110,7 @@ pub struct JobRound {
     pub tasks: Vec<u64>,
 }
 
-/// A user's wish that a job ends: `jobs/<id>/cancelled/<round>.json`, written once.
+/// A wish that a job ends: `jobs/<id>/cancelled/<round>.json`, written once.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct JobCancelled {
     /// Version of this format: 1.
@@ -116,6 +120,9 @@ pub struct JobCancelled {
     pub job: String,
     /// When, RFC 3339 in UTC.
     pub time: String,
+    /// Whether it was no user's wish: an image failed, and the job is to stop then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub on_error: bool,
 }
 
 fn first() -> u32 {

@@ -101,6 +101,15 @@ impl Jobs {
         task_receipts(self, id).await
     }
 
+    /// Which share of a job's tasks has ended, as far as that was told.
+    pub(crate) async fn share_ended(&self, id: &str) -> Result<Option<f64>> {
+        let fields = self.events.fields(id).await?;
+        Ok(from_fields(&fields).map(|(_, counts)| {
+            let ended = counts.succeeded + counts.failed + counts.rejected + counts.cancelled;
+            ended as f64 / counts.tasks.max(1) as f64
+        }))
+    }
+
     async fn receipts_say(&self, id: &str) -> Result<(JobState, Counts)> {
         let round = names::current_round(&self.store, id).await?;
         // Until a dispatcher has put it away, the last round's receipt still lies there.

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod asking;
+mod schedule;
 mod site;
 mod telling;
 
@@ -63,6 +64,7 @@ async fn duplicates_and_several_dispatchers_make_one_result_and_one_end() {
             task,
             rejections: 0,
             rejected_by: None,
+            copy_of: None,
         };
         Message::new(QueueName::Tasks, names::to_json(&message))
     });

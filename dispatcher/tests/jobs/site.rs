@@ -23,16 +23,24 @@ pub(crate) struct Probe {
     pub(crate) runs: AtomicUsize,
     pub(crate) hold: AtomicBool,
     pub(crate) lose: AtomicUsize,
+    /// The first run of this task goes on until it is cancelled.
+    pub(crate) stick: Arc<Mutex<Option<u64>>>,
     pub(crate) cancelled: Mutex<BTreeSet<String>>,
 }
 
 impl Probe {
     pub(crate) fn new() -> Arc<Probe> {
+        Probe::stuck(Arc::default())
+    }
+
+    /// One that sticks, together with others, once at a task.
+    pub(crate) fn stuck(stick: Arc<Mutex<Option<u64>>>) -> Arc<Probe> {
         Arc::new(Probe {
             inner: Threads::start(2),
             runs: AtomicUsize::new(0),
             hold: AtomicBool::new(false),
             lose: AtomicUsize::new(0),
+            stick,
             cancelled: Mutex::default(),
         })
     }
@@ -56,7 +64,15 @@ impl World for Probe {
             });
         }
         let cancelled = || self.cancelled.lock().unwrap().contains(&task.id);
-        while self.hold.load(Ordering::SeqCst) && !cancelled() {
+        let sticks = || {
+            self.stick
+                .lock()
+                .unwrap()
+                .take_if(|n| *n == task.task)
+                .is_some()
+        };
+        let held = sticks();
+        while (held || self.hold.load(Ordering::SeqCst)) && !cancelled() {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
         if cancelled() {
@@ -110,8 +126,15 @@ impl Site {
     }
 
     pub(crate) fn start(&mut self, node: &str, world: Arc<dyn World>) {
+        self.start_with(node, world, 4);
+    }
+
+    pub(crate) fn start_with(&mut self, node: &str, world: Arc<dyn World>, slots: usize) {
         let mut config = Config::new(node);
+        config.slots = slots;
         config.cancel_check = Duration::from_millis(10);
+        config.slow = Duration::from_millis(50);
+        config.heartbeat = Duration::from_millis(50);
         config.pause = Duration::from_millis(10);
         let shutdown = CancellationToken::new();
         tokio::spawn(dispatcher::run(

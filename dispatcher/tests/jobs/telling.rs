@@ -205,6 +205,7 @@ async fn a_task_whose_dispatcher_died_after_giving_it_up_becomes_a_dead_letter()
             task,
             rejections: 0,
             rejected_by: None,
+            copy_of: None,
         };
         Message::new(QueueName::Tasks, names::to_json(&message))
     });
