@@ -4,7 +4,7 @@ use super::Lost;
 use super::flight::{Death, Flight};
 use super::lines::{Heard, dead_rank, feed, listen};
 use super::mpirun::{Command, Config, Status};
-use super::processes::{self, Processes, is_stopped};
+use super::processes::{self, Processes, is_dead, is_stopped};
 use super::room::Room;
 use protocol::name;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -292,8 +292,10 @@ impl Life {
                 },
             }
         }
-        // With this code it ends when a signal asks it to; a rank that died would have been named.
-        let told = status.is_some_and(|s| s.signal().is_some() || s.code() == Some(1));
+        // With these codes it ends when a signal asks it to, the second where a rank, to which it passes the signal
+        // on, is quicker; a rank that died by itself would have been named.
+        let told = status
+            .is_some_and(|s| s.signal().is_some() || matches!(s.code(), Some(1 | TERMINATED)));
         let status = status.map_or("mpirun ended".into(), |s| match s.signal() {
             Some(signal) => format!("mpirun was killed by signal {signal}"),
             None => format!("mpirun ended with {s}"),
@@ -365,6 +367,21 @@ impl Life {
         if let Some(&first) = silent.first() {
             if self.child.id().is_some_and(is_stopped) {
                 return Some(outside("mpirun was stopped by a signal".into()));
+            }
+            // The death of one lets mpirun end the others, and it has not come to say which it was.
+            let dead: Vec<usize> = local(&self.ranks)
+                .filter(|r| is_dead(r.pid))
+                .map(|r| r.rank)
+                .collect();
+            if let [_, _, ..] = dead[..] {
+                return Some(Death {
+                    rank: None,
+                    outside: false,
+                    reason: "several ranks are dead, and mpirun does not end".into(),
+                });
+            }
+            if let [rank] = dead[..] {
+                return Some(hang(rank, "is dead, and mpirun does not end,"));
             }
             // With several silent ones, one that a signal stopped is the cause.
             let stopped =
@@ -444,6 +461,9 @@ impl Drop for Life {
         }
     }
 }
+
+/// The code of a process that SIGTERM ended.
+const TERMINATED: i32 = 143;
 
 /// How often tasks and ranks are looked at.
 const LOOK: Duration = Duration::from_millis(500);

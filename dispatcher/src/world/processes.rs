@@ -37,6 +37,11 @@ pub fn is_stopped(pid: u32) -> bool {
     stat(pid).is_some_and(|s| matches!(s.state, 'T' | 't'))
 }
 
+/// Whether a process has ended, reaped or not.
+pub fn is_dead(pid: u32) -> bool {
+    stat(pid).is_none_or(|s| matches!(s.state, 'Z' | 'X'))
+}
+
 /// Makes this process the parent of orphans among its descendants.
 pub fn adopt_orphans() {
     if let Err(error) = process::set_child_subreaper(Some(process::getpid())) {

@@ -106,6 +106,14 @@ async fn a_hundred_tasks_one_by_one_and_side_by_side() {
     ended(&world).await;
 }
 
+/// What a process has computed so far, in the system's ticks of mostly 10 ms.
+fn cpu_ticks(pid: u32) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let (_, after_name) = stat.rsplit_once(')').unwrap();
+    let ticks = after_name.split_whitespace().skip(11).take(1);
+    ticks.map(|n| n.parse::<u64>().unwrap()).sum()
+}
+
 /// What happens to a world, with a slow image in work, and who is to blame.
 async fn survives(name: &str, mode: Mode, harm: impl Fn(&[u32])) -> Vec<Lost> {
     let scratch = Scratch::new(name);
@@ -114,7 +122,13 @@ async fn survives(name: &str, mode: Mode, harm: impl Fn(&[u32])) -> Vec<Lost> {
         scratch.picture(1, 3000, 3001),
     ];
     let small = scratch.picture(2, 50, 50);
-    let (world, _turn) = start(&[], 1500).await;
+    // Short only where silence is the harm: a busy machine may pause for seconds.
+    let stall = if name.starts_with("stop") {
+        1500
+    } else {
+        20_000
+    };
+    let (world, _turn) = start(&[], stall).await;
     runs(&*world, &scratch, &small).await;
     let pids = world.pids();
     // Rows are shared by all ranks: one image at a time.
@@ -125,12 +139,21 @@ async fn survives(name: &str, mode: Mode, harm: impl Fn(&[u32])) -> Vec<Lost> {
             tokio::spawn(async move { world.submit(task).await })
         })
         .collect();
-    tokio::time::sleep(Duration::from_millis(400)).await;
+    let idle: Vec<u64> = pids.iter().map(|&pid| cpu_ticks(pid)).collect();
+    // Until all ranks have computed for a while, which a busy machine may put off.
+    let computing = || {
+        pids.iter()
+            .zip(&idle)
+            .all(|(&pid, idle)| cpu_ticks(pid) > idle + 15)
+    };
+    while !computing() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
     let harmed = Instant::now();
     harm(&pids);
     let mut lost = Vec::new();
     for one in running {
-        if let Ok(Err(one)) = tokio::time::timeout(Duration::from_secs(5), one)
+        if let Ok(Err(one)) = tokio::time::timeout(Duration::from_secs(30), one)
             .await
             .unwrap_or(Ok(Err(Lost::Shutdown)))
         {
@@ -181,8 +204,7 @@ async fn a_rank_or_mpirun_that_is_told_to_end_is_started_again() {
         signal("-TERM", parent(pids[0]))
     });
     let lost = lost.await;
-    // mpirun passes the signal on, so that some ranks hand their tasks back before they end. None is at fault.
-    let outside = |l: &Lost| matches!(l, Lost::World { .. } | Lost::Shutdown);
+    let outside = |l: &Lost| matches!(l, Lost::World { .. });
     assert!(lost.len() == 2 && lost.iter().all(outside), "{lost:?}");
 }
 
@@ -256,7 +278,7 @@ async fn a_cancelled_task_ends_soon() {
             assert_eq!(finished.receipt.state, TaskState::Cancelled);
         }
         println!("cancelled in {:?}", start.elapsed());
-        assert!(start.elapsed() < Duration::from_secs(5));
+        assert!(start.elapsed() < Duration::from_secs(20));
         runs(&*world, &scratch, &small).await;
     }
     assert_eq!(world.restarts(), 0);

@@ -51,7 +51,7 @@ async fn a_cancelled_task_ends_soon_and_the_next_runs() {
     };
     let (finished, ()) = tokio::join!(task, cancel);
     assert_eq!(finished.unwrap().receipt.state, TaskState::Cancelled);
-    assert!(start.elapsed() < Duration::from_secs(5));
+    assert!(start.elapsed() < Duration::from_secs(20));
     runs(&world, &scratch, &small).await;
     world.shutdown().await;
 }
