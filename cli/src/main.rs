@@ -11,6 +11,7 @@ mod mpi;
 mod output;
 mod progress;
 mod receipts;
+mod remote;
 mod resolve;
 mod serve;
 mod settings;

@@ -1,26 +1,31 @@
 //! Reads receipts and finds the files they speak of.
 
 use crate::exit::{Failure, Result};
+use crate::remote;
 use protocol::state::{JobState, TaskState};
 use protocol::{JobReceipt, TaskReceipt, name};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use worker::atomic::Pending;
+use worker::elsewhere::is_url;
 use worker::jobfile::io_cause;
 
-/// Reads a receipt; a directory stands for the `sundog-receipt.json` in it.
+/// Reads a receipt; a directory or a prefix of objects stands for the `sundog-receipt.json` in it.
 pub fn read(path: &Path) -> Result<JobReceipt> {
     let path = match path.is_dir() {
         true => path.join("sundog-receipt.json"),
         false => path.to_owned(),
     };
     let shown = path.display();
-    let bytes = std::fs::read(&path).map_err(|error| {
-        Failure::usage(format!(
-            "cannot read the receipt {shown}: {}",
-            io_cause(&error)
-        ))
-    })?;
+    let bytes = match path.to_str().filter(|text| is_url(text)) {
+        Some(url) => remote::read(url)?,
+        None => std::fs::read(&path).map_err(|error| {
+            Failure::usage(format!(
+                "cannot read the receipt {shown}: {}",
+                io_cause(&error)
+            ))
+        })?,
+    };
     let receipt: JobReceipt = serde_json::from_slice(&bytes)
         .map_err(|error| Failure::usage(format!("{shown} is no receipt: {error}")))?;
     match receipt.version {
@@ -94,9 +99,14 @@ pub fn carry_over(earlier: &JobReceipt, path: &Path, retried: bool) -> Result<()
             receipt.state = JobState::Partial;
         }
     }
+    write(&receipt, path)
+}
+
+/// Writes a receipt in place of the one that is there.
+pub fn write(receipt: &JobReceipt, path: &Path) -> Result<()> {
     let written = || -> std::io::Result<()> {
         let pending = Pending::create(path)?;
-        serde_json::to_writer_pretty(pending.writer(), &receipt)?;
+        serde_json::to_writer_pretty(pending.writer(), receipt)?;
         pending.writer().write_all(b"\n")?;
         pending.commit().map(drop)
     };

@@ -29,6 +29,7 @@ pub fn request(job: Job) -> Request {
         job,
         only: None,
         dry_run: false,
+        elsewhere: None,
         commit: commit(),
     }
 }

@@ -111,6 +111,54 @@ impl Sources {
     }
 }
 
+/// An object that a URL names.
+#[derive(Clone, Debug)]
+pub struct UrlInput {
+    /// What it is called and where its output goes; a reason where it cannot be read.
+    pub task: PlannedTask,
+    /// Its bucket.
+    pub store: Store,
+    /// Its name in the bucket.
+    pub key: String,
+}
+
+/// What the inputs of a job that are URLs come to, as dispatchers would find them: objects by name, those below a
+/// prefix, those that match a pattern. What cannot be read has its reason; an error is a store's, or a URL's.
+pub async fn expand_urls(config: &Config, job: &Job) -> Result<Vec<UrlInput>> {
+    let (mut tasks, mut stores) = (Vec::new(), HashMap::new());
+    for input in job.inputs.iter().filter(|input| Url::is_one(input)) {
+        let url = Url::parse(input)?;
+        let root = url.root();
+        let store = match stores.get(&root) {
+            Some(store) => Store::clone(store),
+            None => config.open(&url.location())?,
+        };
+        stores.insert(root.clone(), store.clone());
+        let named = Named {
+            store,
+            root,
+            hidden: 0,
+            closed: None,
+            key: url.key,
+        };
+        match objects(&named).await {
+            Ok(found) => tasks.extend(found),
+            Err(error) if error.is_transient() => return Err(error),
+            Err(error) => tasks.push(hopeless(input, error.to_string())),
+        }
+    }
+    claim(&mut tasks, job);
+    let located = tasks.into_iter().filter_map(|task| {
+        // A bucket's own address may stand without the `/` at its end.
+        let text = format!("{}/", task.input);
+        let (root, store) = stores.iter().find(|(root, _)| text.starts_with(*root))?;
+        let key = task.input.strip_prefix(root).unwrap_or_default().to_owned();
+        let store = store.clone();
+        Some(UrlInput { task, store, key })
+    });
+    Ok(located.collect())
+}
+
 fn hopeless(input: &str, reason: String) -> PlannedTask {
     PlannedTask {
         input: input.to_owned(),
@@ -208,7 +256,7 @@ fn is_image(name: &str) -> bool {
 }
 
 /// The output's path below the job: the input's relative path with an extension of the output's format.
-pub(crate) fn output_path(relative: &str, format: Option<&Format>, kind: FormatKind) -> String {
+pub fn output_path(relative: &str, format: Option<&Format>, kind: FormatKind) -> String {
     let kind = format.map_or(kind, Format::kind);
     let path = Path::new(relative);
     let extension = path.extension().map(|e| e.to_string_lossy().to_lowercase());

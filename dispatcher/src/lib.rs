@@ -23,4 +23,5 @@ pub mod world;
 
 pub use attempt::media_type;
 pub use error::{Error, Result};
+pub use expand::{UrlInput, expand_urls, output_path};
 pub use service::{Config, run};

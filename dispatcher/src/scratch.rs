@@ -1,7 +1,7 @@
 //! Temporary files of a service: a folder of its own, and the removal of those that dead ones left.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, ErrorKind::NotFound, ErrorKind::PermissionDenied};
 use std::path::{Path, PathBuf};
 
 const PREFIX: &str = "sundog-scratch-";
@@ -22,9 +22,10 @@ impl Scratch {
         for left in abandoned(base)? {
             tracing::info!(folder = %left.display(), "removing what a dead service left");
             match std::fs::remove_dir_all(&left) {
-                // Another one that starts in this moment was quicker.
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
+                Ok(()) => {}
+                // Another one that starts in this moment was quicker, or it is another user's.
+                Err(error) if matches!(error.kind(), NotFound | PermissionDenied) => {}
+                Err(error) => return Err(error),
             }
         }
         // Locked before it has its name, so that nobody takes it for abandoned.

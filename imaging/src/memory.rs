@@ -59,55 +59,81 @@ pub fn streaming_bytes(segment: &Segment, threads: usize) -> usize {
     }
 }
 
-/// Peak bytes of pixels on one rank when `ranks` ranks of `threads` threads share the image's rows.
-/// With one rank, local plans stream from the decoder to the encoder.
-pub fn plan_bytes(plan: &Plan, ranks: usize, threads: usize) -> usize {
-    let share = |bytes: usize| bytes.div_ceil(ranks);
-    let whole = |stage: &Stage| stage.segment.output().bytes();
-    let walks = |segment: &Segment| threads * walk_bytes(segment);
-    if ranks == 1 && plan.streams() {
-        return streaming_bytes(&plan.stages[0].segment, threads);
+/// Bytes that a decoder and an encoder hold beside the rows that they hand out and are given.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Codecs {
+    /// The decoder's, until its last row is read.
+    pub decoder: usize,
+    /// The encoder's, from its first row on.
+    pub encoder: usize,
+}
+
+/// Peak bytes of an image on all of `ranks` ranks of `threads` threads that share its rows. With one rank,
+/// local plans stream from the decoder to the encoder, and of others the decoder is gone before the
+/// second stage begins.
+pub fn plan_bytes(plan: &Plan, ranks: usize, threads: usize, codecs: Codecs) -> usize {
+    if ranks > 1 {
+        return ranks * rank_bytes(plan, ranks, threads) + codecs.decoder + codecs.encoder;
     }
     let last = plan.stages.len() - 1;
-    // One thread streams from the decoder and never holds the input.
-    let mut peak = match (ranks, threads) {
-        (1, 1) => 0,
-        _ => share(plan.input.bytes()),
-    };
-    for (i, stage) in plan.stages.iter().enumerate() {
-        let input = share(stage.input.bytes());
-        let halo = stage.segment.depth() * 2 * stage.segment.input.row_bytes();
-        let head = match &stage.head {
-            Head::Source => 0,
-            Head::Measured(_) => input,
-            Head::Collective(c) => {
-                let made = match c.in_place(stage.input) {
-                    true => 0,
-                    false => share(stage.segment.input.bytes()),
-                };
-                input + made + c.memory(stage.input, ranks)
-            }
-        };
-        let held = share(stage.segment.input.bytes());
-        let body = if ranks > 1 {
-            held + share(whole(stage)) + halo + walks(&stage.segment)
-        } else if i == 0 && threads == 1 {
-            // Streams from the decoder into memory.
-            whole(stage) + walk_bytes(&stage.segment) + 64 * stage.input.row_bytes()
-        } else if i == 0 {
-            let out = if stage.segment.locals.is_empty() {
-                0
-            } else {
-                whole(stage)
-            };
-            held + out + walks(&stage.segment)
-        } else if i == last {
-            held + superband_rows(&stage.segment, threads) * plan.output.row_bytes()
-                + walks(&stage.segment)
-        } else {
-            held + whole(stage) + walks(&stage.segment)
-        };
-        peak = peak.max(head).max(body);
+    if last == 0 {
+        let streaming = streaming_bytes(&plan.stages[0].segment, threads);
+        return streaming + codecs.decoder + codecs.encoder;
     }
-    peak
+    let walks = |stage: &Stage| threads * walk_bytes(&stage.segment);
+    let stages = plan.stages.iter().enumerate().map(|(i, stage)| {
+        let held = stage.segment.input.bytes();
+        let whole = match stage.segment.locals.is_empty() {
+            true => 0,
+            false => stage.segment.output().bytes(),
+        };
+        let body = match i {
+            0 if whole == 0 => held + codecs.decoder,
+            // Streams from the decoder into memory, through a few rows.
+            0 if threads == 1 => {
+                whole + walks(stage) + codecs.decoder + 64 * stage.input.row_bytes()
+            }
+            0 => held + codecs.decoder.max(whole + walks(stage)),
+            // One band is encoded while the next is computed.
+            i if i == last => {
+                let rows = superband_rows(&stage.segment, threads).min(plan.output.rows);
+                let bands = threads.min(2) * rows * plan.output.row_bytes();
+                held + bands + walks(stage) + codecs.encoder
+            }
+            _ => held + whole + walks(stage),
+        };
+        body.max(head_bytes(stage, 1))
+    });
+    stages.max().unwrap_or(0)
+}
+
+/// Peak bytes of pixels on one of several ranks.
+fn rank_bytes(plan: &Plan, ranks: usize, threads: usize) -> usize {
+    let share = |bytes: usize| bytes.div_ceil(ranks);
+    let stages = plan.stages.iter().map(|stage| {
+        let segment = &stage.segment;
+        let halo = segment.depth() * 2 * segment.input.row_bytes();
+        let body = share(segment.input.bytes())
+            + share(segment.output().bytes())
+            + halo
+            + threads * walk_bytes(segment);
+        body.max(head_bytes(stage, ranks))
+    });
+    stages.max().unwrap_or(0).max(share(plan.input.bytes()))
+}
+
+/// Bytes on each rank while a stage's head is at work.
+fn head_bytes(stage: &Stage, ranks: usize) -> usize {
+    let input = stage.input.bytes().div_ceil(ranks);
+    match &stage.head {
+        Head::Source => 0,
+        Head::Measured(_) => input,
+        Head::Collective(collective) => {
+            let made = match collective.in_place(stage.input) {
+                true => 0,
+                false => stage.segment.input.bytes().div_ceil(ranks),
+            };
+            input + made + collective.memory(stage.input, ranks)
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! A batch from its job file to its receipt, on whatever world of ranks it is given.
 
 use crate::dispense::{self, Work};
+use crate::elsewhere::{Elsewhere, is_url};
 use crate::inputs::{self, Found};
 use crate::log::Log;
 use crate::planner::{self, Batch, Target, World};
@@ -34,8 +35,41 @@ pub struct Request {
     pub only: Option<Vec<String>>,
     /// Plan and tell, but write nothing.
     pub dry_run: bool,
+    /// What stands for inputs and an output that are not files of this machine.
+    #[serde(default)]
+    pub elsewhere: Option<Elsewhere>,
     /// Git commit of the build, for the receipt.
     pub commit: Option<String>,
+}
+
+impl Request {
+    /// The job's output on this machine.
+    pub fn output(&self) -> &str {
+        let staged = self.elsewhere.as_ref().and_then(|e| e.output.as_ref());
+        staged.map_or(&self.job.output, |staged| &staged.output)
+    }
+
+    /// Inputs as found on this machine.
+    pub(crate) fn find(&self, output: Option<&Path>) -> Result<Found> {
+        let urls = self.job.inputs.iter().filter(|text| is_url(text));
+        let output_url = Some(self.output()).filter(|text| is_url(text));
+        let unread = match self.elsewhere {
+            Some(_) => output_url,
+            None => urls.map(String::as_str).next().or(output_url),
+        };
+        if let Some(text) = unread {
+            return Err(Error::Pipeline(format!(
+                "`{text}`: this program reads and writes files of this machine and file:// URLs (hint: sundog run)"
+            )));
+        }
+        let local = self.job.inputs.iter().filter(|text| !is_url(text));
+        let named: Vec<PathBuf> = local.map(|text| name::to_path(text)).collect();
+        let mut found = inputs::expand(&named, output);
+        if let Some(elsewhere) = &self.elsewhere {
+            elsewhere.add_to(&mut found);
+        }
+        Ok(found)
+    }
 }
 
 /// How a batch ended.
@@ -126,14 +160,15 @@ fn from_json<T: for<'de> Deserialize<'de>>(bytes: &[u8]) -> Result<T> {
 }
 
 /// Where a job's outputs go: a file when its name has an image's extension and there is one input file.
-pub fn target(job: &Job, found: &Found) -> Result<Target> {
-    if job.output.is_empty() {
+/// `named` is its output on this machine.
+fn target(job: &Job, named: &str, found: &Found) -> Result<Target> {
+    if named.is_empty() {
         return Err(Error::Pipeline(
             "no output is named (give -o DIRECTORY or -o FILE)".into(),
         ));
     }
-    let output = name::to_path(job.output.strip_prefix("file://").unwrap_or(&job.output));
-    if output.is_dir() || job.output.ends_with('/') {
+    let output = local(named);
+    if output.is_dir() || named.ends_with('/') {
         return Ok(Target::Directory(output));
     }
     if kind_of(&output).is_none() && output.exists() {
@@ -157,26 +192,18 @@ pub fn target(job: &Job, found: &Found) -> Result<Target> {
 /// Finds, probes and plans, on rank 0.
 fn prepare(request: &Request, settings: &Settings, world: World) -> Result<Batch> {
     let job = &request.job;
-    let named: Vec<PathBuf> = job.inputs.iter().map(|text| name::to_path(text)).collect();
-    for text in &job.inputs {
-        if text.starts_with("s3://") || text.starts_with("gs://") {
-            return Err(Error::Pipeline(format!(
-                "`{text}`: this command reads files of this machine and file:// URLs"
-            )));
-        }
-    }
-    let output = name::to_path(&job.output);
-    let found = inputs::expand(&named, Some(&output));
+    let found = request.find(Some(&local(request.output())))?;
+    let skipped = request.elsewhere.as_ref().map_or(0, |e| e.skipped);
     let only: Option<HashSet<PathBuf>> = request
         .only
         .as_ref()
         .map(|only| only.iter().map(|text| name::to_path(text)).collect());
-    let target = target(job, &found)?;
+    let target = target(job, request.output(), &found)?;
     let mut settings = settings.clone();
     if let (Target::File(path), None) = (&target, &settings.format) {
         settings.format = kind_of(path).map(imaging::codec::Format::of);
     }
-    Ok(planner::plan(
+    let mut batch = planner::plan(
         found,
         &target,
         &settings,
@@ -184,7 +211,9 @@ fn prepare(request: &Request, settings: &Settings, world: World) -> Result<Batch
         job.mode,
         job.skip_existing,
         only.as_ref(),
-    ))
+    );
+    batch.skipped += skipped;
+    Ok(batch)
 }
 
 fn run_orders(
@@ -266,9 +295,9 @@ fn run_orders(
 fn with_format(comm: &dyn Comm, settings: &Settings, request: &Request) -> Result<Settings> {
     let mut settings = settings.clone();
     if settings.format.is_none() {
-        let output = name::to_path(&request.job.output);
+        let output = local(request.output());
         let single =
-            request.job.inputs.len() == 1 && !output.is_dir() && !request.job.output.ends_with('/');
+            request.job.inputs.len() == 1 && !output.is_dir() && !request.output().ends_with('/');
         let kind = kind_of(&output).filter(|_| single);
         settings.format = kind.map(imaging::codec::Format::of);
     }
@@ -281,10 +310,15 @@ fn kind_of(path: &Path) -> Option<imaging::codec::FormatKind> {
     imaging::codec::FormatKind::from_extension(path.extension()?.to_str()?)
 }
 
-/// Where a job's receipt goes: into its output directory, or beside its only output file.
-pub fn receipt_path(job: &Job) -> PathBuf {
-    let output = name::to_path(job.output.strip_prefix("file://").unwrap_or(&job.output));
-    let is_file = !output.is_dir() && !job.output.ends_with('/') && kind_of(&output).is_some();
+/// A `file://` URL or a path, as text without loss.
+fn local(text: &str) -> PathBuf {
+    name::to_path(text.strip_prefix("file://").unwrap_or(text))
+}
+
+/// Where the receipt of a job with that output goes: into its output directory, or beside its only output file.
+pub fn receipt_path(named: &str) -> PathBuf {
+    let output = local(named);
+    let is_file = !output.is_dir() && !named.ends_with('/') && kind_of(&output).is_some();
     match output.file_name() {
         Some(file) if is_file || output.is_file() => {
             let mut name = file.to_owned();

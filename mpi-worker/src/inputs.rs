@@ -23,6 +23,8 @@ pub struct Found {
     pub inputs: Vec<Input>,
     /// Things that could not be read, with the reason.
     pub failures: Vec<(PathBuf, String)>,
+    /// Things that are larger than a limit, with the reason.
+    pub refused: Vec<(PathBuf, String)>,
     /// Files in directories that are no images and were passed over.
     pub passed_over: usize,
 }

@@ -7,6 +7,7 @@ pub mod batch;
 pub mod bench;
 mod direct;
 pub mod dispense;
+pub mod elsewhere;
 pub mod inputs;
 pub mod jobfile;
 pub mod leftovers;

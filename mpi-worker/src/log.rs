@@ -2,6 +2,7 @@
 
 use crate::atomic::{self, Pending};
 use crate::batch::{Outcome, Request, build, now, receipt_path, to_json};
+use crate::elsewhere::Names;
 use crate::planner::{Batch, World};
 use crate::settings::Settings;
 use crate::task::{Finished, Order};
@@ -23,6 +24,7 @@ pub(crate) struct Log<'a> {
     started: String,
     tasks: Vec<Finished>,
     counts: Counts,
+    names: Names,
 }
 
 impl<'a> Log<'a> {
@@ -33,6 +35,7 @@ impl<'a> Log<'a> {
             started: now(),
             tasks: Vec::new(),
             counts: Counts::default(),
+            names: Names::new(request.elsewhere.as_ref()),
         }
     }
 
@@ -68,6 +71,10 @@ impl<'a> Log<'a> {
             memory_bytes: None,
             reason: failure.receipt.reason.clone(),
         }));
+        for plan in &mut plans {
+            self.names.input(&mut plan.input, &mut plan.reason);
+            plan.output.iter_mut().for_each(|o| self.names.output(o));
+        }
         plans.sort_by_key(|plan| plan.task);
         plans
             .into_iter()
@@ -86,12 +93,14 @@ impl<'a> Log<'a> {
     }
 
     pub(crate) fn started(&mut self, order: &Order) {
+        let mut input = order.input.clone();
+        self.names.input(&mut input, &mut None);
         (self.emit)(Event::TaskStarted(TaskStarted {
             version: protocol::VERSION,
             seq: None,
             job: self.request.job_id.clone(),
             task: order.task,
-            input: order.input.clone(),
+            input,
             node: None,
             attempt: 1,
         }));
@@ -113,7 +122,10 @@ impl<'a> Log<'a> {
     }
 
     /// Whether the task succeeded.
-    pub(crate) fn finished(&mut self, finished: Finished) -> bool {
+    pub(crate) fn finished(&mut self, mut finished: Finished) -> bool {
+        let receipt = &mut finished.receipt;
+        self.names.input(&mut receipt.input, &mut receipt.reason);
+        receipt.output.iter_mut().for_each(|o| self.names.output(o));
         let receipt = &finished.receipt;
         match receipt.state {
             TaskState::Succeeded => self.counts.succeeded += 1,
@@ -198,7 +210,7 @@ impl<'a> Log<'a> {
             note: self.note(),
             tasks: self.tasks.iter().map(|task| task.receipt.clone()).collect(),
         };
-        let path = receipt_path(job);
+        let path = receipt_path(self.request.output());
         let text = serde_json::to_vec_pretty(&receipt).map_err(|e| Error::Io(e.to_string()))?;
         let written = Pending::create(&path).and_then(|pending| {
             pending.writer().write_all(&text)?;

@@ -5,7 +5,8 @@ use crate::settings::Settings;
 use crate::source;
 use crate::task::{Finished, Order};
 use imaging::codec::{self, Format, Header};
-use imaging::{Error, Plan, Result, memory};
+use imaging::memory::{self, Codecs};
+use imaging::{Error, Plan, Result};
 use protocol::job::Mode;
 use protocol::name;
 use rayon::prelude::*;
@@ -97,9 +98,12 @@ pub fn plan(
         number - 1
     };
     let wanted = |path: &Path| only.is_none_or(|only| only.contains(path));
-    for (path, reason) in found.failures {
+    let failures = found.failures.into_iter();
+    let failures = failures.map(|(path, reason)| (path, Error::Io(reason)));
+    let refused = found.refused.into_iter();
+    let refused = refused.map(|(path, reason)| (path, Error::Limit(reason)));
+    for (path, error) in failures.chain(refused) {
         if wanted(&path) {
-            let error = Error::Io(reason);
             let text = name::to_text(&path);
             batch
                 .failures
@@ -242,15 +246,17 @@ fn image_bytes(image: &Probed, ranks: usize, threads: usize) -> u64 {
         true => image.file_bytes,
         false => 1 << 19,
     };
-    let pixels = memory::plan_bytes(&image.plan, ranks, threads) as u64 * ranks as u64;
-    let codecs = codec::decoder_memory(&image.header)
-        + codec::encoder_memory(&image.format, image.plan.output) * threads.div_ceil(2);
+    let codecs = Codecs {
+        decoder: codec::decoder_memory(&image.header),
+        encoder: codec::encoder_memory(&image.format, image.plan.output) * threads.div_ceil(2),
+    };
+    let held = memory::plan_bytes(&image.plan, ranks, threads, codecs) as u64;
     let messages = if ranks > 1 {
         2 * imaging::executor::MESSAGE_BYTES as u64
     } else {
         0
     };
-    fetched + pixels + codecs as u64 + messages + writer + STACKS
+    fetched + held + messages + writer + STACKS
 }
 
 /// Rough nanoseconds per pixel of decoding and encoding, which ranks cannot share.

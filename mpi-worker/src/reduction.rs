@@ -2,7 +2,6 @@
 
 use crate::atomic::{self, Digested, Pending};
 use crate::batch::{self, Outcome, Request};
-use crate::inputs;
 use crate::planner::World;
 use crate::reduce;
 use crate::settings::Settings;
@@ -12,7 +11,6 @@ use imaging::{Error, Result};
 use protocol::event::{
     Event, JobFinished, JobPlanned, JobStarted, TaskFinished, TaskPlanned, TaskStarted,
 };
-use protocol::job::Job;
 use protocol::name;
 use protocol::receipt::{Counts, JobReceipt, StageMs, TaskReceipt};
 use protocol::state::{JobState, TaskState};
@@ -30,7 +28,7 @@ pub(crate) fn run(
     emit: &mut dyn FnMut(Event),
 ) -> Result<Outcome> {
     let first = comm.rank() == 0;
-    let order = agree(comm, order(&request.job, settings, world))?;
+    let order = agree(comm, order(request, settings, world))?;
     let mut told = Told {
         request,
         what: match order.files.len() {
@@ -105,20 +103,24 @@ fn outcome(state: JobState, refused: bool, receipt: Option<PathBuf>) -> Outcome 
 }
 
 /// What the engine is asked for. Inputs are files or patterns; a directory stands for its images.
-fn order(job: &Job, settings: &Settings, world: World) -> Result<reduce::Request> {
+fn order(request: &Request, settings: &Settings, world: World) -> Result<reduce::Request> {
+    let job = &request.job;
     let Some(wanted) = &job.reduce else {
         return Err(Error::Pipeline("the job has no `reduce` section".into()));
     };
     if job.output.is_empty() {
         return Err(Error::Pipeline("no output is named (give -o FILE)".into()));
     }
-    let named: Vec<PathBuf> = job.inputs.iter().map(|text| name::to_path(text)).collect();
-    let found = inputs::expand(&named, None);
+    let found = request.find(None)?;
     if let Some((path, reason)) = found.failures.first() {
         return Err(Error::Io(format!("{}: {reason}", path.display())));
     }
+    if let Some((path, reason)) = found.refused.first() {
+        return Err(Error::Limit(format!("{}: {reason}", path.display())));
+    }
     let files = found.inputs.into_iter().map(|input| input.path).collect();
-    let output = name::to_path(job.output.strip_prefix("file://").unwrap_or(&job.output));
+    let named = request.output();
+    let output = name::to_path(named.strip_prefix("file://").unwrap_or(named));
     let mut request = reduce::Request::new(wanted.op, files, output);
     request.fan_in = wanted.fan_in;
     request.max_open_files = wanted.max_open_files;
@@ -255,7 +257,8 @@ impl Told<'_> {
             note: None,
             tasks: vec![task],
         };
-        let output = name::to_path(job.output.strip_prefix("file://").unwrap_or(&job.output));
+        let named = self.request.output();
+        let output = name::to_path(named.strip_prefix("file://").unwrap_or(named));
         let mut file = output.file_name().unwrap_or_default().to_owned();
         file.push(".sundog-receipt.json");
         let path = output.with_file_name(file);

@@ -93,6 +93,10 @@ impl RowSource for TimedSource<'_> {
         result
     }
 
+    fn release(&mut self) {
+        self.inner.release();
+    }
+
     fn seek_row(&mut self, row: usize) -> Result<bool> {
         self.inner.seek_row(row)
     }

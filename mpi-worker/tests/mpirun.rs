@@ -216,6 +216,7 @@ fn closing_the_input_ends_the_world_and_leaves_no_file_behind() {
         job,
         only: None,
         dry_run: false,
+        elsewhere: None,
         commit: None,
     };
     let ask = worker::mpirun::Ask::Batch(Box::new(request), 1);

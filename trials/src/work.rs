@@ -117,6 +117,7 @@ fn run(
         },
         only: None,
         dry_run: false,
+        elsewhere: None,
         commit: None,
     };
     let comm = imaging::comm::serial::Serial::default();

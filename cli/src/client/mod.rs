@@ -15,7 +15,7 @@ pub use direct::Direct;
 pub use find::{connect, services, user};
 pub use follow::{Follow, Update};
 pub use http::Gateway;
-pub use problem::{cause, from_jobs};
+pub use problem::{cause, from_cloud, from_jobs};
 pub use transfer::{Fetched, Transfer, is_loopback, plain_http};
 pub use types::{Announced, Letter, Node, Output, Results, Slot, Status, Target, Upload, ended};
 

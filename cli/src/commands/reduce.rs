@@ -104,7 +104,7 @@ pub fn run(args: Args) -> Result {
     };
     let start = Start::new(&layers, args.mpirun, args.hostfile);
     let began = Instant::now();
-    let outcome = super::run::drive(&world::request(job), &start, show)?;
+    let outcome = super::run::drive(&world::request(job), &layers, &start, show, &|_| Ok(()))?;
     if let (Show::Human, JobState::Succeeded, Some(receipt)) =
         (show, outcome.state, &outcome.receipt)
     {

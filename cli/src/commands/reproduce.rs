@@ -55,7 +55,7 @@ pub fn run(args: Args) -> Result {
     request.only = Some(first.tasks.iter().map(|t| t.input.clone()).collect());
     let start = Start::new(&layers, None, None);
     let show = if args.json { Show::Silent } else { Show::Human };
-    let outcome = super::run::drive(&request, &start, show)?;
+    let outcome = super::run::drive(&request, &layers, &start, show, &|_| Ok(()))?;
     if crate::interrupt::happened() {
         return Ok(Exit::Interrupted);
     }

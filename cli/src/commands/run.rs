@@ -4,13 +4,15 @@ use crate::exit::{Exit, Failure, Result};
 use crate::job_flags::{JobFlags, choice};
 use crate::mpi::Start;
 use crate::progress::{Show, Watcher};
-use crate::{interrupt, mpi, output, receipts, resolve, settings, world};
+use crate::settings::{self, Layers};
+use crate::{interrupt, mpi, output, receipts, remote, resolve, world};
 use clap::ValueEnum;
+use protocol::Event;
 use protocol::Size;
 use protocol::name;
 use protocol::state::{JobState, TaskState};
 use serde_json::Value;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use worker::batch::{self, Outcome, Request};
 
@@ -23,13 +25,13 @@ Examples:
   sundog run --spec job.toml --ranks 4
   sundog run photos/ -o out/ --retry-failed out/sundog-receipt.json
 
-Exit codes: 0 all succeeded, 1 failed, 2 wrong usage, 3 some images failed, 5 refused by a limit,
-130 interrupted. Operations: sundog ops")]
+Exit codes: 0 all succeeded, 1 failed, 2 wrong usage, 3 some images failed,
+4 a store cannot be reached, 5 refused by a limit, 130 interrupted. Operations: sundog ops")]
 pub struct Args {
-    /// Files, directories (recursive), globs; file:// URLs
+    /// Files, directories (recursive), globs; file://, s3:// and gs:// URLs of objects, prefixes, patterns
     #[arg(value_name = "INPUT")]
     inputs: Vec<PathBuf>,
-    /// Directory that keeps the relative path of each input; or, for one input, a file
+    /// Directory or URL prefix that keeps the relative path of each input; or, for one input, a file
     #[arg(short, long, value_name = "OUT")]
     output: Option<PathBuf>,
     #[command(flatten)]
@@ -142,7 +144,7 @@ pub fn run(args: Args) -> Result {
     }
     // What an earlier run did goes on being in the receipt.
     let earlier = match args.skip_existing {
-        true => receipts::read(&batch::receipt_path(&job)).ok(),
+        true => receipts::read(&batch::receipt_path(&job.output)).ok(),
         false => retried.clone(),
     };
     let mut request = world::request(job);
@@ -166,23 +168,38 @@ pub fn run(args: Args) -> Result {
     };
     let start = Start::new(&layers, args.mpirun, args.hostfile);
     let began = Instant::now();
-    let outcome = drive(&request, &start, show)?;
-    if let (Some(earlier), Some(path)) = (&earlier, &outcome.receipt) {
-        receipts::carry_over(earlier, path, retried.is_some())?;
-    }
+    let finish = |path: &Path| match &earlier {
+        Some(earlier) => receipts::carry_over(earlier, path, retried.is_some()),
+        None => Ok(()),
+    };
+    let outcome = drive(&request, &layers, &start, show, &finish)?;
     if show == Show::Human && !request.dry_run {
         summary(&outcome, began.elapsed());
     }
     Ok(exit(&outcome))
 }
 
-/// Runs a request on the world that its job asks for.
-pub fn drive(request: &Request, start: &Start, show: Show) -> Result<Outcome> {
+/// Runs a request on the world that its job asks for; `finish` completes its receipt.
+pub fn drive(
+    request: &Request,
+    layers: &Layers,
+    start: &Start,
+    show: Show,
+    finish: &dyn Fn(&Path) -> Result<()>,
+) -> Result<Outcome> {
     let stop = interrupt::stop();
     let mut watcher = Watcher::new(show);
-    let result = match request.job.ranks {
-        Some(ranks) => mpi::run(request, ranks, start, &stop, &mut |e| watcher.event(&e)),
-        None => world::run_here(request, &stop, &mut |e| watcher.event(&e)),
+    let mut emit = |event: Event| watcher.event(&event);
+    let mut go = |request: &Request, emit: &mut (dyn FnMut(Event) + Send)| match request.job.ranks {
+        Some(ranks) => mpi::run(request, ranks, start, &stop, &mut |event| emit(event)),
+        None => world::run_here(request, &stop, emit),
+    };
+    let result = match remote::concerns(&request.job) {
+        true => remote::run(request, layers, &stop, &mut go, finish, &mut emit),
+        false => go(request, &mut emit).and_then(|outcome| {
+            outcome.receipt.as_deref().map_or(Ok(()), finish)?;
+            Ok(outcome)
+        }),
     };
     watcher.close();
     result

@@ -1,11 +1,12 @@
 //! `sundog verify`: outputs against the hashes in their receipt.
 
 use crate::exit::{Exit, Result};
-use crate::{output, receipts};
+use crate::{output, receipts, remote};
 use protocol::state::TaskState;
 use serde_json::json;
 use std::path::PathBuf;
 use worker::atomic;
+use worker::elsewhere::is_url;
 
 /// Options.
 #[derive(clap::Args)]
@@ -39,10 +40,16 @@ pub fn run(args: Args) -> Result {
         if task.state != TaskState::Succeeded {
             continue;
         }
-        let reason = match atomic::digest_file(&path) {
-            Ok(found) if found.sha256 == *expected => None,
+        let url = path.to_str().filter(|text| is_url(text));
+        let found = match url {
+            Some(url) => remote::digest(url).map_err(|failure| failure.message),
+            None => (atomic::digest_file(&path).map(|found| found.sha256))
+                .map_err(|error| worker::jobfile::io_cause(&error)),
+        };
+        let reason = match found {
+            Ok(found) if found == *expected => None,
             Ok(_) => Some("its bytes differ from the receipt's".to_owned()),
-            Err(error) => Some(worker::jobfile::io_cause(&error)),
+            Err(reason) => Some(reason),
         };
         if args.json {
             output::json(

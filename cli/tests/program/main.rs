@@ -3,7 +3,9 @@
 
 mod batch;
 mod cluster;
+mod memory;
 mod receipts;
+mod remote;
 mod serve;
 mod settings;
 mod told;

@@ -12,6 +12,9 @@ use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use percent_encoding::percent_decode_str;
+use ring::signature::{KeyPair as _, RsaKeyPair};
+use rustls::pki_types::PrivatePkcs8KeyDer;
+use rustls::pki_types::pem::PemObject as _;
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::net::SocketAddr;
@@ -37,6 +40,19 @@ pub enum Account {
         /// Its RSA public key, PKCS #1.
         public_key: Vec<u8>,
     },
+}
+
+impl Account {
+    /// The Google account of a private key in PEM.
+    pub fn google(email: &str, pem: &str) -> io::Result<Account> {
+        let wrong = |error: &dyn std::fmt::Display| io::Error::other(error.to_string());
+        let der = PrivatePkcs8KeyDer::from_pem_slice(pem.as_bytes()).map_err(|e| wrong(&e))?;
+        let key = RsaKeyPair::from_pkcs8(der.secret_pkcs8_der()).map_err(|e| wrong(&e))?;
+        Ok(Account::Google {
+            email: email.into(),
+            public_key: key.public_key().as_ref().to_vec(),
+        })
+    }
 }
 
 /// What goes wrong with one request that writes.

@@ -4,9 +4,6 @@ use bytes::Bytes;
 use cloud::config::{Config, Location};
 use cloud::store::Store;
 use cloud::testing::objects::{Account, ObjectServer};
-use ring::signature::{KeyPair as _, RsaKeyPair};
-use rustls::pki_types::PrivatePkcs8KeyDer;
-use rustls::pki_types::pem::PemObject as _;
 use std::time::Duration;
 
 pub(crate) const HOUR: Duration = Duration::from_secs(3600);
@@ -45,12 +42,7 @@ pub(crate) fn s3_client(server: &ObjectServer, secret: &str, more: &[(&str, &str
 }
 
 pub(crate) fn gcs() -> (ObjectServer, Store) {
-    let der = PrivatePkcs8KeyDer::from_pem_slice(GCS_KEY.as_bytes()).unwrap();
-    let key = RsaKeyPair::from_pkcs8(der.secret_pkcs8_der()).unwrap();
-    let account = Account::Google {
-        email: EMAIL.into(),
-        public_key: key.public_key().as_ref().to_vec(),
-    };
+    let account = Account::google(EMAIL, GCS_KEY).unwrap();
     let server = ObjectServer::start(account).unwrap();
     let service_account = serde_json::json!({
         "type": "service_account",

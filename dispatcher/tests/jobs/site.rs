@@ -247,6 +247,7 @@ pub(crate) fn hashes_of_a_run(images: u8) -> Vec<(String, String)> {
         },
         only: None,
         dry_run: false,
+        elsewhere: None,
         commit: None,
     };
     let comm = imaging::comm::serial::Serial::default();

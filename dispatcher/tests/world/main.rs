@@ -79,6 +79,7 @@ impl Scratch {
             job,
             only: None,
             dry_run: false,
+            elsewhere: None,
             commit: None,
         };
         let (comm, stop) = (Serial::default(), Stop::default());

@@ -29,6 +29,7 @@ fn hashes_of_a_run(pictures: &[(&str, Vec<u8>)]) -> Vec<String> {
         },
         only: None,
         dry_run: false,
+        elsewhere: None,
         commit: None,
     };
     let comm = imaging::comm::serial::Serial::default();

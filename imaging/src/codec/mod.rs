@@ -54,6 +54,9 @@ pub trait RowSource: Send {
     /// last row the rest of the file is checked too.
     fn read(&mut self, band: &mut Band<'_>) -> Result<()>;
 
+    /// Lets go of what is held for further rows: nothing is read after this.
+    fn release(&mut self) {}
+
     /// Makes `row` the next row to be read without decoding those between, where the format allows;
     /// otherwise answers false and changes nothing.
     fn seek_row(&mut self, row: usize) -> Result<bool> {

@@ -29,6 +29,10 @@ impl RowSource for Whole {
         Ok(())
     }
 
+    fn release(&mut self) {
+        self.samples = Vec::new();
+    }
+
     fn seek_row(&mut self, _row: usize) -> Result<bool> {
         // Each read names its rows.
         Ok(true)

@@ -30,6 +30,7 @@ pub fn run_file(
         return through(context, &last.segment, source, sink);
     }
     let mut chunk = collect(context, &before[0].segment, source)?;
+    source.release();
     for stage in &before[1..] {
         chunk = run_stage(context, stage, chunk)?;
     }

@@ -42,13 +42,20 @@ struct Clahe {
     tiles: usize,
 }
 
+impl Clahe {
+    /// Rows of tiles that are measured at once.
+    fn at_once(&self, bins: usize) -> usize {
+        (TALLY_BYTES / (8 * bins * self.tiles)).clamp(1, self.tiles)
+    }
+}
+
 impl Collective for Clahe {
     fn run(&self, context: &mut Context<'_>, input: Rows) -> Result<Rows> {
         let shape = input.shape;
         let grid = Grid::new(shape, self.tiles);
         let bins = bins(shape.sample);
         // Wide samples have so many bins that all tiles at once would need too much memory.
-        let at_once = (TALLY_BYTES / (8 * bins * self.tiles)).clamp(1, self.tiles);
+        let at_once = self.at_once(bins);
         let mut levels = Vec::with_capacity(self.tiles * self.tiles * bins);
         for first in (0..self.tiles).step_by(at_once) {
             let rows = first..(first + at_once).min(self.tiles);
@@ -63,8 +70,9 @@ impl Collective for Clahe {
 
     fn memory(&self, input: Shape, _ranks: usize) -> usize {
         let bins = bins(input.sample);
-        // Levels of all tiles, and the counts of some on each thread.
-        2 * bins * self.tiles * self.tiles + 4 * TALLY_BYTES.max(8 * bins * self.tiles)
+        let counts = 8 * bins * self.tiles * self.at_once(bins);
+        // Levels of all tiles, and the counts of some of them in several parts of the image at once.
+        2 * bins * self.tiles * self.tiles + 4 * counts
     }
 
     fn cost(&self) -> f64 {

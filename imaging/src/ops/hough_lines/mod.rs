@@ -91,9 +91,11 @@ impl Collective for HoughLines {
     }
 
     fn memory(&self, input: Shape, ranks: usize) -> usize {
-        // The map of candidates, its bits, the list of edge pixels (a third of all at most), and votes.
         let pixels = input.pixels().div_ceil(ranks.max(1));
-        pixels * (input.sample.bytes() * (input.color.to_gray().channels()) + 2) + (8 << 20)
+        let map = pixels * input.sample.bytes() * input.color.to_gray().channels();
+        // The map of candidates with its bits; later its edges, a third of all pixels at most, as columns.
+        let edges = pixels / 8 + 4 * pixels / 3;
+        (map + pixels / 4).max(edges) + votes::BYTES
     }
 
     fn cost(&self) -> f64 {

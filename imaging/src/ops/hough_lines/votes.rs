@@ -29,6 +29,9 @@ pub struct Accumulator {
     n_theta: usize,
 }
 
+/// Bytes of votes in memory, for any image but a huge one.
+pub const BYTES: usize = BLOCK_BYTES + (1 << 20);
+
 /// Bytes of votes counted at a time.
 const BLOCK_BYTES: usize = 4 << 20;
 

@@ -154,6 +154,7 @@ fn run(comm: &comm::Mpi, arguments: &[String], stop: &Stop) -> u8 {
         job,
         only: None,
         dry_run: false,
+        elsewhere: None,
         commit: None,
     };
     let mut emit = |event: protocol::Event| {
