@@ -48,7 +48,24 @@ impl Node {
     pub(crate) async fn execute(&self, delivery: Delivery) -> Result<()> {
         let given_up = AtomicBool::new(false);
         let begun = Instant::now();
-        let verdict = self.patiently(|| self.judge(&delivery, &given_up)).await?;
+        let message = match serde_json::from_slice::<TaskMessage>(&delivery.body) {
+            Ok(message) => message,
+            Err(error) => {
+                let reason = format!("not a task message: {error}");
+                return self.settle(delivery, Verdict::Dead(reason)).await;
+            }
+        };
+        let key = (message.job.clone(), message.task, message.round);
+        let _taken = match message.copy_of {
+            // It is to run beside the task itself, on another node.
+            Some(_) => None,
+            None => match self.in_hand.take(key, &delivery).await {
+                None => return Ok(()),
+                taken => taken,
+            },
+        };
+        let judge = || self.judge(&delivery, &message, &given_up);
+        let verdict = self.patiently(judge).await?;
         let ack = tracing::debug_span!("ack", verdict = verdict.name());
         let settled = self.settle(delivery, verdict).instrument(ack).await;
         observe::handled(begun.elapsed());
@@ -73,11 +90,12 @@ impl Node {
     }
 
     /// `given_up`: whether this delivery wrote the receipt of a task that is given up.
-    async fn judge(&self, delivery: &Delivery, given_up: &AtomicBool) -> Result<Verdict> {
-        let message: TaskMessage = match serde_json::from_slice(&delivery.body) {
-            Ok(message) => message,
-            Err(error) => return Ok(Verdict::Dead(format!("not a task message: {error}"))),
-        };
+    async fn judge(
+        &self,
+        delivery: &Delivery,
+        message: &TaskMessage,
+        given_up: &AtomicBool,
+    ) -> Result<Verdict> {
         let (id, number, store) = (message.job.as_str(), message.task, &self.jobs.store);
         let span = Span::current();
         span.record("job", id).record("task", number);
@@ -104,7 +122,7 @@ impl Node {
         if let Some(receipt) = done? {
             // A duplicate, or its dispatcher died after the commit: told again, which changes nothing.
             let again = receipt.clone();
-            let verdict = self.committed(&known, &message, again, Reason::Other);
+            let verdict = self.committed(&known, message, again, Reason::Other);
             let verdict = verdict.await?;
             let faults = delivery.attempt.saturating_sub(delivery.redeliveries);
             let by_a_dead_one =
@@ -122,7 +140,7 @@ impl Node {
             return match cancelled? {
                 true => Ok(Verdict::Done),
                 false if *node == self.config.node => Ok(self.not_for_me().await),
-                false => self.copy(&known, &message, task, attempt).await,
+                false => self.copy(&known, message, task, attempt).await,
             };
         }
         if cancelled? {
@@ -130,7 +148,7 @@ impl Node {
                 let reason = "stopped before it was begun";
                 let receipt = self.verdict(number, task, attempt, TaskState::Cancelled, reason);
                 return self
-                    .committed(&known, &message, receipt, Reason::Cancelled)
+                    .committed(&known, message, receipt, Reason::Cancelled)
                     .await;
             }
             return Ok(Verdict::Done);
@@ -141,7 +159,7 @@ impl Node {
             );
             let receipt = self.verdict(number, task, attempt, TaskState::Failed, &reason);
             return self
-                .give_up(&known, &message, receipt, Reason::NodeLost, given_up)
+                .give_up(&known, message, receipt, Reason::NodeLost, given_up)
                 .await;
         }
         let event = TaskStarted {
@@ -155,7 +173,7 @@ impl Node {
         };
         let key = format!("task-{number}-started-{}-{attempt}", message.round);
         let started = self.append(id, &key, Event::TaskStarted(event));
-        let outcome = self.attempt(&known, &message, task, attempt);
+        let outcome = self.attempt(&known, message, task, attempt);
         // The event is told before that of the end, and nobody waits for it.
         let (_, outcome) = tokio::join!(started, outcome);
         let faults = attempt - delivery.redeliveries;
@@ -172,11 +190,11 @@ impl Node {
                 Ok(Verdict::Retry)
             }
             Outcome::Again(receipt, class) => {
-                self.give_up(&known, &message, *receipt, class, given_up)
+                self.give_up(&known, message, *receipt, class, given_up)
                     .await
             }
             Outcome::Final(receipt, class) => {
-                self.committed(&known, &message, *receipt, class).await
+                self.committed(&known, message, *receipt, class).await
             }
             Outcome::Back(reason) => {
                 tracing::info!(job = id, task = number, reason, "a task is handed back");

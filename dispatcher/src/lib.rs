@@ -8,6 +8,7 @@ mod error;
 mod execute;
 mod expand;
 mod finish;
+mod in_hand;
 pub mod jobs;
 pub mod names;
 pub mod observe;

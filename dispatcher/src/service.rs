@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use crate::expand::Sources;
 use crate::finish::Known;
+use crate::in_hand::InHand;
 use crate::jobs::Jobs;
 use crate::observe;
 use crate::scratch::Scratch;
@@ -85,6 +86,7 @@ pub(crate) struct Node {
     pub(crate) scratch: Scratch,
     /// Tells runs of the same node apart.
     pub(crate) boot: String,
+    pub(crate) in_hand: InHand,
     known: Mutex<BTreeMap<String, Arc<Known>>>,
 }
 
@@ -186,6 +188,7 @@ pub async fn run(
         scratch: Scratch::open(&config.scratch)
             .map_err(|error| Error::local("making a directory for temporary files", error))?,
         boot: worker::batch::new_job_id(),
+        in_hand: InHand::default(),
         known: Mutex::default(),
         jobs,
         world,

@@ -20,6 +20,10 @@ use tokio::sync::mpsc;
 /// Redeliveries after which the broker itself gives a message up, for work that kills its consumers.
 pub const DELIVERY_LIMIT: u32 = 20;
 
+/// How long a message may be in hand. Brokers that know of it (RabbitMQ since 3.12) take it back after that; older
+/// ones after half an hour, unless their own `consumer_timeout` is set.
+pub const ACK_LIMIT: Duration = Duration::from_secs(24 * 3600);
+
 /// One of the queues.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum QueueName {
@@ -291,7 +295,8 @@ impl Delivery {
         }
     }
 
-    fn is_live(&self) -> bool {
+    /// Whether it can still be settled: its connection lasts, and the broker has not taken it back.
+    pub fn is_live(&self) -> bool {
         self.hold.as_ref().is_some_and(|hold| hold.is_live())
     }
 }

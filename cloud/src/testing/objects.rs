@@ -77,6 +77,8 @@ struct Inner {
     objects: BTreeMap<String, Object>,
     faults: VecDeque<Fault>,
     refusals: Vec<&'static str>,
+    /// Requests that came by a signed link: method and object.
+    linked: Vec<String>,
     uploads: Uploads,
     version: u64,
     sky: Sky,
@@ -160,6 +162,11 @@ impl ObjectServer {
         self.state.inner().refusals.clone()
     }
 
+    /// What was done by signed links, without credentials: `PUT bucket/name`.
+    pub fn linked(&self) -> Vec<String> {
+        self.state.inner().linked.clone()
+    }
+
     /// Uploads in parts that were begun and neither completed nor given up.
     pub fn open_uploads(&self) -> usize {
         self.state.inner().uploads.open()
@@ -235,6 +242,11 @@ impl State {
         if let Err(refusal) = self.check(&signed) {
             self.inner().refusals.push(refusal);
             return Ok(answer(StatusCode::FORBIDDEN, refusal).map(weather::whole));
+        }
+        if signed.query.contains("Signature=") {
+            let name = parts.uri.path().trim_start_matches('/');
+            let done = format!("{} {name}", parts.method);
+            self.inner().linked.push(done);
         }
         let lot = self.lot(&parts.method, &headers);
         let failed = |status: u16| {

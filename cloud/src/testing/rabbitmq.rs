@@ -26,6 +26,8 @@ pub struct RabbitMq {
     mapper_port: u16,
     broker: Option<Service>,
     mapper: Option<Service>,
+    /// Arguments of the emulator.
+    settings: String,
 }
 
 impl RabbitMq {
@@ -41,6 +43,11 @@ impl RabbitMq {
 
     /// Starts a broker and waits until it accepts connections.
     pub fn start() -> io::Result<RabbitMq> {
+        RabbitMq::with_settings(&[])
+    }
+
+    /// The same with these settings of the broker, by the names of its Erlang application's environment.
+    pub fn with_settings(settings: &[(&str, u32)]) -> io::Result<RabbitMq> {
         let [port, distribution_port, mapper_port] = free_ports()?;
         let dir = tempfile::Builder::new().prefix("sundog-amqp-").tempdir()?;
         std::fs::write(dir.path().join("plugins"), "[].\n")?;
@@ -52,6 +59,10 @@ impl RabbitMq {
             mapper_port,
             broker: None,
             mapper: None,
+            settings: settings
+                .iter()
+                .map(|(name, value)| format!(" -rabbit {name} {value}"))
+                .collect(),
         };
         broker.resume()?;
         Ok(broker)
@@ -127,7 +138,10 @@ impl RabbitMq {
             .env("RABBITMQ_PID_FILE", dir.join("pid"))
             .env(
                 "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS",
-                "-kernel inet_dist_use_interface {127,0,0,1} -start_epmd false +sbwt none",
+                format!(
+                    "-kernel inet_dist_use_interface {{127,0,0,1}} -start_epmd false +sbwt none{}",
+                    self.settings
+                ),
             );
         let broker = Service::start(&command, &log)?;
         wait_until("RabbitMQ", &log, START, || {

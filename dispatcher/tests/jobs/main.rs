@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod asking;
+mod long;
 mod schedule;
 mod site;
 mod telling;

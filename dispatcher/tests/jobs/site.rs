@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use cloud::events::Events as _;
 use cloud::events::memory::MemoryEvents;
+use cloud::queue::Queue;
 use cloud::queue::memory::MemoryQueue;
 use cloud::store::Store;
 use dispatcher::jobs::{JobStatus, Jobs, Rules};
@@ -109,10 +110,15 @@ pub(crate) struct Site {
 
 impl Site {
     pub(crate) fn new() -> Site {
+        Site::on(Arc::new(MemoryQueue::new()))
+    }
+
+    /// With its messages there.
+    pub(crate) fn on(queue: Arc<dyn Queue>) -> Site {
         let events = MemoryEvents::default();
         let dir = tempfile::tempdir().unwrap();
         let jobs = Jobs {
-            queue: Arc::new(MemoryQueue::new()),
+            queue,
             events: Arc::new(events.clone()),
             store: Store::directory(&dir.path().join("store")).unwrap(),
             rules: Rules::default(),

@@ -1,7 +1,7 @@
 //! Connections that come back, the topology they rely on, and what the broker's errors mean.
 
 use crate::error::{Error, Result};
-use crate::queue::{DELIVERY_LIMIT, QueueName};
+use crate::queue::{ACK_LIMIT, DELIVERY_LIMIT, QueueName};
 use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
 use lapin::protocol::{AMQPErrorKind, AMQPHardError, AMQPSoftError};
 use lapin::types::{AMQPValue, FieldTable};
@@ -133,6 +133,10 @@ pub async fn declare_queue(channel: &Channel, queue: &QueueName) -> lapin::Resul
     let mut arguments = FieldTable::default();
     let text = |value: &str| AMQPValue::LongString(value.into());
     arguments.insert("x-queue-type".into(), text("quorum"));
+    arguments.insert(
+        "x-consumer-timeout".into(),
+        AMQPValue::LongInt(ACK_LIMIT.as_millis() as i32),
+    );
     if *queue != QueueName::DeadLetters {
         arguments.insert(
             "x-delivery-limit".into(),
