@@ -1,66 +1,12 @@
 //! The job commands at the services themselves: a real broker, a real Redis, a directory as the store.
 
-use crate::{lines, photos, picture, program, receipt};
-use cloud::testing::{RabbitMq, Redis, available};
+use crate::services::{self, Cluster};
+use crate::{lines, photos, picture, receipt};
 use std::fs;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
-
-/// Services and a dispatcher, ended with the value.
-struct Cluster {
-    rabbit: RabbitMq,
-    redis: Redis,
-    store: String,
-    dispatcher: Option<Child>,
-}
-
-impl Cluster {
-    fn start(dir: &Path) -> Cluster {
-        let mut cluster = Cluster {
-            rabbit: RabbitMq::start().unwrap(),
-            redis: Redis::start().unwrap(),
-            store: format!("file://{}", dir.join("store").display()),
-            dispatcher: None,
-        };
-        let mut command = cluster.command(dir);
-        command.args(["dispatcher", "--threads", "2", "--node", "n1"]);
-        command.stdout(Stdio::null()).stderr(Stdio::null());
-        cluster.dispatcher = Some(command.spawn().unwrap());
-        cluster
-    }
-
-    fn command(&self, dir: &Path) -> Command {
-        let mut command = program(dir);
-        command
-            .env("SUNDOG_BROKER", self.rabbit.url())
-            .env("SUNDOG_REDIS", self.redis.url())
-            .env("SUNDOG_STORE", &self.store)
-            .env("SUNDOG_USER", "ada");
-        command
-    }
-
-    fn run(&self, dir: &Path, arguments: &[&str]) -> (i32, String, String) {
-        let output = self.command(dir).args(arguments).output().unwrap();
-        (
-            output.status.code().unwrap_or(-1),
-            String::from_utf8(output.stdout).unwrap(),
-            String::from_utf8(output.stderr).unwrap(),
-        )
-    }
-}
-
-impl Drop for Cluster {
-    fn drop(&mut self) {
-        if let Some(dispatcher) = &mut self.dispatcher {
-            let _ = dispatcher.kill();
-            let _ = dispatcher.wait();
-        }
-    }
-}
 
 #[test]
 fn a_job_goes_through_broker_redis_and_store() {
-    if !available(RabbitMq::program(), "RabbitMQ") || !available(Redis::program(), "Redis") {
+    if !services::there() {
         return;
     }
     let dir = photos();

@@ -2,11 +2,20 @@
 #![allow(clippy::unwrap_used)]
 
 mod batch;
+mod browser;
 mod cluster;
+mod doctor;
+mod letters;
 mod memory;
+mod operators;
+mod page;
+mod processes;
+mod ranks;
 mod receipts;
 mod remote;
 mod serve;
+mod server;
+mod services;
 mod settings;
 mod told;
 mod tools;

@@ -1,110 +1,12 @@
 //! The job commands against a real `sundog serve`.
 
+use crate::server::{Serve, ended, long_job, status, submit, wait};
 use crate::{lines, photos, picture, program, receipt, run, sundog};
-use serde_json::Value;
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
-
-/// A server, killed with the value.
-struct Serve {
-    child: Child,
-    address: String,
-    link: String,
-}
-
-impl Serve {
-    fn start(dir: &Path) -> Serve {
-        Serve::with(dir, &[])
-    }
-
-    fn with(dir: &Path, more: &[&str]) -> Serve {
-        let mut command = program(dir);
-        command.args([
-            "serve",
-            "--listen",
-            "127.0.0.1:0",
-            "--json",
-            "--threads",
-            "2",
-        ]);
-        command
-            .args(more)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null());
-        let mut child = command.spawn().unwrap();
-        let mut line = String::new();
-        let out = child.stdout.take().unwrap();
-        BufReader::new(out).read_line(&mut line).unwrap();
-        let said: Value = serde_json::from_str(&line).unwrap();
-        Serve {
-            child,
-            address: said["address"].as_str().unwrap().to_owned(),
-            link: said["link"].as_str().unwrap().to_owned(),
-        }
-    }
-
-    fn signal(&self, name: &str) {
-        let pid = self.child.id().to_string();
-        let sent = Command::new("kill").args([name, &pid]).status().unwrap();
-        assert!(sent.success());
-    }
-
-    /// As by `kill -9`.
-    fn kill(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-}
-
-impl Drop for Serve {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn submit(dir: &Path, more: &[&str]) -> String {
-    let mut arguments = vec!["submit"];
-    arguments.extend(more);
-    let (code, out, err) = run(dir, &arguments);
-    assert_eq!(code, 0, "{err}");
-    out.trim().to_owned()
-}
-
-fn status(dir: &Path, job: &str) -> Value {
-    let (code, out, err) = run(dir, &["status", job, "--json"]);
-    assert_eq!(code, 0, "{err}");
-    lines(&out).remove(0)
-}
-
-/// Waits until `done` says so.
-fn wait(what: &str, mut done: impl FnMut() -> bool) {
-    let end = Instant::now() + Duration::from_secs(60);
-    while !done() {
-        assert!(Instant::now() < end, "{what}");
-        std::thread::sleep(Duration::from_millis(30));
-    }
-}
-
-/// A job that takes a while: many tasks, each of some length.
-fn long_job(dir: &Path) -> String {
-    for n in 0..40 {
-        picture(&dir.join(format!("many/{n:02}.ppm")), 700, 700);
-    }
-    submit(dir, &["many", "-p", "median(radius=12)"])
-}
-
-fn ended(status: &Value) -> u64 {
-    let counts = &status["counts"];
-    ["succeeded", "failed", "rejected", "cancelled"]
-        .iter()
-        .map(|key| counts[key].as_u64().unwrap_or(0))
-        .sum()
-}
+use std::process::{Command, Stdio};
 
 #[test]
 fn from_submit_to_verified_results() {
@@ -343,7 +245,7 @@ fn a_wrong_token_and_no_server_are_told_apart() {
         err.contains("SUNDOG_TOKEN") && !err.contains("sundog_wrong"),
         "{err}"
     );
-    let token = serve.link.split("token=").nth(1).unwrap().to_owned();
+    let token = serve.token().to_owned();
     assert_eq!(with(&token).0, 0);
     let address = serve.address.clone();
     serve.kill();
