@@ -41,6 +41,7 @@ pub struct Cluster {
     /// The server of objects, where the store is one.
     pub objects: Option<ObjectServer>,
     dir: TempDir,
+    more: Vec<(String, String)>,
 }
 
 impl Cluster {
@@ -54,6 +55,7 @@ impl Cluster {
             dir: tempfile::Builder::new()
                 .prefix("sundog-cluster-")
                 .tempdir()?,
+            more: Vec::new(),
         };
         cluster.switch(store)?;
         Ok(cluster)
@@ -75,6 +77,11 @@ impl Cluster {
         Ok(())
     }
 
+    /// Gives programs that are started from now on another variable.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.more.push((name.to_owned(), value.to_owned()));
+    }
+
     /// The cluster's directory for files and logs.
     pub fn dir(&self) -> &Path {
         self.dir.path()
@@ -86,6 +93,7 @@ impl Cluster {
             ("SUNDOG_BROKER".to_owned(), self.broker.url()),
             ("SUNDOG_REDIS".to_owned(), self.redis.url()),
         ];
+        all.extend(self.more.iter().cloned());
         match &self.objects {
             None => all.push((
                 "SUNDOG_STORE".into(),

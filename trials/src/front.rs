@@ -20,6 +20,7 @@ pub struct Front {
     gateway_at: SocketAddr,
     notifier_at: SocketAddr,
     token: String,
+    tokens: PathBuf,
     link_secret: PathBuf,
     /// Environment and log of the gateway, then of the notifier.
     started_with: [Vec<(String, String)>; 2],
@@ -65,6 +66,7 @@ impl Cluster {
             gateway_at,
             notifier_at,
             token,
+            tokens,
             link_secret,
         })
     }
@@ -80,6 +82,11 @@ impl Front {
             ),
             ("SUNDOG_TOKEN".into(), self.token.clone()),
         ]
+    }
+
+    /// The file with the hash of the user's token.
+    pub fn tokens(&self) -> &Path {
+        &self.tokens
     }
 
     /// The web page's address with the token.
