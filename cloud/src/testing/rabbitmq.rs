@@ -117,6 +117,7 @@ impl RabbitMq {
         let mut command = Command::new(program);
         command
             .env("HOME", dir)
+            .env("ERL_CRASH_DUMP", dir.join("crash.dump"))
             .env("ERL_EPMD_PORT", &mapper_port)
             .env("ERL_EPMD_ADDRESS", "127.0.0.1")
             .env(
