@@ -251,6 +251,9 @@ impl Store {
 
     /// What is known of an object.
     pub async fn head(&self, name: &str) -> Result<Meta> {
+        if let Some(meta) = self.quick_head(name)? {
+            return Ok(meta);
+        }
         let path = self.path(name)?;
         let found = self.inner.get_opts(&path, head()).await;
         let found = found.map_err(|error| self.error(name, error))?;
@@ -265,6 +268,9 @@ impl Store {
 
     /// All objects whose names begin with the parts of `prefix` (empty: all), in order of their names.
     pub async fn list(&self, prefix: &str) -> Result<Vec<Meta>> {
+        if self.lacks(prefix) {
+            return Ok(Vec::new());
+        }
         let path = self.path(prefix)?;
         let found: Vec<object_store::ObjectMeta> = self
             .inner

@@ -5,7 +5,7 @@ use crate::expand::{Place, output_path};
 use crate::finish::Known;
 use crate::names;
 use crate::observe::{self, Reason};
-use crate::service::Node;
+use crate::service::{Node, Room};
 use crate::world::{Lost, Task};
 use cloud::store::{Created, Store};
 use imaging::codec::{Format, FormatKind};
@@ -35,27 +35,26 @@ pub(crate) enum Outcome {
 }
 
 impl Node {
-    /// What is wrong with the image is in the receipt; an error is a service's.
+    /// What is wrong with the image is in the receipt; an error is a service's. `room` is given back when only the
+    /// store is waited for.
     pub(crate) async fn attempt(
         &self,
         known: &Known,
         message: &TaskMessage,
         task: &PlannedTask,
         attempt: u32,
+        room: Room<'_>,
     ) -> Result<Outcome> {
         let (id, number, job) = (message.job.as_str(), message.task, &known.spec);
         let failed =
             |reason: &str| Box::new(self.verdict(number, task, attempt, TaskState::Failed, reason));
         let fetching = Instant::now();
-        let scratch = tempfile::Builder::new()
-            .prefix("task-")
-            .tempdir_in(self.scratch.path())
-            .map_err(|error| Error::local("making a temporary directory", error))?;
+        let copy = self.scratch.name();
         let input = match self.sources.locate(&known.stored.owner, &task.input) {
             Ok(Place::File(path)) => path,
             Ok(Place::Object(store, key)) => {
                 let most = job.limits.max_bytes.map_or(MAX_INPUT, |size| size.0);
-                let fetch = fetch(&store, &key, scratch.path(), most);
+                let fetch = fetch(&store, &key, copy.path(), most);
                 match fetch.instrument(debug_span!("fetch")).await {
                     Ok(path) => path,
                     Err(error) if error.is_transient() => return Err(error),
@@ -81,7 +80,8 @@ impl Node {
         let kind = FormatKind::detect(&start).unwrap_or(FormatKind::Png);
         let format = job.format.as_deref();
         let format = format.and_then(|format| Format::parse(format).ok());
-        let output = scratch.path().join("output");
+        let made = self.scratch.name();
+        let output = made.path();
         let flight = self.flights.fetch_add(1, Ordering::Relaxed);
         let order = Task {
             id: format!("{id}.{number}.{flight}"),
@@ -92,7 +92,7 @@ impl Node {
             limits: job.limits.clone(),
             keep_metadata: job.keep_metadata,
             input: protocol::name::to_text(&input),
-            output: protocol::name::to_text(&output),
+            output: protocol::name::to_text(output),
             mode: job.mode,
             // After a failure alone, so that a further one is nobody else's.
             alone: attempt > 1,
@@ -116,6 +116,7 @@ impl Node {
             }
             Err(lost) => return Ok(Outcome::Back(lost.to_string())),
         };
+        drop(room);
         let mut receipt = finished.receipt;
         let class = Reason::of(finished.fault, receipt.state);
         receipt.task = number;
@@ -124,7 +125,7 @@ impl Node {
         receipt.input = task.input.clone();
         receipt.ms.fetch += ms(fetched);
         // The names of temporary files are nobody's concern.
-        for path in [&output, &input, scratch.path()] {
+        for path in [output, &input, self.scratch.path()] {
             let path = protocol::name::to_text(path);
             receipt.reason = receipt.reason.map(|r| r.replace(&path, &task.input));
         }
@@ -142,10 +143,9 @@ impl Node {
         let storing = Instant::now();
         let path = output_path(&task.relative, format.as_ref(), kind);
         let kind = format.map_or(kind, |format| format.kind());
-        let store = &self.jobs.store;
         let name = names::output(id, &path);
         let hash = receipt.output_sha256.as_deref().unwrap_or_default();
-        let put = put(store, &name, &output, hash, media_type(kind));
+        let put = self.put(&name, output, hash, media_type(kind));
         put.instrument(debug_span!("store")).await?;
         receipt.output = Some(path);
         receipt.ms.store += ms(storing.elapsed());
@@ -185,6 +185,24 @@ impl Node {
             }
         }
     }
+
+    /// Stores an output. One that is there is by an attempt whose commit is not there (yet): the same bytes, unless
+    /// another build made them.
+    async fn put(&self, name: &str, file: &Path, hash: &str, media_type: &str) -> Result<()> {
+        let store = &self.jobs.store;
+        if store.create_file(name, file, media_type).await? == Created::New {
+            return Ok(());
+        }
+        let copy = self.scratch.name();
+        let there = fetch(store, name, copy.path(), u64::MAX).await?;
+        let there = tokio::task::spawn_blocking(move || worker::atomic::sha256_of(&there)).await;
+        let there = there.map_err(|error| Error::State(format!("hashing a file: {error}")))?;
+        if there.map_err(|error| Error::local("hashing the output", error))? != hash {
+            store.delete(name).await?;
+            store.create_file(name, file, media_type).await?;
+        }
+        Ok(())
+    }
 }
 
 impl Node {
@@ -199,39 +217,15 @@ impl Node {
 }
 
 /// The file of an object: its own where the store is a directory, else a copy.
-async fn fetch(store: &Store, key: &str, scratch: &Path, most: u64) -> Result<PathBuf> {
+async fn fetch(store: &Store, key: &str, copy: &Path, most: u64) -> Result<PathBuf> {
     if let Some(path) = store.file(key)? {
         return match store.exists(key).await? {
             true => Ok(path),
             false => Err(cloud::Error::NotFound(key.to_owned()).into()),
         };
     }
-    let path = scratch.join("input");
-    store.get_file(key, &path, most).await?;
-    Ok(path)
-}
-
-/// Stores an output. One that is there is by an attempt whose commit is not there (yet): the same bytes, unless
-/// another build made them.
-async fn put(store: &Store, name: &str, file: &Path, hash: &str, media_type: &str) -> Result<()> {
-    if store.create_file(name, file, media_type).await? == Created::New {
-        return Ok(());
-    }
-    let there = match store.file(name)? {
-        Some(path) => path,
-        None => {
-            let path = file.with_extension("there");
-            store.get_file(name, &path, u64::MAX).await?;
-            path
-        }
-    };
-    let there = tokio::task::spawn_blocking(move || worker::atomic::sha256_of(&there)).await;
-    let there = there.map_err(|error| Error::State(format!("hashing a file: {error}")))?;
-    if there.map_err(|error| Error::local("hashing the output", error))? != hash {
-        store.delete(name).await?;
-        store.create_file(name, file, media_type).await?;
-    }
-    Ok(())
+    store.get_file(key, copy, most).await?;
+    Ok(copy.to_owned())
 }
 
 /// Whether a task failed because a disk is full, which says nothing of its image: it waits for room.

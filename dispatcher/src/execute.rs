@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::finish::Known;
 use crate::names;
 use crate::observe::{self, Reason};
-use crate::service::Node;
+use crate::service::{Node, Room};
 use cloud::queue::Delivery;
 use protocol::TaskMessage;
 use protocol::event::{Event, TaskStarted};
@@ -100,6 +100,9 @@ impl Node {
         let span = Span::current();
         span.record("job", id).record("task", number);
         span.record("round", message.round);
+        let Some(room) = self.room().await else {
+            return Ok(Verdict::Back);
+        };
         let known = match self.known(id).await {
             Err(Error::NoSuchJob(_)) if names::exists(store, &names::spec(id)).await? => {
                 // Its plan was lost with the machine's power: the job is split again.
@@ -139,8 +142,11 @@ impl Node {
         if let Some(node) = &message.copy_of {
             return match cancelled? {
                 true => Ok(Verdict::Done),
-                false if *node == self.config.node => Ok(self.not_for_me().await),
-                false => self.copy(&known, message, task, attempt).await,
+                false if *node == self.config.node => {
+                    drop(room);
+                    Ok(self.not_for_me().await)
+                }
+                false => self.copy(&known, message, task, attempt, room).await,
             };
         }
         if cancelled? {
@@ -173,7 +179,7 @@ impl Node {
         };
         let key = format!("task-{number}-started-{}-{attempt}", message.round);
         let started = self.append(id, &key, Event::TaskStarted(event));
-        let outcome = self.attempt(&known, message, task, attempt);
+        let outcome = self.attempt(&known, message, task, attempt, room);
         // The event is told before that of the end, and nobody waits for it.
         let (_, outcome) = tokio::join!(started, outcome);
         let faults = attempt - delivery.redeliveries;
@@ -214,8 +220,9 @@ impl Node {
         message: &TaskMessage,
         task: &PlannedTask,
         attempt: u32,
+        room: Room<'_>,
     ) -> Result<Verdict> {
-        match self.attempt(known, message, task, attempt).await? {
+        match self.attempt(known, message, task, attempt, room).await? {
             Outcome::Final(receipt, class) if receipt.state == TaskState::Succeeded => {
                 self.committed(known, message, *receipt, class).await
             }
@@ -237,26 +244,9 @@ impl Node {
         receipt: TaskReceipt,
         class: Reason,
     ) -> Result<Verdict> {
-        self.conclude(known, message, receipt, class).await?;
+        let commit = self.conclude(known, message.round, receipt, class);
+        commit.instrument(tracing::debug_span!("commit")).await?;
         Ok(Verdict::Done)
-    }
-
-    /// Commits a receipt, and the job's if it was the last. Returns whether this receipt became the task's.
-    async fn conclude(
-        &self,
-        known: &Known,
-        message: &TaskMessage,
-        receipt: TaskReceipt,
-        class: Reason,
-    ) -> Result<bool> {
-        let conclude = async {
-            let commit = self.commit(&message.job, message.round, receipt, class);
-            let new = commit.await?;
-            self.finish(known, message.round, Some(message.task))
-                .await?;
-            Ok(new)
-        };
-        conclude.instrument(tracing::debug_span!("commit")).await
     }
 
     async fn give_up(
@@ -270,7 +260,8 @@ impl Node {
         let reason = receipt.reason.clone().unwrap_or_default();
         // Where the commit fails here, nobody knows whether the receipt was written; it then tells by itself.
         given_up.store(true, Ordering::Relaxed);
-        let new = self.conclude(known, message, receipt, class).await?;
+        let commit = self.conclude(known, message.round, receipt, class);
+        let new = commit.instrument(tracing::debug_span!("commit")).await?;
         Ok(match new {
             true => Verdict::Dead(reason),
             false => Verdict::Done,

@@ -1,7 +1,7 @@
 //! Commits: the receipt of a task, then of the job by whoever sees the receipts of all its tasks.
 
 use crate::error::{Error, Result};
-use crate::jobs::{Jobs, add, count, task_receipts, to_field};
+use crate::jobs::{Jobs, add, count, first_receipts, task_receipts, to_field};
 use crate::names;
 use crate::observe::{self, Reason};
 use crate::service::Node;
@@ -60,6 +60,13 @@ impl Progress {
     }
 }
 
+/// The receipt that a task has.
+struct Kept {
+    receipt: TaskReceipt,
+    /// Whether it was written now.
+    new: bool,
+}
+
 impl Progress {
     /// Remembers how long a run took that gave a result.
     pub(crate) fn ran(&mut self, round: u32, time: Duration) {
@@ -93,6 +100,12 @@ impl Node {
         let (Some(stored), Some(plan)) = (stored, plan) else {
             return Err(Error::NoSuchJob(id.to_owned()));
         };
+        Ok(self.remember(stored, plan, false))
+    }
+
+    /// Keeps what is known of a job. `fresh`: the plan is new, and one that is remembered means nothing any more.
+    pub(crate) fn remember(&self, stored: StoredJob, plan: JobPlan, fresh: bool) -> Arc<Known> {
+        let id = stored.id.clone();
         let known = Arc::new(Known {
             spec: Arc::new(stored.spec.clone()),
             stored,
@@ -100,21 +113,74 @@ impl Node {
             progress: Mutex::default(),
         });
         let mut memory = self.memory();
+        if fresh {
+            memory.remove(&id);
+        }
         if memory.len() >= 64 {
             // Ids sort by time.
             memory.pop_first();
         }
-        Ok(memory.entry(id.to_owned()).or_insert(known).clone())
+        memory.entry(id).or_insert(known).clone()
     }
 
-    /// Stores a task's receipt if it has none, and tells what its receipt says. Returns whether this one became it.
+    /// Stores a task's receipt if it has none, and tells what its receipt says.
     pub(crate) async fn commit(
         &self,
         id: &str,
         round: u32,
         receipt: TaskReceipt,
         reason: Reason,
+    ) -> Result<()> {
+        match self.keep(id, round, receipt, reason).await? {
+            Some(kept) => self.tell_kept(id, round, &kept).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Stores a task's receipt if it has none, and tells what its receipt says; stores and tells the job's if that was
+    /// the last. Returns whether this receipt became the task's.
+    pub(crate) async fn conclude(
+        &self,
+        known: &Known,
+        round: u32,
+        receipt: TaskReceipt,
+        reason: Reason,
     ) -> Result<bool> {
+        let (id, task) = (known.stored.id.as_str(), receipt.task);
+        let kept = self.keep(id, round, receipt, reason).await?;
+        let told = async {
+            match &kept {
+                Some(kept) => self.tell_kept(id, round, kept).await,
+                None => Ok(()),
+            }
+        };
+        let result = |kept: &Kept| kept.receipt.state == TaskState::Succeeded;
+        let over = match kept.as_ref().is_some_and(result) {
+            // Together: nobody waits longer for the end of a job because its last task is told of.
+            true => {
+                let (told, over) = tokio::join!(told, self.end(known, round, Some(task)));
+                told.and(over)?
+            }
+            // It may end the round.
+            false => {
+                told.await?;
+                self.end(known, round, Some(task)).await?
+            }
+        };
+        if let Some(receipt) = over {
+            self.close(known, round, &receipt).await?;
+        }
+        Ok(kept.is_some_and(|kept| kept.new))
+    }
+
+    /// Stores a task's receipt if it has none; returns its receipt, if that counts.
+    async fn keep(
+        &self,
+        id: &str,
+        round: u32,
+        receipt: TaskReceipt,
+        reason: Reason,
+    ) -> Result<Option<Kept>> {
         let name = names::task(id, receipt.task);
         // The late end of an attempt from before a retry is nothing to the new round, unless it is a result.
         let may_be_late = receipt.state != TaskState::Succeeded;
@@ -123,19 +189,19 @@ impl Node {
             false => Ok(false),
         };
         if is_late().await? {
-            return Ok(false);
+            return Ok(None);
         }
         let new = names::create(&self.jobs.store, &name, &receipt).await?;
         if new && is_late().await? {
             self.jobs.store.delete(&name).await?;
-            return Ok(false);
+            return Ok(None);
         }
         let receipt = match new {
             true => receipt,
             false => match names::read(&self.jobs.store, &name).await? {
                 Some(receipt) => receipt,
                 // Put away by a retry in this moment; that sends its own messages.
-                None => return Ok(false),
+                None => return Ok(None),
             },
         };
         if new {
@@ -149,7 +215,13 @@ impl Node {
                 "a task has ended"
             );
         }
-        let told = self.tell_task(id, round, &receipt).await;
+        Ok(Some(Kept { receipt, new }))
+    }
+
+    /// Tells how a task ended, and counts it.
+    async fn tell_kept(&self, id: &str, round: u32, kept: &Kept) -> Result<()> {
+        let Kept { receipt, new } = kept;
+        let told = self.tell_task(id, round, receipt).await;
         let known = self.known(id).await?;
         let mut progress = known.progress.lock().await;
         progress.enter(round, known.plan.tasks.len());
@@ -165,7 +237,7 @@ impl Node {
         if stops && !self.is_cancelled(id, round).await? {
             self.jobs.end_round(id, round, true).await?;
         }
-        if new && progress.round == round {
+        if *new && progress.round == round {
             add(&mut progress.mine, receipt.state);
             if !progress.telling {
                 progress.telling = true;
@@ -176,32 +248,50 @@ impl Node {
                 ));
             }
         }
-        Ok(new)
+        Ok(())
     }
 
-    /// Writes the job's receipt if all its tasks have theirs. `ended`: a task that is known to.
-    pub(crate) async fn finish(&self, known: &Known, round: u32, ended: Option<u64>) -> Result<()> {
+    /// Writes and tells the job's receipt if all its tasks have theirs.
+    pub(crate) async fn finish(&self, known: &Known, round: u32) -> Result<()> {
+        match self.end(known, round, None).await? {
+            Some(receipt) => self.close(known, round, &receipt).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Writes the job's receipt if all its tasks have theirs; returns the one that there is then. `ended`: a task that
+    /// is known to.
+    async fn end(
+        &self,
+        known: &Known,
+        round: u32,
+        ended: Option<u64>,
+    ) -> Result<Option<JobReceipt>> {
         let id = known.stored.id.as_str();
         {
             let mut progress = known.progress.lock().await;
             progress.enter(round, known.plan.tasks.len());
             if progress.round != round {
-                return Ok(());
+                return Ok(None);
             }
             if let Some(ended) = ended.and_then(|n| progress.ended.get_mut(n as usize)) {
                 *ended = true;
             }
             if !self.all_ended(id, &mut progress).await? {
-                return Ok(());
+                return Ok(None);
             }
         }
-        let tasks = task_receipts(&self.jobs, id).await?;
+        let tasks = match known.plan.tasks.len() {
+            few if few <= LOOKS => first_receipts(&self.jobs, id, few as u64).await?,
+            _ => task_receipts(&self.jobs, id).await?,
+        };
         if tasks.len() < known.plan.tasks.len() {
             // A retry is putting receipts away.
-            return Ok(());
+            return Ok(None);
         }
         let receipt = self.job_receipt(known, round, tasks).await?;
-        if names::create(&self.jobs.store, &names::receipt(id), &receipt).await? {
+        let new = names::create(&self.jobs.store, &names::receipt(id), &receipt).await?;
+        if new {
             observe::job_ended(receipt.state);
             let (state, ms) = (receipt.state.name(), receipt.ms);
             let Counts {
@@ -216,10 +306,22 @@ impl Node {
             if there.is_some_and(|there| there.started == receipt.started) {
                 self.jobs.store.delete(&name).await?;
             }
-            return Ok(());
+            return Ok(None);
         }
-        self.tell_end(known, round).await?;
-        Ok(self.jobs.store.delete(&names::open(id)).await?)
+        match new {
+            true => Ok(Some(receipt)),
+            false => names::read(&self.jobs.store, &names::receipt(id)).await,
+        }
+    }
+
+    /// Tells the end of a job that has its receipt.
+    async fn close(&self, known: &Known, round: u32, receipt: &JobReceipt) -> Result<()> {
+        self.tell_end(known, round, receipt).await?;
+        Ok(self
+            .jobs
+            .store
+            .delete(&names::open(&known.stored.id))
+            .await?)
     }
 
     /// Each receipt is asked for once when it is there, and the first that is missing ends the search: the

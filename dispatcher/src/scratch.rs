@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, ErrorKind::NotFound, ErrorKind::PermissionDenied};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 const PREFIX: &str = "sundog-scratch-";
 const LOCK: &str = "lock";
@@ -11,8 +12,32 @@ const LOCK: &str = "lock";
 #[derive(Debug)]
 pub struct Scratch {
     path: PathBuf,
+    /// Names files.
+    next: AtomicU64,
     /// Held as long as the process lives.
     _lock: File,
+}
+
+/// A name for a temporary file, which is removed when this is dropped, where there is one by then.
+#[derive(Debug)]
+pub(crate) struct Temporary(PathBuf);
+
+impl Temporary {
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        match std::fs::remove_file(&self.0) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                tracing::warn!(file = %self.0.display(), %error, "a temporary file is left");
+            }
+            _ => {}
+        }
+    }
 }
 
 impl Scratch {
@@ -35,7 +60,17 @@ impl Scratch {
         let name = dir.path().file_name().unwrap_or_default().to_string_lossy();
         let path = base.join(name.replacen(".new-", PREFIX, 1));
         std::fs::rename(dir.keep(), &path)?;
-        Ok(Scratch { path, _lock: lock })
+        Ok(Scratch {
+            path,
+            next: AtomicU64::new(0),
+            _lock: lock,
+        })
+    }
+
+    /// A new name in the folder. A folder for each task would cost a small one more than its file does.
+    pub(crate) fn name(&self) -> Temporary {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        Temporary(self.path.join(format!("task-{number}")))
     }
 
     /// The folder.
@@ -86,6 +121,12 @@ mod tests {
         let other = Scratch::open(base.path()).unwrap();
         assert!(!dead.exists() && living.path().exists());
         let path = other.path().to_owned();
+        let (one, two) = (other.name(), other.name());
+        assert_ne!(one.path(), two.path());
+        std::fs::write(one.path(), "").unwrap();
+        let written = one.path().to_owned();
+        drop((one, two));
+        assert!(!written.exists());
         drop(other);
         assert!(!path.exists());
     }

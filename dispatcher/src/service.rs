@@ -15,6 +15,7 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
@@ -22,6 +23,9 @@ use tracing::Instrument as _;
 
 /// How often forgotten jobs are looked for.
 const SWEEP: Duration = Duration::from_secs(300);
+
+/// Tasks that may wait for the store at most, so that no node takes many more than it can work on.
+const STORING: usize = 16;
 
 /// How long handing back may take.
 const HAND_BACK: Duration = Duration::from_secs(10);
@@ -46,7 +50,8 @@ pub struct Config {
     pub drain: Duration,
     /// Cuts that time short.
     pub hurry: CancellationToken,
-    /// Tasks in hand at once: enough that fetching and storing of some hides behind the computing of others.
+    /// Tasks being fetched and computed at once: enough that fetching of some hides behind the computing of others.
+    /// As many, and sixteen at most, may wait for the store besides.
     pub slots: usize,
     /// How long a message is held while a service that it needs is away (10 min).
     pub patience: Duration,
@@ -73,6 +78,9 @@ impl Config {
     }
 }
 
+/// The right to fetch and compute a task.
+pub(crate) type Room<'a> = SemaphorePermit<'a>;
+
 /// A dispatcher at work.
 pub(crate) struct Node {
     pub(crate) jobs: Jobs,
@@ -80,6 +88,8 @@ pub(crate) struct Node {
     pub(crate) world: Arc<dyn World>,
     /// Set when work in hand is to be handed back.
     pub(crate) hand_back: CancellationToken,
+    /// A permit for each task that is fetched or computed.
+    pub(crate) working: Semaphore,
     /// Names tasks in the world.
     pub(crate) flights: AtomicU64,
     pub(crate) sources: Sources,
@@ -93,6 +103,14 @@ pub(crate) struct Node {
 impl Node {
     pub(crate) fn memory(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Known>>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until a task may be fetched and computed; None where work is handed back instead.
+    pub(crate) async fn room(&self) -> Option<Room<'_>> {
+        tokio::select! {
+            room = self.working.acquire() => room.ok(),
+            () = self.hand_back.cancelled() => None,
+        }
     }
 
     /// Does something until it does not fail for a reason that passes by itself, such as a store that is away,
@@ -144,8 +162,9 @@ impl Node {
         }
     }
 
-    async fn beat(self: Arc<Node>, busy: usize, ttl: Duration) {
+    async fn beat(self: Arc<Node>, ttl: Duration) {
         let slots = self.config.slots.max(1);
+        let busy = slots - self.working.available_permits().min(slots);
         observe::world(slots, self.world.ranks_alive(), self.world.restarts());
         let body = serde_json::json!({
             "version": protocol::VERSION,
@@ -176,7 +195,8 @@ pub async fn run(
 ) -> Result<()> {
     NodeId::new(&config.node)?;
     let slots = config.slots.max(1);
-    let prefetch = u16::try_from(slots).unwrap_or(u16::MAX);
+    let most = slots + slots.min(STORING);
+    let prefetch = u16::try_from(most).unwrap_or(u16::MAX);
     let mut splits = jobs.queue.consume(&QueueName::Jobs, 1).await?;
     let mut tasks = jobs.queue.consume(&QueueName::Tasks, prefetch).await?;
     let node = Arc::new(Node {
@@ -193,6 +213,7 @@ pub async fn run(
         jobs,
         world,
         hand_back: CancellationToken::new(),
+        working: Semaphore::new(slots),
         flights: AtomicU64::new(0),
         config,
     });
@@ -212,7 +233,7 @@ pub async fn run(
             delivery = splits.next(), if splitting.is_empty() => {
                 splitting.spawn(node.clone().handle(delivery.ok_or_else(closed)?));
             }
-            delivery = tasks.next(), if running.len() < slots => {
+            delivery = tasks.next(), if running.len() < most => {
                 running.spawn(node.clone().handle(delivery.ok_or_else(closed)?));
             }
             Some(_) = splitting.join_next() => {}
@@ -224,7 +245,7 @@ pub async fn run(
             // Beside the work, which goes on where nobody hears it.
             _ = beat.tick(), if beating.is_empty() => {
                 let ttl = node.config.heartbeat * 3;
-                beating.spawn(node.clone().beat(running.len(), ttl));
+                beating.spawn(node.clone().beat(ttl));
             }
             Some(_) = beating.join_next() => {}
         }

@@ -64,6 +64,9 @@ impl Node {
             self.put_away(id, message.round).await?;
         }
         let (plan, fresh) = self.plan(&stored).await?;
+        // This dispatcher most likely works on it, too.
+        let known = self.remember(stored, plan, fresh);
+        let plan = &known.plan;
         // Nothing can have ended of what was planned just now.
         let (ended, over) = match fresh {
             true => (Vec::new(), false),
@@ -74,9 +77,8 @@ impl Node {
         };
         if over {
             // By a dispatcher that died before it said so, or an order that came twice.
-            self.tell_start(id, message.round, &plan).await;
-            let known = self.known(id).await?;
-            self.tell_end(&known, message.round).await?;
+            self.tell_start(id, message.round, plan).await;
+            self.tell_ended(&known, message.round).await?;
             return Ok(Split::Done);
         }
         let tasks = plan.tasks.len();
@@ -96,15 +98,14 @@ impl Node {
         };
         let cancelled = names::cancelled(id, message.round);
         let ((), (), cancelled) = tokio::join!(
-            self.tell_start(id, message.round, &plan),
+            self.tell_start(id, message.round, plan),
             told,
             names::exists(store, &cancelled)
         );
         let cancelled = cancelled?;
         if !fresh && names::exists(store, &names::receipt(id)).await? {
             // It ended in between, and must not be said to run.
-            let known = self.known(id).await?;
-            self.tell_end(&known, message.round).await?;
+            self.tell_ended(&known, message.round).await?;
             return Ok(Split::Done);
         }
         let ended: BTreeSet<u64> = ended.iter().map(|receipt| receipt.task).collect();
@@ -150,8 +151,7 @@ impl Node {
         messages.sort_by_key(|(bytes, _)| Reverse(*bytes));
         let messages: Vec<Message> = messages.into_iter().map(|(_, message)| message).collect();
         if messages.is_empty() {
-            let known = self.known(id).await?;
-            self.finish(&known, message.round, None).await?;
+            self.finish(&known, message.round).await?;
             return Ok(Split::Done);
         }
         Ok(Split::Tasks(messages))

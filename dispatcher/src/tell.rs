@@ -31,15 +31,24 @@ impl Node {
         told.is_ok()
     }
 
+    /// Tells what the job's receipt in the store says, if there is one. Fails while nobody can hear it.
+    pub(crate) async fn tell_ended(&self, known: &Known, round: u32) -> Result<()> {
+        let name = names::receipt(&known.stored.id);
+        match names::read(&self.jobs.store, &name).await? {
+            Some(receipt) => self.tell_end(known, round, &receipt).await,
+            None => Ok(()),
+        }
+    }
+
     /// Tells what the job's receipt says. Fails while nobody can hear it.
-    pub(crate) async fn tell_end(&self, known: &Known, round: u32) -> Result<()> {
+    pub(crate) async fn tell_end(
+        &self,
+        known: &Known,
+        round: u32,
+        receipt: &JobReceipt,
+    ) -> Result<()> {
         let id = known.stored.id.as_str();
-        let name = names::receipt(id);
-        let receipt: Option<JobReceipt> = names::read(&self.jobs.store, &name).await?;
-        let Some(receipt) = receipt else {
-            return Ok(());
-        };
-        self.tell_missing(known, round, &receipt).await?;
+        self.tell_missing(known, round, receipt).await?;
         let key = format!("job-finished-{round}");
         let event = Event::JobFinished(JobFinished::of(id, &receipt));
         heard(id, self.jobs.events.append(id, &key, &event).await)?;

@@ -1,6 +1,6 @@
 //! Ways around waits where the store is a directory of this machine.
 
-use super::{Created, Local, Store};
+use super::{Created, Local, Meta, Store, unnamed};
 use crate::error::{Error, Result};
 use bytes::Bytes;
 use object_store::{ObjectStore as _, PutMode};
@@ -24,6 +24,44 @@ impl Store {
             Ok(_) => Ok(true),
             Err(Error::NotFound(_)) => Ok(false),
             Err(error) => Err(error),
+        }
+    }
+
+    /// What is known of a file of a store in a directory; None where it is another store.
+    pub(super) fn quick_head(&self, name: &str) -> Result<Option<Meta>> {
+        let Some(path) = self.file(name)? else {
+            return Ok(None);
+        };
+        match std::fs::metadata(path).and_then(|found| Ok((found.modified()?, found))) {
+            Ok((modified, found)) if found.is_file() => Ok(Some(Meta {
+                name: name.to_owned(),
+                size: found.len(),
+                modified,
+                content_type: None,
+            })),
+            Ok(_) => Err(Error::NotFound(name.to_owned())),
+            Err(error) if missing(error.kind()) => Err(Error::NotFound(name.to_owned())),
+            Err(error) => Err(self.failed(name, &error)),
+        }
+    }
+
+    /// Creates a small file in a directory on the calling thread, since nothing waits for the disk; None where that
+    /// cannot be.
+    fn create_quickly(&self, name: &str, bytes: &Bytes) -> Result<Option<Created>> {
+        match self.file(name)? {
+            Some(target) if bytes.len() as u64 <= SMALL => {
+                let created = unnamed::create(&target, bytes, false);
+                created.map_err(|error| self.failed(name, &error))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Whether the store is a directory that has nothing of that name, which another thread need not be asked for.
+    pub(super) fn lacks(&self, prefix: &str) -> bool {
+        match self.file(prefix) {
+            Ok(Some(path)) => std::fs::metadata(path).is_err_and(|error| missing(error.kind())),
+            _ => false,
         }
     }
 
@@ -52,6 +90,9 @@ impl Store {
         let Some(Local { hints, .. }) = &self.local else {
             return self.put(name, bytes, content_type).await;
         };
+        if self.create_quickly(name, &bytes)? == Some(Created::New) {
+            return Ok(());
+        }
         let path = self.path(name)?;
         let written = hints.put_opts(&path, bytes.into(), PutMode::Overwrite.into());
         written.await.map_err(|error| self.error(name, error))?;
@@ -69,6 +110,9 @@ impl Store {
         let Some(Local { hints, .. }) = &self.local else {
             return self.create(name, bytes, content_type).await;
         };
+        if let Some(created) = self.create_quickly(name, &bytes)? {
+            return Ok(created);
+        }
         if let Some(created) = self.create_unnamed(name, &bytes, false).await? {
             return Ok(created);
         }

@@ -10,7 +10,7 @@ pub use check::{Rules, check};
 pub(crate) use check::{check_upload, check_url, file_of};
 pub use dead::{DeadLetter, LOOK};
 pub use status::{JobStatus, Output};
-pub(crate) use status::{add, count, task_receipts, to_field};
+pub(crate) use status::{add, count, first_receipts, task_receipts, to_field};
 pub use urls::InputUrls;
 pub(crate) use urls::{Url, is_below};
 

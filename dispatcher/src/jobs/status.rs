@@ -156,8 +156,20 @@ fn status(stored: StoredJob, state: JobState, counts: Counts) -> JobStatus {
 /// The receipts of tasks that have ended, by number.
 pub(crate) async fn task_receipts(jobs: &Jobs, id: &str) -> Result<Vec<TaskReceipt>> {
     let found = jobs.store.list(&names::tasks(id)).await?;
-    let reads = stream::iter(found.into_iter().map(|meta| async move {
-        let receipt: Option<TaskReceipt> = names::read(&jobs.store, &meta.name).await?;
+    read_receipts(jobs, found.into_iter().map(|meta| meta.name)).await
+}
+
+/// The receipts of the first `tasks` tasks, as far as they are there, by number; quicker for few.
+pub(crate) async fn first_receipts(jobs: &Jobs, id: &str, tasks: u64) -> Result<Vec<TaskReceipt>> {
+    read_receipts(jobs, (0..tasks).map(|task| names::task(id, task))).await
+}
+
+async fn read_receipts(
+    jobs: &Jobs,
+    names: impl Iterator<Item = String>,
+) -> Result<Vec<TaskReceipt>> {
+    let reads = stream::iter(names.map(|name| async move {
+        let receipt: Option<TaskReceipt> = names::read(&jobs.store, &name).await?;
         Ok::<_, crate::Error>(receipt)
     }));
     let mut receipts: Vec<TaskReceipt> = reads
