@@ -105,7 +105,7 @@ impl Node {
             observe::stages(&finished.receipt);
             if finished.receipt.state == TaskState::Succeeded {
                 let mut progress = known.progress.lock().await;
-                progress.ran(message.round, begun.elapsed());
+                progress.ran(message.round, known.plan.tasks.len(), begun.elapsed());
             }
             Ok(finished)
         };

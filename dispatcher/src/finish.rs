@@ -69,7 +69,9 @@ struct Kept {
 
 impl Progress {
     /// Remembers how long a run took that gave a result.
-    pub(crate) fn ran(&mut self, round: u32, time: Duration) {
+    pub(crate) fn ran(&mut self, round: u32, tasks: usize, time: Duration) {
+        // Many may have run before the first is committed.
+        self.enter(round, tasks);
         if self.round == round {
             self.runs.0 += 1;
             self.runs.1 += time;
