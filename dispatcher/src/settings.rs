@@ -32,8 +32,8 @@ pub struct Settings {
         default_value = "mpirun"
     )]
     pub mpirun: PathBuf,
-    /// Tasks in hand at once, so that fetching and storing hide behind computing; fewer share long tasks better
-    /// among nodes [default: four for each thread]
+    /// Tasks being fetched and computed at once, so that fetching hides behind computing; as many, but 16 at most, may
+    /// wait for the store besides. Fewer share long tasks better among nodes [default: two for each thread]
     #[arg(long, env = "SUNDOG_SLOTS", value_name = "N", value_parser = clap::value_parser!(u64).range(1..=4096))]
     pub slots: Option<u64>,
     /// Directory for temporary files, on all hosts [default: beside a local store, else the system's]
@@ -106,7 +106,7 @@ impl Settings {
                 .or_else(|| store.scratch())
                 .unwrap_or_else(std::env::temp_dir),
             drain: Duration::from_secs(self.drain),
-            slots: self.slots.map_or(4 * threads, |slots| slots as usize),
+            slots: self.slots.map_or(2 * threads, |slots| slots as usize),
             ..Config::new(&node)
         }
     }

@@ -50,7 +50,7 @@ impl Node {
         let id = known.stored.id.as_str();
         self.tell_missing(known, round, receipt).await?;
         let key = format!("job-finished-{round}");
-        let event = Event::JobFinished(JobFinished::of(id, &receipt));
+        let event = Event::JobFinished(JobFinished::of(id, receipt));
         heard(id, self.jobs.events.append(id, &key, &event).await)?;
         let fields = [
             ("state", receipt.state.name()),
