@@ -20,9 +20,6 @@ use std::time::Duration;
 /// Predicted nanoseconds of one core below which sharing an image by rows is not worth waiting until
 /// all ranks are free.
 const LEAST_SHARED_NS: f64 = 30e6;
-/// Predicted nanoseconds of one core up to which an image may wait at a thread that is busy: the time until that
-/// thread would be known to be free is then a good part of its work.
-const MOST_AHEAD_NS: f64 = 10e6;
 /// How often an idle rank 0 looks for signals.
 const LOOK: Duration = Duration::from_millis(250);
 
@@ -33,7 +30,6 @@ struct Flying {
     memory: u64,
     cap: Option<u64>,
     cost: f64,
-    alone: bool,
 }
 
 /// Rank 0's state.
@@ -48,8 +44,7 @@ pub struct Desk<'a> {
     say: &'a (dyn Fn(Answer) + Sync),
     queue: VecDeque<Box<Ready>>,
     flying: BTreeMap<String, Flying>,
-    /// Free threads of each rank, less the images that wait at it.
-    free: Vec<isize>,
+    free: Vec<usize>,
     pause: Pause,
 }
 
@@ -78,7 +73,7 @@ impl<'a> Desk<'a> {
             say,
             queue: VecDeque::new(),
             flying: BTreeMap::new(),
-            free: vec![threads as isize; comm.size()],
+            free: vec![threads; comm.size()],
             pause: Pause::new(),
         }
     }
@@ -158,7 +153,7 @@ impl<'a> Desk<'a> {
             }
             Event::Done(id, finished) => {
                 if let Some(flying) = self.flying.remove(&id) {
-                    self.free[flying.rank] += flying.slots as isize;
+                    self.free[flying.rank] += flying.slots;
                 }
                 self.finished(id, finished);
             }
@@ -213,7 +208,7 @@ impl<'a> Desk<'a> {
             let rank = (0..self.free.len())
                 .rev()
                 .max_by_key(|&rank| self.free[rank])
-                .filter(|&rank| self.free[rank] >= slots as isize || self.may_wait(&first, rank));
+                .filter(|&rank| self.free[rank] >= slots);
             let Some(rank) = rank.filter(|_| self.fits(&first)) else {
                 return self.queue.push_front(first);
             };
@@ -250,20 +245,6 @@ impl<'a> Desk<'a> {
         })
     }
 
-    /// Whether the image may be given to a rank all of whose threads are busy, one for each at most.
-    fn may_wait(&self, ready: &Ready, rank: usize) -> bool {
-        let Assignment { task, order } = &ready.assignment;
-        let alone = |flying: &Flying| flying.rank == rank && flying.alone;
-        self.comm.size() > 1
-            && self.free[rank] > -(self.threads as isize)
-            && order.cost <= MOST_AHEAD_NS
-            && !task.alone
-            && !self
-                .flying
-                .values()
-                .any(|flying| alone(flying) || flying.cost > MOST_AHEAD_NS)
-    }
-
     /// Whether the image fits under the memory caps beside those in flight.
     fn fits(&self, ready: &Ready) -> bool {
         let caps = self.flying.values().map(|f| f.cap).chain([ready.memory]);
@@ -281,14 +262,13 @@ impl<'a> Desk<'a> {
             memory,
         } = ready;
         let id = assignment.task.id.clone();
-        self.free[rank] -= slots as isize;
+        self.free[rank] -= slots;
         let flying = Flying {
             rank,
             slots,
             memory: assignment.order.memory,
             cap: memory,
             cost: assignment.order.cost,
-            alone: assignment.task.alone,
         };
         self.flying.insert(id.clone(), flying);
         (self.say)(Answer::Started {

@@ -38,6 +38,7 @@ pub const METRICS: &[(&str, Kind, &str)] = &[
     ("sundog_jobs_ended_total", Kind::Counter, "Jobs whose receipt this process wrote, by end state."),
     ("sundog_tasks_ended_total", Kind::Counter, "Tasks whose receipt this process wrote, by end state and class of reason."),
     ("sundog_task_attempts_total", Kind::Counter, "Attempts at tasks by how they ended: final, again, back or error."),
+    ("sundog_task_copies_total", Kind::Counter, "Slow tasks that were offered to other nodes as well."),
     ("sundog_task_seconds", Kind::Seconds, "Time from taking a task's message to settling it."),
     ("sundog_task_wait_seconds", Kind::Seconds, "Time from publishing a task's message to taking it."),
     ("sundog_task_stage_seconds", Kind::Seconds, "Time of a task in each stage; stages overlap."),
