@@ -27,6 +27,9 @@ const SWEEP: Duration = Duration::from_secs(300);
 /// Tasks that may wait for the store at most, so that no node takes many more than it can work on.
 const STORING: usize = 16;
 
+/// How often it is looked for ranks that start.
+const COMING_UP: Duration = Duration::from_millis(50);
+
 /// How long handing back may take.
 const HAND_BACK: Duration = Duration::from_secs(10);
 
@@ -223,6 +226,8 @@ pub async fn run(
     let mut beating = JoinSet::new();
     let mut sweep = tokio::time::interval(SWEEP);
     let mut beat = tokio::time::interval(node.config.heartbeat);
+    // Whoever looks at the nodes sees ranks as soon as they are there.
+    let (mut coming_up, mut is_up) = (tokio::time::interval(COMING_UP), false);
     let closed = || Error::State("the queue was closed".into());
     let polled = observe::watch_queues(node.jobs.queue.clone(), shutdown.clone());
     let polling = AbortOnDropHandle::new(tokio::spawn(polled));
@@ -248,6 +253,12 @@ pub async fn run(
                 beating.spawn(node.clone().beat(ttl));
             }
             Some(_) = beating.join_next() => {}
+            _ = coming_up.tick(), if !is_up => {
+                is_up = node.world.ranks_alive() > 0;
+                if is_up {
+                    beat.reset_immediately();
+                }
+            }
         }
     }
     drop((splits, tasks, polling));

@@ -20,6 +20,8 @@ use std::time::Duration;
 /// Predicted nanoseconds of one core below which sharing an image by rows is not worth waiting until
 /// all ranks are free.
 const LEAST_SHARED_NS: f64 = 30e6;
+/// How long such an image waits for others to come, beside which it need not be shared.
+const COMPANY: Duration = Duration::from_millis(4);
 /// How often an idle rank 0 looks for signals.
 const LOOK: Duration = Duration::from_millis(250);
 
@@ -85,6 +87,10 @@ impl<'a> Desk<'a> {
                 self.hand_out();
                 if let Some(event) = self.next() {
                     self.handle(event);
+                    // All that waits counts when it is decided what is done next.
+                    while let Ok(event) = self.inbox.events.try_recv() {
+                        self.handle(event);
+                    }
                 }
             }
         }
@@ -118,9 +124,14 @@ impl<'a> Desk<'a> {
     /// while others are at work it looks into the mailbox now and then.
     fn next(&mut self) -> Option<Event> {
         let others = self.flying.values().any(|f| f.rank != 0);
-        let wait = match others {
-            true => self.pause.next(),
-            false => LOOK,
+        let early = self
+            .queue
+            .front()
+            .map(|first| COMPANY.saturating_sub(first.came.elapsed()));
+        let wait = match (others, early) {
+            (true, _) => self.pause.next(),
+            (false, Some(early)) if !early.is_zero() => early,
+            _ => LOOK,
         };
         if others && let Some((_, Message::Finished(id, finished))) = receive(self.comm) {
             return Some(Event::Done(id, finished));
@@ -188,7 +199,9 @@ impl<'a> Desk<'a> {
                 continue;
             }
             let by_rows = self.by_rows(&first);
-            if by_rows.is_some() && !self.flying.is_empty() {
+            let asked_for = first.assignment.task.mode == Mode::Rows;
+            let early = !asked_for && first.came.elapsed() < COMPANY;
+            if by_rows.is_some() && (early || !self.flying.is_empty()) {
                 return self.queue.push_front(first);
             }
             let order = &mut first.assignment.order;
@@ -257,6 +270,7 @@ impl<'a> Desk<'a> {
 
     fn give(&mut self, ready: Ready, rank: usize, slots: usize) {
         let Ready {
+            came: _,
             assignment,
             stop,
             memory,

@@ -10,6 +10,7 @@ use protocol::name;
 use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 /// What rank 0's loop is told.
 pub(super) enum Event {
@@ -29,6 +30,8 @@ pub(super) enum Event {
 pub(super) struct Ready {
     pub assignment: Assignment,
     pub stop: Stop,
+    /// When it was taken in.
+    pub came: Instant,
     /// Cap for all processes, in bytes.
     pub memory: Option<u64>,
 }
@@ -129,6 +132,7 @@ impl Entry {
             Ok((assignment, memory)) => Event::Task(Box::new(Ready {
                 assignment,
                 stop,
+                came: Instant::now(),
                 memory,
             })),
             Err(mut finished) => {

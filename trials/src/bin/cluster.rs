@@ -64,6 +64,7 @@ fn main() -> Result<(), Failure> {
     let user = front.environment();
     wait(&front.gateway_url("readyz"), &front.gateway)?;
     wait(&front.notifier_url("healthz"), &front.notifier)?;
+    ready(&user, arguments.dispatchers, arguments.ranks)?;
     say(&format!("the web page: {}", front.page()))?;
     if arguments.stay {
         for (name, value) in &user {
@@ -122,6 +123,27 @@ fn sundog(environment: &[(String, String)], arguments: &[&str]) -> Result<String
     match output.status.success() {
         true => Ok(String::from_utf8(output.stdout)?),
         false => Err(format!("sundog {arguments:?}: {}", output.status).into()),
+    }
+}
+
+/// Waits until all dispatchers have their ranks.
+fn ready(user: &[(String, String)], dispatchers: usize, ranks: usize) -> Result<(), Failure> {
+    say("waiting for the ranks of all dispatchers")?;
+    let begun = Instant::now();
+    loop {
+        let nodes = sundog(user, &["nodes", "--json"])?;
+        let nodes: Vec<serde_json::Value> = nodes
+            .lines()
+            .map(serde_json::from_str)
+            .collect::<Result<_, _>>()?;
+        let is_ready = |node: &&serde_json::Value| node["ranks"].as_u64() >= Some(ranks as u64);
+        if nodes.iter().filter(is_ready).count() >= dispatchers {
+            return Ok(());
+        }
+        if begun.elapsed() > PATIENCE {
+            return Err(format!("the ranks did not come up: {nodes:?}").into());
+        }
+        std::thread::sleep(Duration::from_millis(50));
     }
 }
 
