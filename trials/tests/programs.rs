@@ -209,7 +209,7 @@ fn each_program_tells_its_numbers_and_lines_and_no_secret() {
         ("sundog_jobs_ended_total{state=\"partial\"}", 1.0),
         ("sundog_images_total", good),
         ("sundog_task_stage_seconds_count{stage=\"decode\"}", good),
-        ("sundog_task_slots", 8.0),
+        ("sundog_task_slots", 4.0),
         ("sundog_tasks_in_hand", 0.0),
         ("sundog_queue_messages{queue=\"tasks\"}", 0.0),
         ("sundog_queue_consumers{queue=\"tasks\"}", 1.0),
