@@ -224,26 +224,40 @@ const TENS: [f64; 23] = [
     1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
 ];
 
-/// Eight digits at once, or nothing when one of the bytes is no digit.
+const POWERS: [u64; 8] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000];
+
+/// The number of eight digits, a byte each, the first in the lowest byte.
 #[inline(always)]
-fn eight(bytes: &[u8], at: usize) -> Option<u64> {
-    let bytes: [u8; 8] = bytes.get(at..at + 8)?.try_into().ok()?;
-    let v = u64::from_le_bytes(bytes);
-    let digits = (v & 0xf0f0_f0f0_f0f0_f0f0)
-        | ((v.wrapping_add(0x0606_0606_0606_0606) & 0xf0f0_f0f0_f0f0_f0f0) >> 4);
-    if digits != 0x3333_3333_3333_3333 {
-        return None;
-    }
-    let v = (v & 0x0f0f_0f0f_0f0f_0f0f).wrapping_mul(2561) >> 8;
+fn eight(v: u64) -> u64 {
+    let v = v.wrapping_mul(2561) >> 8;
     let v = (v & 0x00ff_00ff_00ff_00ff).wrapping_mul(6_553_601) >> 16;
-    Some((v & 0x0000_ffff_0000_ffff).wrapping_mul(42_949_672_960_001) >> 32)
+    (v & 0x0000_ffff_0000_ffff).wrapping_mul(42_949_672_960_001) >> 32
 }
 
+/// Appends the digits from `at` on to `value`; returns where they end. Eight bytes at a time, without a branch that
+/// depends on how many of them are digits, since that is what cannot be foreseen.
 #[inline(always)]
 fn digits(bytes: &[u8], mut at: usize, mut value: u64) -> (usize, u64) {
-    while let Some(part) = eight(bytes, at) {
-        value = value.wrapping_mul(100_000_000).wrapping_add(part);
-        at += 8;
+    while let Some(word) = bytes
+        .get(at..at + 8)
+        .and_then(|w| <[u8; 8]>::try_from(w).ok())
+    {
+        let v = u64::from_le_bytes(word) ^ 0x3030_3030_3030_3030;
+        // The lowest marked byte is the first that is no digit; those above it may be marked wrongly.
+        let others = (v.wrapping_add(0x7676_7676_7676_7676) | v) & 0x8080_8080_8080_8080;
+        if others == 0 {
+            value = value.wrapping_mul(100_000_000).wrapping_add(eight(v));
+            at += 8;
+            continue;
+        }
+        let count = others.trailing_zeros() / 8;
+        // Shifted in two steps, so that no digit at all is no special case.
+        let v = (v << (56 - 8 * count)) << 8;
+        let power = POWERS[count as usize & 7];
+        return (
+            at + count as usize,
+            value.wrapping_mul(power).wrapping_add(eight(v)),
+        );
     }
     while let Some(digit) = bytes.get(at).map(|b| b.wrapping_sub(b'0'))
         && digit < 10
@@ -286,29 +300,35 @@ fn number(bytes: &[u8], start: usize, block: &mut Block) -> Result<usize, Wrong>
         return slow(bytes, start, block);
     }
     if whole {
-        let signed = if negative {
-            -i128::from(value)
-        } else {
-            i128::from(value)
-        };
         if value < 1 << 53 && !(negative && value == 0) {
             let hi = value as f64;
-            block.hi.push(if negative { -hi } else { hi });
+            block.hi.push(signed_by(hi, negative));
             if !block.lo.is_empty() {
                 block.lo.push(0.0);
             }
-        } else if i64::try_from(signed).is_ok() && value != 0 {
-            block.push_integer(signed);
-        } else {
+            return Ok(at);
+        }
+        let signed = match negative {
+            true => -i128::from(value),
+            false => i128::from(value),
+        };
+        if i64::try_from(signed).is_err() || value == 0 {
             return slow(bytes, start, block);
         }
+        block.push_integer(signed);
         return Ok(at);
     }
     let Some(magnitude) = scaled(value, scale) else {
         return slow(bytes, start, block);
     };
-    block.push_float(if negative { -magnitude } else { magnitude });
+    block.push_float(signed_by(magnitude, negative));
     Ok(at)
+}
+
+/// Signs come as they like, so that they are no branch.
+#[inline(always)]
+fn signed_by(magnitude: f64, negative: bool) -> f64 {
+    f64::from_bits(magnitude.to_bits() | (u64::from(negative) << 63))
 }
 
 /// `value * 10^scale` correctly rounded, where that is certain without long arithmetic.
@@ -406,6 +426,20 @@ mod tests {
         assert!(all("nan").unwrap().hi[0].is_nan());
         assert!(all("1 -2\n9223372036854775807").unwrap().integers);
         assert!(!all("9223372036854775808").unwrap().integers);
+    }
+
+    #[test]
+    fn digits_end_at_any_other_byte() {
+        for count in 0..=19 {
+            let number: String = "1234567890987654321"[..count].into();
+            for other in (0..=u8::MAX).filter(|b| !b.is_ascii_digit()) {
+                for after in [b"".as_slice(), b"9", b"99999999", b"\0\xff:/0123456789"] {
+                    let bytes = [b"7", number.as_bytes(), &[other], after].concat();
+                    let expected = number.parse().unwrap_or(0);
+                    assert_eq!(digits(&bytes, 1, 0), (count + 1, expected), "{bytes:?}");
+                }
+            }
+        }
     }
 
     #[test]
