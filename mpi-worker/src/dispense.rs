@@ -69,7 +69,14 @@ pub fn run(
                     let Ok(order) = order else { break };
                     let stop = stop.child();
                     let guard = watch.add(&stop);
-                    let finished = single::run(&order, settings, None, stop, &spare);
+                    // Started for the few images that want it; one that cannot be started is done without.
+                    let pool = (order.threads > 1).then(|| {
+                        rayon::ThreadPoolBuilder::new()
+                            .num_threads(order.threads)
+                            .build()
+                    });
+                    let pool = pool.and_then(Result::ok);
+                    let finished = single::run(&order, settings, pool.as_ref(), stop, &spare);
                     drop(guard);
                     if done.send(finished).is_err() {
                         break;

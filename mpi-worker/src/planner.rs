@@ -1,5 +1,7 @@
 //! Which image goes where: a rank per image, or rows shared by all ranks, within the memory cap.
 
+mod modes;
+
 use crate::inputs::{Found, Input};
 use crate::settings::Settings;
 use crate::source;
@@ -28,6 +30,14 @@ impl World {
     /// Images that can be worked on at once.
     pub fn slots(&self) -> usize {
         self.ranks * self.threads
+    }
+
+    /// Threads that one rank may use for an image which outlasts all others, when the cores of the others are idle:
+    /// one decodes ahead and one encodes behind, so that many more are of little use.
+    pub fn borrowed(&self) -> usize {
+        const MOST: usize = 4;
+        let cores = std::thread::available_parallelism().map_or(1, |n| n.get());
+        self.slots().min(cores).clamp(1, MOST)
     }
 
     /// Bytes of all processes before any image is opened.
@@ -291,8 +301,10 @@ pub(crate) fn order(
         mode: Mode::Images,
         reason: String::new(),
         ranks: 1,
+        threads: 1,
         memory: alone,
         shared_memory: shared,
+        borrowed_memory: image_bytes(image, 1, world.borrowed()),
         cost: image.plan.cost() + decode_ns + encode_ns,
         serial,
         size: (image.header.shape.cols, image.header.shape.rows),
@@ -320,89 +332,7 @@ pub(crate) fn order(
     Ok(order)
 }
 
-impl Order {
-    /// Whether all is done sooner when all ranks share this image, the costliest of what is left.
-    /// `rest` is the work left with it, in nanoseconds of one core.
-    pub(crate) fn gains(&self, rest: f64, world: World) -> bool {
-        /// Rows also travel between the ranks.
-        const TRAVEL: f64 = 1.25;
-        /// Least gain for which it is worth it, as predictions are rough.
-        const LEAST: f64 = 0.9;
-        let slots = world.slots() as f64;
-        let shared = match world.ranks {
-            // Threads decode ahead and encode behind while others compute.
-            1 => (self.serial / 2.0).max(self.cost / slots),
-            _ => TRAVEL * self.serial + (self.cost - self.serial) / slots,
-        };
-        let alone = self.cost.max(rest / slots);
-        shared + (rest - self.cost) / slots < LEAST * alone
-    }
-}
-
 impl Batch {
-    /// Costly images whose turn alone would outlast the rest go to all ranks together.
-    fn choose_modes(&mut self, world: World, mode: Mode, settings: &Settings) {
-        self.orders
-            .sort_by(|a, b| b.cost.total_cmp(&a.cost).then(a.task.cmp(&b.task)));
-        let slots = world.slots();
-        let budget = settings
-            .memory
-            .map(|cap| cap.saturating_sub(world.base_bytes()));
-        let mut rest: f64 = self.orders.iter().map(|o| o.cost).sum();
-        let images = self.orders.len();
-        let mut sharing = true;
-        for order in &mut self.orders {
-            let share = rest / slots as f64;
-            let fits = budget.is_none_or(|budget| order.shared_memory <= budget);
-            let (rows, reason) = match mode {
-                Mode::Rows => (true, "asked for by --mode rows".into()),
-                Mode::Images => (false, "asked for by --mode images".into()),
-                Mode::Auto if slots == 1 => (false, "one rank with one thread".into()),
-                Mode::Auto if !fits => {
-                    (false, "sharing its rows would not fit into --memory".into())
-                }
-                Mode::Auto if sharing && order.cost > share && !order.gains(rest, world) => {
-                    let what = match images {
-                        1 => "the only image".to_owned(),
-                        _ => format!("one of {images} images that would outlast the rest"),
-                    };
-                    let codec = 100.0 * order.serial / order.cost;
-                    (
-                        false,
-                        format!(
-                            "{what}, but decoding and encoding, {codec:.0} % of its work, cannot be shared"
-                        ),
-                    )
-                }
-                Mode::Auto if sharing && order.cost > share => {
-                    let reason = match images {
-                        1 => format!("the only image: its rows keep all {slots} workers busy"),
-                        _ => format!(
-                            "one of {images} images, but {:.0} % of the remaining work: alone it would outlast the rest",
-                            100.0 * order.cost / rest
-                        ),
-                    };
-                    (true, reason)
-                }
-                Mode::Auto => (
-                    false,
-                    format!("{images} images for {slots} workers: one image each"),
-                ),
-            };
-            order.reason = reason;
-            if rows {
-                order.mode = Mode::Rows;
-                order.memory = order.shared_memory;
-                order.ranks = world.ranks;
-                rest -= order.cost;
-            } else {
-                sharing = false;
-            }
-        }
-        // Images by rows first: then the others fill up all ranks to the end.
-        self.orders.sort_by_key(|o| o.mode != Mode::Rows);
-    }
-
     /// The peak of memory, and how many images are in flight at that.
     fn predict(&mut self, world: World, settings: &Settings) {
         let budget = settings
@@ -436,48 +366,5 @@ impl Batch {
         let flying = most;
         self.in_flight = flying.max(usize::from(rows > 0));
         self.memory = world.base_bytes() + used.max(rows);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// An image of `compute` and `serial` seconds among `others` seconds of small ones.
-    fn gains(compute: f64, serial: f64, others: f64, ranks: usize, threads: usize) -> bool {
-        let order = Order {
-            task: 0,
-            input: String::new(),
-            output: String::new(),
-            mode: Mode::Auto,
-            reason: String::new(),
-            ranks: 1,
-            memory: 0,
-            shared_memory: 0,
-            cost: compute + serial,
-            serial,
-            size: (1, 1),
-        };
-        let world = World {
-            ranks,
-            threads,
-            processes: ranks > 1,
-        };
-        order.gains(order.cost + others, world)
-    }
-
-    #[test]
-    fn ranks_share_an_image_only_where_computing_is_what_takes_long() {
-        assert!(gains(10.0, 1.0, 0.5, 2, 1));
-        assert!(gains(10.0, 1.0, 0.0, 4, 1));
-        // The others would wait for the decoder and the encoder of one rank.
-        assert!(!gains(0.5, 3.0, 0.3, 2, 1));
-        assert!(!gains(0.0, 1.0, 0.0, 2, 1));
-    }
-
-    #[test]
-    fn threads_decode_and_encode_at_once_so_they_share_sooner() {
-        assert!(gains(0.5, 3.0, 0.3, 1, 2));
-        assert!(!gains(1.0, 1.0, 20.0, 1, 2));
     }
 }

@@ -23,16 +23,26 @@ pub struct Order {
     pub reason: String,
     /// Ranks that share it.
     pub ranks: usize,
+    /// Threads of its rank that work on it where it is not shared, more than one of them borrowed.
+    #[serde(default = "one")]
+    pub threads: usize,
     /// Predicted bytes in the mode chosen, on all ranks together.
     pub memory: u64,
     /// Predicted bytes when all ranks share its rows.
     pub shared_memory: u64,
+    /// Predicted bytes when its rank borrows threads.
+    #[serde(default)]
+    pub borrowed_memory: u64,
     /// Predicted nanoseconds of one core.
     pub cost: f64,
     /// Of these, those that ranks cannot share: decoding and encoding.
     pub serial: f64,
     /// Width and height of the input.
     pub size: (usize, usize),
+}
+
+fn one() -> usize {
+    1
 }
 
 impl Order {
@@ -181,8 +191,10 @@ impl Finished {
             mode: Mode::Auto,
             reason: String::new(),
             ranks: 0,
+            threads: 1,
             memory: 0,
             shared_memory: 0,
+            borrowed_memory: 0,
             cost: 0.0,
             serial: 0.0,
             size: (0, 0),
