@@ -54,8 +54,12 @@ pub fn streaming_bytes(segment: &Segment, threads: usize) -> usize {
     let output = segment.output().row_bytes();
     match threads {
         1 => 2 * need * input + step * output + walk_bytes(segment),
-        // The next rows are decoded and the previous ones encoded meanwhile.
-        n => (2 * need + step) * input + 2 * step * output + n * walk_bytes(segment),
+        // The next rows are decoded and the previous ones encoded meanwhile; pieces of rows that are done with are
+        // kept, to be used again.
+        n => {
+            let rows = (3 * need).min(segment.input.rows);
+            rows * input + 2 * step * output + n * walk_bytes(segment)
+        }
     }
 }
 
