@@ -58,16 +58,7 @@ impl Progress {
             };
         }
     }
-}
 
-/// The receipt that a task has.
-struct Kept {
-    receipt: TaskReceipt,
-    /// Whether it was written now.
-    new: bool,
-}
-
-impl Progress {
     /// Remembers how long a run took that gave a result.
     pub(crate) fn ran(&mut self, round: u32, tasks: usize, time: Duration) {
         // Many may have run before the first is committed.
@@ -88,6 +79,13 @@ impl Progress {
     pub(crate) fn all_told(&self) -> bool {
         !self.told.is_empty() && self.told.iter().all(|&told| told)
     }
+}
+
+/// The receipt that a task has.
+struct Kept {
+    receipt: TaskReceipt,
+    /// Whether it was written now.
+    new: bool,
 }
 
 impl Node {
@@ -237,7 +235,7 @@ impl Node {
         }
         let stops = receipt.state == TaskState::Failed && known.spec.on_error == OnError::Stop;
         if stops && !self.is_cancelled(id, round).await? {
-            self.jobs.end_round(id, round, true).await?;
+            self.jobs.end_round(id, round).await?;
         }
         if *new && progress.round == round {
             add(&mut progress.mine, receipt.state);

@@ -130,15 +130,7 @@ impl Node {
                     self.commit(id, message.round, receipt, class).await?;
                 }
                 None => {
-                    let message = names::to_json(&TaskMessage {
-                        version: protocol::VERSION,
-                        job: id.to_owned(),
-                        round: message.round,
-                        task: number,
-                        rejections: 0,
-                        rejected_by: None,
-                        copy_of: None,
-                    });
+                    let message = names::to_json(&TaskMessage::new(id, message.round, number));
                     let message = Message {
                         trace: trace.clone(),
                         ..Message::new(QueueName::Tasks, message)

@@ -63,6 +63,21 @@ pub struct TaskMessage {
     pub copy_of: Option<String>,
 }
 
+impl TaskMessage {
+    /// A task of a job's round as it is first sent.
+    pub fn new(job: &str, round: u32, task: u64) -> TaskMessage {
+        TaskMessage {
+            version: version(),
+            job: job.to_owned(),
+            round,
+            task,
+            rejections: 0,
+            rejected_by: None,
+            copy_of: None,
+        }
+    }
+}
+
 /// What a job's inputs came to: `jobs/<id>/plan.json`, written once, so that a job that is split twice is
 /// split alike.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -110,7 +125,7 @@ pub struct JobRound {
     pub tasks: Vec<u64>,
 }
 
-/// A wish that a job ends: `jobs/<id>/cancelled/<round>.json`, written once.
+/// A wish that a job ends, its user's or, after an error, that of its `on_error`: `jobs/<id>/cancelled/<round>.json`, written once.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct JobCancelled {
     /// Version of this format: 1.
@@ -120,9 +135,6 @@ pub struct JobCancelled {
     pub job: String,
     /// When, RFC 3339 in UTC.
     pub time: String,
-    /// Whether it was no user's wish: an image failed, and the job is to stop then.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub on_error: bool,
 }
 
 fn first() -> u32 {

@@ -258,6 +258,25 @@ fn one_object_of_google_cloud_becomes_one_file_and_the_other_way_round() {
 }
 
 #[test]
+fn objects_are_reduced_as_files_are() {
+    let bucket = Bucket::s3();
+    let whole = fs::read(bucket.path().join("photos/a.ppm")).unwrap();
+    let mut darker = whole.clone();
+    let last = darker.len() - 1;
+    darker[last] ^= 8;
+    for (name, bytes) in [("1.ppm", &whole), ("2.ppm", &darker)] {
+        bucket.put(&format!("stack/{name}"), bytes.clone());
+        fs::write(bucket.path().join(name), bytes).unwrap();
+    }
+    let (code, _, err) = bucket.sundog(&["reduce", "max", "1.ppm", "2.ppm", "-o", "files.png"]);
+    assert_eq!(code, 0, "{err}");
+    let (code, _, err) = bucket.sundog(&["reduce", "max", "s3://bucket/stack/", "-o", "urls.png"]);
+    assert_eq!(code, 0, "{err}");
+    let read = |name: &str| fs::read(bucket.path().join(name)).unwrap();
+    assert_eq!(read("files.png"), read("urls.png"));
+}
+
+#[test]
 fn an_output_that_the_store_does_not_take_is_a_failed_image() {
     let bucket = Bucket::s3();
     // A request and all times that it is tried again.

@@ -1,11 +1,10 @@
 //! What a `sundog serve` tells of itself, set up by the environment alone.
 
-use crate::{lines, photos, program, run};
+use crate::server::Serve;
+use crate::{lines, photos, run};
 use serde_json::Value;
 use service::telemetry::testing::{Collector, read_metrics};
 use std::collections::BTreeSet;
-use std::io::{BufRead as _, BufReader};
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
 #[test]
@@ -16,33 +15,13 @@ fn a_job_is_told_in_lines_numbers_and_one_trace_without_the_token() {
     let collector = runtime.block_on(Collector::start()).unwrap();
     let dir = photos();
     let dir = dir.path();
-    let log = dir.join("serve.log");
-    let mut child = program(dir)
-        .args([
-            "serve",
-            "--listen",
-            "127.0.0.1:0",
-            "--json",
-            "--threads",
-            "2",
-        ])
-        .env("SUNDOG_LOG", "trace")
-        .env("SUNDOG_LOG_FORMAT", "json")
-        .env("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint())
-        .stdout(Stdio::piped())
-        .stderr(std::fs::File::create(&log).unwrap())
-        .spawn()
-        .unwrap();
-    let mut line = String::new();
-    let mut out = BufReader::new(child.stdout.take().unwrap());
-    out.read_line(&mut line).unwrap();
-    let said: Value = serde_json::from_str(&line).unwrap();
-    let address = said["address"].as_str().unwrap();
-    let (_, token) = said["link"]
-        .as_str()
-        .unwrap()
-        .split_once("#token=")
-        .unwrap();
+    let variables = [
+        ("SUNDOG_LOG", "trace"),
+        ("SUNDOG_LOG_FORMAT", "json"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.endpoint()),
+    ];
+    let mut serve = Serve::set(dir, &[], &variables);
+    let (address, token) = (serve.address.clone(), serve.token().to_owned());
 
     let (code, out, err) = run(dir, &["submit", "photos", "-p", "invert"]);
     assert_eq!(code, 0, "{err}");
@@ -61,7 +40,7 @@ fn a_job_is_told_in_lines_numbers_and_one_trace_without_the_token() {
         let ask = client.get(format!("{address}metrics"));
         let refused = ask.try_clone().unwrap().send().await.unwrap();
         assert_eq!(refused.status().as_u16(), 401);
-        ask.bearer_auth(token)
+        ask.bearer_auth(&token)
             .send()
             .await
             .unwrap()
@@ -72,11 +51,10 @@ fn a_job_is_told_in_lines_numbers_and_one_trace_without_the_token() {
     let values = read_metrics(&numbers).unwrap();
     let succeeded = r#"sundog_tasks_ended_total{reason="none",state="succeeded"}"#;
     assert_eq!(values.get(succeeded), Some(&(tasks as f64)), "{numbers}");
-    let asked = Command::new("kill").arg(child.id().to_string()).status();
-    assert!(asked.unwrap().success());
-    assert!(child.wait().unwrap().success());
+    serve.signal("-TERM");
+    assert!(serve.child.wait().unwrap().success());
 
-    let text = std::fs::read_to_string(&log).unwrap();
+    let text = serve.log();
     let messages: Vec<Value> = text
         .lines()
         .filter(|line| line.starts_with('{'))
@@ -106,7 +84,7 @@ fn a_job_is_told_in_lines_numbers_and_one_trace_without_the_token() {
     assert!(traces.contains(&request.trace));
     assert_eq!(request.service, "sundog-serve");
     assert!(
-        !format!("{text}{numbers}{spans:?}").contains(token),
+        !format!("{text}{numbers}{spans:?}").contains(&token),
         "the token was told"
     );
 }

@@ -119,18 +119,17 @@ impl Jobs {
         self.load(owner, id).await?;
         let round = names::current_round(&self.store, id).await?;
         if !names::exists(&self.store, &names::receipt(id)).await? {
-            self.end_round(id, round, false).await?;
+            self.end_round(id, round).await?;
         }
         self.status(owner, id).await
     }
 
-    /// Lets no further task of a round begin. `on_error`: since one failed, and not by a user's wish.
-    pub(crate) async fn end_round(&self, id: &str, round: u32, on_error: bool) -> Result<()> {
+    /// Lets no further task of a round begin.
+    pub(crate) async fn end_round(&self, id: &str, round: u32) -> Result<()> {
         let marker = JobCancelled {
             version: protocol::VERSION,
             job: id.to_owned(),
             time: now(),
-            on_error,
         };
         names::create(&self.store, &names::cancelled(id, round), &marker).await?;
         self.publish(id, round).await

@@ -58,15 +58,7 @@ async fn duplicates_and_several_dispatchers_make_one_result_and_one_end() {
     site.start("a", probes[0].clone());
     site.start("b", probes[1].clone());
     let twice = (0..12).map(|task| {
-        let message = TaskMessage {
-            version: 1,
-            job: id.clone(),
-            round: 1,
-            task,
-            rejections: 0,
-            rejected_by: None,
-            copy_of: None,
-        };
+        let message = TaskMessage::new(&id, 1, task);
         Message::new(QueueName::Tasks, names::to_json(&message))
     });
     site.until(&id, |status| status.state != JobState::Queued)

@@ -198,15 +198,7 @@ async fn a_task_whose_dispatcher_died_after_giving_it_up_becomes_a_dead_letter()
     // As if that dispatcher had died between the receipt and the letter: the message comes again. The other
     // task had succeeded.
     let messages = [2, 0].map(|task| {
-        let message = TaskMessage {
-            version: 1,
-            job: id.clone(),
-            round: 1,
-            task,
-            rejections: 0,
-            rejected_by: None,
-            copy_of: None,
-        };
+        let message = TaskMessage::new(&id, 1, task);
         Message::new(QueueName::Tasks, names::to_json(&message))
     });
     site.jobs.queue.publish(messages.to_vec()).await.unwrap();
