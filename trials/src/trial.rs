@@ -18,6 +18,8 @@ use worker::batch::new_job_id;
 
 /// How long anything may take that a trial waits for.
 pub const PATIENCE: Duration = Duration::from_secs(240);
+/// What a dispatcher says once it can be asked to end.
+const READY: &str = "the dispatcher works";
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(40);
 
@@ -174,7 +176,12 @@ impl Trial {
     /// Ends a dispatcher in order; it must say that all went well.
     pub fn end(&mut self, name: &str) -> Result<(), Failure> {
         let begun = Instant::now();
-        let status = self.node(name)?.end()?;
+        let node = self.node(name)?;
+        // A process that has hardly begun knows of no orderly end yet.
+        while !node.log().contains(READY) && !node.has_ended() && begun.elapsed() < PATIENCE {
+            std::thread::sleep(LOOK);
+        }
+        let status = node.end()?;
         self.nodes.remove(name);
         let took = begun.elapsed().as_secs_f64();
         self.note(format!("{name} ended in order after {took:.2} s"));

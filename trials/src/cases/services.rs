@@ -5,6 +5,7 @@ use crate::Failure;
 use crate::cluster::StoreKind;
 use crate::trial::Trial;
 use std::time::Duration;
+use worker::batch::now;
 
 /// RabbitMQ hangs for 5 s, which no heartbeat notices.
 pub const BROKER_PAUSED_5: Case = Case {
@@ -88,7 +89,7 @@ async fn redis_paused(trial: &mut Trial) -> Result<Course, Failure> {
 async fn redis_wiped(trial: &mut Trial) -> Result<Course, Failure> {
     two_at_work(trial).await?;
     trial.cluster.redis.command(&["FLUSHALL"])?;
-    trial.expect.wiped = true;
+    trial.expect.wiped = Some(now());
     trial.note("Redis has forgotten everything");
     trial.ended().await?;
     Ok(Course::Through)
