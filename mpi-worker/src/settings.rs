@@ -5,6 +5,7 @@ use imaging::codec::{Format, FormatKind, Header, KeepMetadata, Limits, orientati
 use imaging::{Error, Pipeline, Plan, Result};
 use protocol::job::{self, Job};
 use std::path::Path;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 /// What every task of a job needs to know.
@@ -95,9 +96,12 @@ impl Settings {
 
 /// The name of this machine.
 pub fn node_name() -> String {
-    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    match name.trim() {
-        "" => "localhost".into(),
-        name => name.into(),
-    }
+    static NAME: LazyLock<String> = LazyLock::new(|| {
+        let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        match name.trim() {
+            "" => "localhost".into(),
+            name => name.into(),
+        }
+    });
+    NAME.clone()
 }

@@ -2,10 +2,11 @@
 
 use super::crew::{Assignment, Crew, Pool};
 use super::entry::{Event, Inbox, Ready, lock};
+use super::line::{self, Line};
 use super::pause::Pause;
 use super::pulse::Pulse;
 use super::wire::{Answer, Rank};
-use super::{End, Message, receive, send};
+use super::{End, LOOK, Message, receive, send};
 use crate::planner::World;
 use crate::task::Finished;
 use imaging::Error;
@@ -22,9 +23,6 @@ use std::time::Duration;
 const LEAST_SHARED_NS: f64 = 30e6;
 /// How long such an image waits for others to come, beside which it need not be shared.
 const COMPANY: Duration = Duration::from_millis(4);
-/// How often an idle rank 0 looks for signals.
-const LOOK: Duration = Duration::from_millis(250);
-
 /// A task that ranks work on.
 struct Flying {
     rank: usize,
@@ -47,6 +45,10 @@ pub struct Desk<'a> {
     queue: VecDeque<Box<Ready>>,
     flying: BTreeMap<String, Flying>,
     free: Vec<usize>,
+    /// Lines to the ranks of this machine.
+    lines: Vec<Option<Line>>,
+    /// The ranks that have come.
+    here: Vec<Rank>,
     pause: Pause,
 }
 
@@ -76,6 +78,8 @@ impl<'a> Desk<'a> {
             queue: VecDeque::new(),
             flying: BTreeMap::new(),
             free: vec![threads; comm.size()],
+            lines: (0..comm.size()).map(|_| None).collect(),
+            here: Vec::new(),
             pause: Pause::new(),
         }
     }
@@ -99,41 +103,74 @@ impl<'a> Desk<'a> {
         if stop.is_set() {
             return End::Stopped;
         }
-        (1..self.comm.size()).for_each(|rank| send(self.comm, rank, &Message::End));
+        (1..self.comm.size()).for_each(|rank| self.send(rank, &Message::End));
         End::Closed
     }
 
     /// Waits until all ranks have told who they are. False: the world is to end.
     fn meet(&mut self, here: Rank, stop: &Stop) -> bool {
-        let mut ranks = vec![here];
-        while ranks.len() < self.comm.size() {
+        let others = self.comm.size() - 1;
+        self.here = vec![here];
+        if others > 0 {
+            let welcome = Message::Welcome(self.offer(others));
+            (1..=others).for_each(|rank| send(self.comm, rank, &welcome));
+        }
+        while self.here.len() <= others {
             if stop.is_set() || self.inbox.closed.is_set() {
                 return false;
             }
-            match receive(self.comm) {
-                Some((_, Message::Here(rank))) => ranks.push(rank),
-                _ => std::thread::sleep(self.pause.next()),
+            if let Some((_, Message::Here(rank))) = receive(self.comm) {
+                self.here.push(rank);
+            } else if let Ok(event) = self.inbox.events.recv_timeout(self.pause.next()) {
+                self.handle(event);
             }
         }
-        ranks.sort_by_key(|r| r.rank);
+        self.here.sort_by_key(|r| r.rank);
+        let ranks = std::mem::take(&mut self.here);
         (self.say)(Answer::Ready { ranks });
         true
     }
 
-    /// What happens next, or nothing for a while. A lone or idle rank 0 sleeps until it is woken;
-    /// while others are at work it looks into the mailbox now and then.
+    /// Offers lines to the other ranks; what comes over them becomes events.
+    fn offer(&self, others: usize) -> Option<String> {
+        let sender = self.inbox.sender.clone();
+        let offered = line::offer(others, move |line| {
+            let (sender, mut line) = (sender.clone(), Some(line));
+            move |message| {
+                let event = match message {
+                    Message::Here(rank) => Event::Here(rank, line.take()),
+                    Message::Finished(id, finished) => Event::Done(id, finished),
+                    _ => return false,
+                };
+                sender.send(event).is_ok()
+            }
+        });
+        // Without lines the mailbox does.
+        offered.ok().flatten()
+    }
+
+    fn send(&self, rank: usize, message: &Message) {
+        match self.lines.get(rank) {
+            Some(Some(line)) => line.send(message),
+            _ => send(self.comm, rank, message),
+        }
+    }
+
+    /// What happens next, or nothing for a while. Rank 0 sleeps until it is woken; while ranks without a line are at
+    /// work it looks into the mailbox now and then.
     fn next(&mut self) -> Option<Event> {
-        let others = self.flying.values().any(|f| f.rank != 0);
+        let far = |flying: &Flying| flying.rank != 0 && self.lines[flying.rank].is_none();
+        let far = self.flying.values().any(far);
         let early = self
             .queue
             .front()
             .map(|first| COMPANY.saturating_sub(first.came.elapsed()));
-        let wait = match (others, early) {
+        let wait = match (far, early) {
             (true, _) => self.pause.next(),
             (false, Some(early)) if !early.is_zero() => early,
             _ => LOOK,
         };
-        if others && let Some((_, Message::Finished(id, finished))) = receive(self.comm) {
+        if far && let Some((_, Message::Finished(id, finished))) = receive(self.comm) {
             return Some(Event::Done(id, finished));
         }
         match self.inbox.events.recv_timeout(wait) {
@@ -155,11 +192,17 @@ impl<'a> Desk<'a> {
             Event::Refused(id, finished) => (self.say)(Answer::Finished { id, finished }),
             Event::Cancel(id) => {
                 if let Some(rank) = self.flying.get(&id).map(|f| f.rank).filter(|&r| r != 0) {
-                    send(self.comm, rank, &Message::Cancel(id));
+                    self.send(rank, &Message::Cancel(id));
                 } else if let Some(at) = self.queued(&id)
                     && let Some(ready) = self.queue.remove(at)
                 {
                     self.cancelled(&ready.assignment);
+                }
+            }
+            Event::Here(rank, line) => {
+                if let Some(place) = self.lines.get_mut(rank.rank) {
+                    *place = line;
+                    self.here.push(rank);
                 }
             }
             Event::Done(id, finished) => {
@@ -292,7 +335,7 @@ impl<'a> Desk<'a> {
         });
         match rank {
             0 => self.crew.take(assignment, stop),
-            _ => send(self.comm, rank, &Message::Take(Box::new(assignment))),
+            _ => self.send(rank, &Message::Take(Box::new(assignment))),
         }
     }
 
@@ -309,7 +352,7 @@ impl<'a> Desk<'a> {
             unreachable!("it was made above")
         };
         loop {
-            (1..size).for_each(|rank| send(self.comm, rank, &message));
+            (1..size).for_each(|rank| self.send(rank, &message));
             let finished = self.pool.run(self.comm, assignment, ready.stop.clone());
             let Some(finished) = finished else { break };
             // A rank was interrupted for an image before this one.

@@ -1,7 +1,8 @@
 //! The way into a warm world: lines become checked, planned tasks before rank 0's loop sees them.
 
 use super::crew::Assignment;
-use super::wire::{Ask, Task};
+use super::line::Line;
+use super::wire::{Ask, Rank, Task};
 use crate::planner::{self, World};
 use crate::task::Finished;
 use imaging::executor::Stop;
@@ -20,7 +21,9 @@ pub(super) enum Event {
     Refused(String, Box<Finished>),
     /// A task is to stop; its flag is set already.
     Cancel(String),
-    /// A thread of rank 0 has ended a task.
+    /// A rank is there, by a line if it has one.
+    Here(Rank, Option<Line>),
+    /// A thread of rank 0, or another rank, has ended a task.
     Done(String, Box<Finished>),
     /// Nothing more will come.
     Closed,

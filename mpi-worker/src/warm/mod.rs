@@ -8,6 +8,7 @@
 mod crew;
 mod desk;
 mod entry;
+mod line;
 mod pause;
 mod pulse;
 pub mod wire;
@@ -17,10 +18,12 @@ pub use entry::{Entry, Inbox, open};
 use crew::{Assignment, Crew, Pool};
 use imaging::comm::Comm;
 use imaging::executor::Stop;
+use line::Line;
 use pause::Pause;
 use pulse::Pulse;
 use serde::{Deserialize, Serialize};
-use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::time::Duration;
 use wire::{Answer, Rank};
 
 use crate::mail::{receive, send};
@@ -28,6 +31,8 @@ use crate::task::Finished;
 
 #[derive(Serialize, Deserialize)]
 enum Message {
+    /// To a rank: where rank 0 offers a line, if it does.
+    Welcome(Option<String>),
     /// To rank 0: this rank is there.
     Here(Rank),
     /// To a rank: work on this.
@@ -41,6 +46,9 @@ enum Message {
     /// To a rank: end everything.
     End,
 }
+
+/// How often a rank that is woken by what comes looks for signals.
+const LOOK: Duration = Duration::from_millis(250);
 
 /// Why a world ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,11 +112,15 @@ fn follow<'scope>(
     inbox: &Inbox,
     pulse: &Pulse,
 ) -> End {
-    send(comm, 0, &Message::Here(here));
-    let (done, results) = channel();
+    let (hear, heard) = channel();
+    let done = hear.clone();
     let crew = Crew::start(scope, threads, move |id, finished| {
-        let _ = done.send((id, finished));
+        let _ = done.send(Heard::Done(id, finished));
     });
+    let Some(way) = meet(comm, here, &hear, stop) else {
+        inbox.closed.set();
+        return End::Stopped;
+    };
     let mut pool = Pool::new(threads);
     let mut pause = Pause::new();
     loop {
@@ -116,15 +128,39 @@ fn follow<'scope>(
             inbox.closed.set();
             return End::Stopped;
         }
-        match receive(comm) {
-            Some((_, Message::Take(assignment))) => {
+        let next = match way {
+            Way::Mail(..) => receive(comm).map(|(_, message)| Heard::Message(message)),
+            Way::Line(..) => None,
+        };
+        let next = match next {
+            Some(next) => Ok(next),
+            None => heard.recv_timeout(match way {
+                Way::Mail(..) => pause.next(),
+                Way::Line(..) => LOOK,
+            }),
+        };
+        let message = match next {
+            Ok(Heard::Message(message)) => message,
+            Ok(Heard::Done(id, finished)) => {
+                pause.reset();
+                entry::lock(&inbox.stops).remove(&id);
+                pulse.remove(&id);
+                way.send(&Message::Finished(id, Box::new(finished)));
+                continue;
+            }
+            Err(RecvTimeoutError::Timeout) => continue,
+            Err(RecvTimeoutError::Disconnected) => {
+                unreachable!("this loop holds a sender of its own")
+            }
+        };
+        match message {
+            Message::Take(assignment) => {
                 pause.reset();
                 let stop = inbox.begin(&assignment.task.id);
                 pulse.add(&assignment.task.id);
                 crew.take(*assignment, stop);
-                continue;
             }
-            Some((_, Message::Share(assignment))) => {
+            Message::Share(assignment) => {
                 pulse.add(&assignment.task.id);
                 let stop = inbox.closed.child();
                 *entry::lock(&inbox.shared) = Some(stop.clone());
@@ -132,30 +168,68 @@ fn follow<'scope>(
                 *entry::lock(&inbox.shared) = None;
                 pulse.remove(&assignment.task.id);
                 pause.reset();
-                continue;
             }
-            Some((_, Message::Cancel(id))) => {
+            Message::Cancel(id) => {
                 if let Some(stop) = entry::lock(&inbox.stops).get(&id) {
                     stop.set();
                 }
             }
-            Some((_, Message::End)) => {
+            Message::End => {
                 inbox.closed.set();
                 return End::Closed;
             }
-            Some((_, Message::Here(_) | Message::Finished(..))) | None => {}
-        }
-        match results.recv_timeout(pause.next()) {
-            Ok((id, finished)) => {
-                pause.reset();
-                entry::lock(&inbox.stops).remove(&id);
-                pulse.remove(&id);
-                send(comm, 0, &Message::Finished(id, Box::new(finished)));
-            }
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => {
-                unreachable!("the crew lives as long as this loop")
-            }
+            Message::Welcome(_) | Message::Here(_) | Message::Finished(..) => {}
         }
     }
+}
+
+/// What a rank other than 0 waits for.
+enum Heard {
+    /// Rank 0 says something.
+    Message(Message),
+    /// One of its threads has ended a task.
+    Done(String, Finished),
+}
+
+/// How a rank and rank 0 speak.
+enum Way<'a> {
+    /// Over a line, on one machine.
+    Line(Line),
+    /// By MPI, with looks into the mailbox.
+    Mail(&'a dyn Comm),
+}
+
+impl Way<'_> {
+    fn send(&self, message: &Message) {
+        match self {
+            Way::Line(line) => line.send(message),
+            Way::Mail(comm) => send(*comm, 0, message),
+        }
+    }
+}
+
+/// Waits for rank 0's welcome and answers it; None: the world is to end.
+fn meet<'a>(comm: &'a dyn Comm, here: Rank, hear: &Sender<Heard>, stop: &Stop) -> Option<Way<'a>> {
+    let pause = Pause::new();
+    let name = loop {
+        if stop.is_set() {
+            return None;
+        }
+        match receive(comm) {
+            Some((_, Message::Welcome(name))) => break name,
+            _ => std::thread::sleep(pause.next()),
+        }
+    };
+    let told = hear.clone();
+    let line = name.map(|name| {
+        line::take(&name, move |message| {
+            told.send(Heard::Message(message)).is_ok()
+        })
+    });
+    let way = match line {
+        Some(Ok(Some(line))) => Way::Line(line),
+        _ => Way::Mail(comm),
+    };
+    way.send(&Message::Here(here));
+    Some(way)
 }
