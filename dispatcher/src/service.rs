@@ -27,6 +27,9 @@ const SWEEP: Duration = Duration::from_secs(300);
 /// Tasks that may wait for the store at most, so that no node takes many more than it can work on.
 const STORING: usize = 16;
 
+/// Jobs that are split at once.
+const SPLITTING: usize = 4;
+
 /// How often it is looked for ranks that start.
 const COMING_UP: Duration = Duration::from_millis(50);
 
@@ -116,6 +119,11 @@ impl Node {
         }
     }
 
+    /// Whether a task could be begun at once.
+    pub(crate) fn has_room(&self) -> bool {
+        self.working.available_permits() > 0 && !self.hand_back.is_cancelled()
+    }
+
     /// Does something until it does not fail for a reason that passes by itself, such as a store that is away,
     /// or until that took too long or the dispatcher gives its work back.
     pub(crate) async fn patiently<T, F>(&self, mut work: impl FnMut() -> F) -> Result<T>
@@ -139,21 +147,25 @@ impl Node {
         }
     }
 
-    /// Handles one delivery. A failure hands it back, after a pause.
-    async fn handle(self: Arc<Node>, delivery: Delivery) {
+    /// Handles one delivery. A failure hands it back, after a pause. Returns what is to be handled next of it.
+    async fn handle(self: Arc<Node>, delivery: Delivery) -> Option<Delivery> {
         let span = observe::handling(&delivery, &self.config.node);
-        self.handle_within(delivery).instrument(span).await;
+        self.handle_within(delivery).instrument(span).await
     }
 
-    async fn handle_within(self: Arc<Node>, delivery: Delivery) {
+    async fn handle_within(self: Arc<Node>, delivery: Delivery) -> Option<Delivery> {
         let (queue, attempt) = (delivery.queue.clone(), delivery.attempt);
         let handled = match queue {
             QueueName::Jobs => self.split(delivery).await,
-            _ => self.execute(delivery).await,
+            _ => self.execute(delivery).await.map(|()| None),
         };
-        if let Err(error) = handled {
-            tracing::warn!(%error, %queue, attempt, "a message comes again");
-            tokio::time::sleep(self.config.pause).await;
+        match handled {
+            Ok(next) => next,
+            Err(error) => {
+                tracing::warn!(%error, %queue, attempt, "a message comes again");
+                tokio::time::sleep(self.config.pause).await;
+                None
+            }
         }
     }
 
@@ -200,7 +212,9 @@ pub async fn run(
     let slots = config.slots.max(1);
     let most = slots + slots.min(STORING);
     let prefetch = u16::try_from(most).unwrap_or(u16::MAX);
-    let mut splits = jobs.queue.consume(&QueueName::Jobs, 1).await?;
+    // A job of one task is held until that has ended.
+    let jobs_held = u16::try_from(slots + SPLITTING).unwrap_or(u16::MAX);
+    let mut splits = jobs.queue.consume(&QueueName::Jobs, jobs_held).await?;
     let mut tasks = jobs.queue.consume(&QueueName::Tasks, prefetch).await?;
     let node = Arc::new(Node {
         sources: Sources {
@@ -235,13 +249,17 @@ pub async fn run(
         observe::in_hand(running.len());
         tokio::select! {
             () = shutdown.cancelled() => break,
-            delivery = splits.next(), if splitting.is_empty() => {
+            delivery = splits.next(), if splitting.len() < SPLITTING => {
                 splitting.spawn(node.clone().handle(delivery.ok_or_else(closed)?));
             }
             delivery = tasks.next(), if running.len() < most => {
                 running.spawn(node.clone().handle(delivery.ok_or_else(closed)?));
             }
-            Some(_) = splitting.join_next() => {}
+            Some(next) = splitting.join_next() => {
+                if let Ok(Some(task)) = next {
+                    running.spawn(node.clone().handle(task));
+                }
+            }
             Some(_) = running.join_next() => {}
             _ = sweep.tick(), if sweeping.is_empty() => {
                 sweeping.spawn(node.clone().sweep());
@@ -265,7 +283,11 @@ pub async fn run(
     sweeping.shutdown().await;
     beating.shutdown().await;
     let finish = async {
-        while splitting.join_next().await.is_some() {}
+        while let Some(next) = splitting.join_next().await {
+            if let Ok(Some(task)) = next {
+                running.spawn(node.clone().handle(task));
+            }
+        }
         while running.join_next().await.is_some() {}
     };
     // What does not even get handed back in time is dropped, and its messages come again by themselves.

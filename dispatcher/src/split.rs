@@ -32,13 +32,26 @@ enum Split {
 }
 
 impl Node {
-    /// Handles a job message to its end.
-    pub(crate) async fn split(&self, delivery: Delivery) -> Result<()> {
+    /// Handles a job message to its end, or to that of the task that it came to, for which there is room here.
+    pub(crate) async fn split(&self, delivery: Delivery) -> Result<Option<Delivery>> {
         match self.patiently(|| self.judge_job(&delivery)).await? {
-            Split::Done => Ok(delivery.ack().await?),
-            Split::Dead(reason) => Ok(delivery.reject(&reason).await?),
-            Split::Tasks(messages) => Ok(delivery.replace(messages).await?),
+            Split::Done => delivery.ack().await?,
+            Split::Dead(reason) => delivery.reject(&reason).await?,
+            Split::Tasks(mut messages) => {
+                // A message that came before may have killed who took it.
+                let may_stay = delivery.attempt == 1 && self.has_room();
+                match messages.pop() {
+                    Some(task) if messages.is_empty() && may_stay => {
+                        return Ok(Some(delivery.follow(task)));
+                    }
+                    last => {
+                        messages.extend(last);
+                        delivery.replace(messages).await?;
+                    }
+                }
+            }
         }
+        Ok(None)
     }
 
     async fn judge_job(&self, delivery: &Delivery) -> Result<Split> {
