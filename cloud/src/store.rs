@@ -4,6 +4,7 @@
 
 mod files;
 mod quick;
+mod sync;
 mod unnamed;
 
 use crate::error::{Error, Result};
@@ -69,6 +70,7 @@ struct Local {
     /// The same, for what need not survive a loss of power.
     hints: Arc<LocalFileSystem>,
     root: std::path::PathBuf,
+    syncing: Arc<sync::Syncing>,
 }
 
 /// An object store. Clones share connections.
@@ -124,6 +126,7 @@ impl Store {
                 files: local,
                 hints: Arc::new(hints),
                 root: dir.to_owned(),
+                syncing: Arc::default(),
             }),
             prefix: Path::default(),
             address: format!("file://{}", dir.display()),
@@ -183,9 +186,14 @@ impl Store {
     /// Writes an object if there is none of that name. Of several writers exactly one is told
     /// [`Created::New`], also when the reply to its request was lost.
     pub async fn create(&self, name: &str, bytes: Bytes, content_type: &str) -> Result<Created> {
-        if let Some(created) = self.create_unnamed(name, &bytes, true).await? {
-            return Ok(created);
+        if self.local.is_some() {
+            let created = self.create_hint(name, bytes, content_type).await?;
+            return self.keep(name, created).await;
         }
+        self.create_remote(name, bytes, content_type).await
+    }
+
+    async fn create_remote(&self, name: &str, bytes: Bytes, content_type: &str) -> Result<Created> {
         let path = self.path(name)?;
         let writer = crate::links::hex(&crate::random::bytes::<16>());
         let mut tries = 0;
@@ -299,6 +307,12 @@ impl Store {
 
     /// Removes an object; one that is not there is as good.
     pub async fn delete(&self, name: &str) -> Result<()> {
+        if let Some(file) = self.file(name)? {
+            return match std::fs::remove_file(file) {
+                Err(error) if !quick::missing(error.kind()) => Err(self.failed(name, &error)),
+                _ => Ok(()),
+            };
+        }
         let path = self.path(name)?;
         match self.inner.delete(&path).await {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),

@@ -186,11 +186,11 @@ impl Node {
         }
     }
 
-    /// Stores an output. One that is there is by an attempt whose commit is not there (yet): the same bytes, unless
+    /// Stores an output, which the commit makes safe. One that is there is by an attempt whose commit is not there (yet): the same bytes, unless
     /// another build made them.
     async fn put(&self, name: &str, file: &Path, hash: &str, media_type: &str) -> Result<()> {
         let store = &self.jobs.store;
-        if store.create_file(name, file, media_type).await? == Created::New {
+        if store.create_file_hint(name, file, media_type).await? == Created::New {
             return Ok(());
         }
         let copy = self.scratch.name();
@@ -199,7 +199,7 @@ impl Node {
         let there = there.map_err(|error| Error::State(format!("hashing a file: {error}")))?;
         if there.map_err(|error| Error::local("hashing the output", error))? != hash {
             store.delete(name).await?;
-            store.create_file(name, file, media_type).await?;
+            store.create_file_hint(name, file, media_type).await?;
         }
         Ok(())
     }

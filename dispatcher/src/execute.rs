@@ -12,13 +12,17 @@ use protocol::event::{Event, TaskStarted};
 use protocol::message::PlannedTask;
 use protocol::receipt::TaskReceipt;
 use protocol::state::TaskState;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tracing::{Instrument as _, Span};
 
 /// Deliveries of one message whose end nobody heard of, after which the task is held to be what kills its
 /// dispatchers. Below the broker's own limit, which knows of no receipts.
 const MAX_REDELIVERIES: u32 = cloud::queue::DELIVERY_LIMIT / 2;
+
+/// Tasks that take no longer are told of by their end alone.
+const BRIEF: Duration = Duration::from_millis(50);
 
 /// What becomes of a message.
 enum Verdict {
@@ -178,10 +182,15 @@ impl Node {
             attempt,
         };
         let key = format!("task-{number}-started-{}-{attempt}", message.round);
-        let started = self.append(id, &key, Event::TaskStarted(event));
-        let outcome = self.attempt(&known, message, task, attempt, room);
-        // The event is told before that of the end, and nobody waits for it.
-        let (_, outcome) = tokio::join!(started, outcome);
+        let mut outcome = pin!(self.attempt(&known, message, task, attempt, room));
+        let outcome = tokio::select! {
+            outcome = &mut outcome => outcome,
+            () = tokio::time::sleep(BRIEF) => {
+                let started = self.append(id, &key, Event::TaskStarted(event));
+                // The event is told before that of the end, and nobody waits for it.
+                tokio::join!(started, outcome).1
+            }
+        };
         let faults = attempt - delivery.redeliveries;
         observe::attempted(match &outcome {
             Ok(Outcome::Final(..)) => "final",

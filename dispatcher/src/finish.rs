@@ -75,10 +75,35 @@ impl Progress {
         (self.round == round && runs > 0).then(|| time / runs)
     }
 
-    /// Whether this dispatcher told of all tasks.
-    pub(crate) fn all_told(&self) -> bool {
-        !self.told.is_empty() && self.told.iter().all(|&told| told)
+    /// Whether this dispatcher told of all tasks but perhaps that one.
+    pub(crate) fn all_told(&self, but: Option<u64>) -> bool {
+        let told = |(n, &told)| told || but == Some(n);
+        !self.told.is_empty() && (0..).zip(&self.told).all(told)
     }
+
+    /// A task has ended, and its end is about to be told with that of the round.
+    fn end(&mut self, round: u32, task: u64) {
+        if self.round == round
+            && let Some(ended) = self.ended.get_mut(task as usize)
+        {
+            *ended = true;
+        }
+    }
+
+    /// A task that seemed to have ended has not.
+    fn reopen(&mut self, task: u64) {
+        if let Some(ended) = self.ended.get_mut(task as usize) {
+            *ended = false;
+            self.lowest = self.lowest.min(task as usize);
+        }
+    }
+}
+
+/// The receipt that a job has.
+struct Over {
+    receipt: JobReceipt,
+    /// Whether it was written now.
+    new: bool,
 }
 
 /// The receipt that a task has.
@@ -131,10 +156,11 @@ impl Node {
         receipt: TaskReceipt,
         reason: Reason,
     ) -> Result<()> {
-        match self.keep(id, round, receipt, reason).await? {
-            Some(kept) => self.tell_kept(id, round, &kept).await,
-            None => Ok(()),
-        }
+        let Some(kept) = self.keep(id, round, receipt, reason).await? else {
+            return Ok(());
+        };
+        self.make_safe(id, Some(&kept), None).await?;
+        self.tell_kept(id, round, &kept).await
     }
 
     /// Stores a task's receipt if it has none, and tells what its receipt says; stores and tells the job's if that was
@@ -147,30 +173,56 @@ impl Node {
         reason: Reason,
     ) -> Result<bool> {
         let (id, task) = (known.stored.id.as_str(), receipt.task);
-        let kept = self.keep(id, round, receipt, reason).await?;
-        let told = async {
-            match &kept {
-                Some(kept) => self.tell_kept(id, round, kept).await,
-                None => Ok(()),
-            }
+        let Some(kept) = self.keep(id, round, receipt, reason).await? else {
+            return Ok(false);
         };
-        let result = |kept: &Kept| kept.receipt.state == TaskState::Succeeded;
-        let over = match kept.as_ref().is_some_and(result) {
-            // Together: nobody waits longer for the end of a job because its last task is told of.
-            true => {
-                let (told, over) = tokio::join!(told, self.end(known, round, Some(task)));
-                told.and(over)?
-            }
+        if kept.receipt.state != TaskState::Succeeded {
+            self.make_safe(id, Some(&kept), None).await?;
             // It may end the round.
-            false => {
-                told.await?;
-                self.end(known, round, Some(task)).await?
+            self.tell_kept(id, round, &kept).await?;
+            if let Some(over) = self.end(known, round, Some(task)).await? {
+                self.close(known, round, &over).await?;
             }
-        };
-        if let Some(receipt) = over {
-            self.close(known, round, &receipt).await?;
+            return Ok(kept.new);
         }
-        Ok(kept.is_some_and(|kept| kept.new))
+        let over = self.end(known, round, Some(task)).await?;
+        let safe = self.make_safe(id, Some(&kept), over.as_ref()).await;
+        if safe.is_err() {
+            known.progress.lock().await.reopen(task);
+        }
+        safe?;
+        match over {
+            None => self.tell_kept(id, round, &kept).await?,
+            Some(Over { receipt, .. }) => {
+                known.progress.lock().await.end(round, task);
+                self.tell_end(known, round, &receipt, Some(&kept.receipt))
+                    .await?;
+                self.jobs.store.delete(&names::open(id)).await?;
+            }
+        }
+        Ok(kept.new)
+    }
+
+    /// Waits until receipts, and the output that one tells of, are safe from a loss of power. Where that fails, what is
+    /// new goes again.
+    async fn make_safe(&self, id: &str, kept: Option<&Kept>, over: Option<&Over>) -> Result<()> {
+        let store = &self.jobs.store;
+        let task = kept.map(|kept| names::task(id, kept.receipt.task));
+        let output = kept.and_then(|kept| kept.receipt.output.as_ref());
+        let output = output.map(|path| names::output(id, path));
+        let job = over.map(|_| names::receipt(id));
+        let all = [&output, &task, &job];
+        let all: Vec<&str> = all.into_iter().flatten().map(String::as_str).collect();
+        let Err(error) = store.sync(&all).await else {
+            return Ok(());
+        };
+        if let (Some(job), true) = (job, over.is_some_and(|over| over.new)) {
+            store.delete(&job).await?;
+        }
+        if let (Some(task), true) = (task, kept.is_some_and(|kept| kept.new)) {
+            store.delete(&task).await?;
+        }
+        Err(error.into())
     }
 
     /// Stores a task's receipt if it has none; returns its receipt, if that counts.
@@ -191,7 +243,7 @@ impl Node {
         if is_late().await? {
             return Ok(None);
         }
-        let new = names::create(&self.jobs.store, &name, &receipt).await?;
+        let new = names::create_hint(&self.jobs.store, &name, &receipt).await?;
         if new && is_late().await? {
             self.jobs.store.delete(&name).await?;
             return Ok(None);
@@ -254,19 +306,14 @@ impl Node {
     /// Writes and tells the job's receipt if all its tasks have theirs.
     pub(crate) async fn finish(&self, known: &Known, round: u32) -> Result<()> {
         match self.end(known, round, None).await? {
-            Some(receipt) => self.close(known, round, &receipt).await,
+            Some(over) => self.close(known, round, &over).await,
             None => Ok(()),
         }
     }
 
     /// Writes the job's receipt if all its tasks have theirs; returns the one that there is then. `ended`: a task that
     /// is known to.
-    async fn end(
-        &self,
-        known: &Known,
-        round: u32,
-        ended: Option<u64>,
-    ) -> Result<Option<JobReceipt>> {
+    async fn end(&self, known: &Known, round: u32, ended: Option<u64>) -> Result<Option<Over>> {
         let id = known.stored.id.as_str();
         {
             let mut progress = known.progress.lock().await;
@@ -290,7 +337,14 @@ impl Node {
             return Ok(None);
         }
         let receipt = self.job_receipt(known, round, tasks).await?;
-        let new = names::create(&self.jobs.store, &names::receipt(id), &receipt).await?;
+        let (store, name) = (&self.jobs.store, names::receipt(id));
+        let mut new = names::create_hint(store, &name, &receipt).await?;
+        let mut there: Option<JobReceipt> = None;
+        if !new {
+            there = names::read(store, &name).await?;
+            // One that was cut off is gone now.
+            new = there.is_none() && names::create_hint(store, &name, &receipt).await?;
+        }
         if new {
             observe::job_ended(receipt.state);
             let (state, ms) = (receipt.state.name(), receipt.ms);
@@ -301,27 +355,25 @@ impl Node {
         }
         if names::current_round(&self.jobs.store, id).await? > round {
             // A retry began meanwhile and has put away the receipt of this round, whoever wrote it first.
-            let name = names::receipt(id);
-            let there: Option<JobReceipt> = names::read(&self.jobs.store, &name).await?;
+            let there: Option<JobReceipt> = names::read(store, &name).await?;
             if there.is_some_and(|there| there.started == receipt.started) {
-                self.jobs.store.delete(&name).await?;
+                store.delete(&name).await?;
             }
             return Ok(None);
         }
-        match new {
-            true => Ok(Some(receipt)),
-            false => names::read(&self.jobs.store, &names::receipt(id)).await,
-        }
+        let receipt = match new {
+            true => Some(receipt),
+            false => there,
+        };
+        Ok(receipt.map(|receipt| Over { receipt, new }))
     }
 
     /// Tells the end of a job that has its receipt.
-    async fn close(&self, known: &Known, round: u32, receipt: &JobReceipt) -> Result<()> {
-        self.tell_end(known, round, receipt).await?;
-        Ok(self
-            .jobs
-            .store
-            .delete(&names::open(&known.stored.id))
-            .await?)
+    async fn close(&self, known: &Known, round: u32, over: &Over) -> Result<()> {
+        let id = known.stored.id.as_str();
+        self.make_safe(id, None, Some(over)).await?;
+        self.tell_end(known, round, &over.receipt, None).await?;
+        Ok(self.jobs.store.delete(&names::open(id)).await?)
     }
 
     /// Each receipt is asked for once when it is there, and the first that is missing ends the search: the

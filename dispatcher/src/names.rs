@@ -84,11 +84,17 @@ pub fn to_json<T: Serialize>(value: &T) -> Vec<u8> {
     }
 }
 
-/// Reads an object, None if there is none.
+/// Reads an object, None if there is none. One that a loss of power cut off in a directory was in nobody's hands yet:
+/// it is removed, and counts as none.
 pub async fn read<T: DeserializeOwned>(store: &Store, name: &str) -> Result<Option<T>> {
     match store.get(name, MAX_JSON).await {
         Ok(bytes) => match serde_json::from_slice(&bytes) {
             Ok(value) => Ok(Some(value)),
+            Err(error) if store.file(name)?.is_some() && is_cut_off(&bytes, &error) => {
+                tracing::warn!(name, "an object that a loss of power cut off is removed");
+                store.delete(name).await?;
+                Ok(None)
+            }
             Err(error) => Err(Error::Damaged {
                 name: name.to_owned(),
                 reason: error.to_string(),
@@ -99,6 +105,10 @@ pub async fn read<T: DeserializeOwned>(store: &Store, name: &str) -> Result<Opti
     }
 }
 
+fn is_cut_off(bytes: &[u8], error: &serde_json::Error) -> bool {
+    error.is_eof() || bytes.iter().all(|byte| *byte == 0)
+}
+
 /// Writes an object if there is none; true if this call wrote it.
 pub async fn create<T: Serialize>(store: &Store, name: &str, value: &T) -> Result<bool> {
     let created = store
@@ -107,7 +117,7 @@ pub async fn create<T: Serialize>(store: &Store, name: &str, value: &T) -> Resul
     Ok(created == Created::New)
 }
 
-/// Writes an object that can be made again if there is none; true if this call wrote it.
+/// Writes an object if there is none, not yet safe from a loss of power in a directory; true if this call wrote it.
 pub async fn create_hint<T: Serialize>(store: &Store, name: &str, value: &T) -> Result<bool> {
     let created = store.create_hint(name, to_json(value).into(), "application/json");
     Ok(created.await? == Created::New)

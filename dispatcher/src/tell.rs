@@ -35,36 +35,53 @@ impl Node {
     pub(crate) async fn tell_ended(&self, known: &Known, round: u32) -> Result<()> {
         let name = names::receipt(&known.stored.id);
         match names::read(&self.jobs.store, &name).await? {
-            Some(receipt) => self.tell_end(known, round, &receipt).await,
+            Some(receipt) => self.tell_end(known, round, &receipt, None).await,
             None => Ok(()),
         }
     }
 
-    /// Tells what the job's receipt says. Fails while nobody can hear it.
+    /// Tells what the job's receipt says, after the end of its last task where that is not told yet. Fails while nobody
+    /// can hear it.
     pub(crate) async fn tell_end(
         &self,
         known: &Known,
         round: u32,
         receipt: &JobReceipt,
+        last: Option<&TaskReceipt>,
     ) -> Result<()> {
         let id = known.stored.id.as_str();
-        self.tell_missing(known, round, receipt).await?;
-        let key = format!("job-finished-{round}");
-        let event = Event::JobFinished(JobFinished::of(id, receipt));
-        heard(id, self.jobs.events.append(id, &key, &event).await)?;
+        self.tell_missing(known, round, receipt, last.map(|task| task.task))
+            .await?;
+        let mut events: Vec<_> = last
+            .map(|task| task_finished(id, round, task))
+            .into_iter()
+            .collect();
+        let end = Event::JobFinished(JobFinished::of(id, receipt));
+        events.push((format!("job-finished-{round}"), end));
         let fields = [
             ("state", receipt.state.name()),
             ("tasks", &receipt.counts.tasks.to_string()),
             ("round", &round.to_string()),
             ("ended", &to_field(&receipt.counts)),
         ];
-        heard(id, self.jobs.events.set_fields(id, &fields).await)
+        let (told, set) = tokio::join!(
+            self.jobs.events.append_all(id, &events),
+            self.jobs.events.set_fields(id, &fields)
+        );
+        heard(id, told)?;
+        heard(id, set)
     }
 
     /// Tells of the tasks that nobody told of: their dispatcher died right after the commit, or nobody could hear
     /// it. Their events have the same keys whoever tells them, so that none comes twice.
-    async fn tell_missing(&self, known: &Known, round: u32, receipt: &JobReceipt) -> Result<()> {
-        if round == 1 && known.progress.lock().await.all_told() {
+    async fn tell_missing(
+        &self,
+        known: &Known,
+        round: u32,
+        receipt: &JobReceipt,
+        but: Option<u64>,
+    ) -> Result<()> {
+        if round == 1 && known.progress.lock().await.all_told(but) {
             return Ok(());
         }
         let id = receipt.job.as_str();
@@ -93,6 +110,7 @@ impl Node {
                 _ => break,
             }
         }
+        told.extend(but);
         for task in receipt.tasks.iter().filter(|t| !told.contains(&t.task)) {
             let (key, event) = task_finished(id, round, task);
             heard(id, self.jobs.events.append(id, &key, &event).await)?;

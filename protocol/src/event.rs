@@ -19,7 +19,7 @@ pub enum Event {
     JobPlanned(JobPlanned),
     /// A job's tasks are known and work begins.
     JobStarted(JobStarted),
-    /// A node took a task.
+    /// A node works on a task; in a job, only of tasks that take longer than a moment.
     TaskStarted(TaskStarted),
     /// A task reached its last state.
     TaskFinished(TaskFinished),

@@ -94,34 +94,44 @@ impl MemoryEvents {
     }
 }
 
+impl History {
+    /// Adds an event if there is none with its key; returns its number.
+    fn add(&mut self, key: &str, event: &Event, most: usize) -> u64 {
+        if let Some(seq) = self.keys.get(key) {
+            return *seq;
+        }
+        self.last += 1;
+        let seq = self.last;
+        self.keys.insert(key.to_owned(), seq);
+        self.records.push_back(Record {
+            seq,
+            key: key.to_owned(),
+            event: with_number(event.clone(), Some(seq)),
+        });
+        while self.records.len() > most {
+            if let Some(old) = self.records.pop_front() {
+                self.keys.remove(&old.key);
+            }
+        }
+        seq
+    }
+}
+
 #[async_trait]
 impl Events for MemoryEvents {
-    async fn append(&self, job: &str, key: &str, event: &Event) -> Result<u64> {
+    async fn append_all(&self, job: &str, events: &[(String, Event)]) -> Result<Vec<u64>> {
         check_id("job", job)?;
-        let seq = {
+        let mut seqs = Vec::with_capacity(events.len());
+        {
             let mut state = self.state();
             let history = self.history(&mut state, job);
-            if let Some(seq) = history.keys.get(key) {
-                return Ok(*seq);
+            for (key, event) in events {
+                seqs.push(history.add(key, event, self.shared.retention.events));
             }
-            history.last += 1;
-            let seq = history.last;
-            history.keys.insert(key.to_owned(), seq);
-            history.records.push_back(Record {
-                seq,
-                key: key.to_owned(),
-                event: with_number(event.clone(), Some(seq)),
-            });
-            while history.records.len() > self.shared.retention.events {
-                if let Some(old) = history.records.pop_front() {
-                    history.keys.remove(&old.key);
-                }
-            }
-            seq
-        };
+        }
         // Nobody listens: nobody has to be told.
         let _ = self.shared.changes.send(Change::Job(job.to_owned()));
-        Ok(seq)
+        Ok(seqs)
     }
 
     async fn read(&self, job: &str, after: u64, limit: usize) -> Result<Page> {

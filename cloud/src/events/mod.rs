@@ -111,7 +111,15 @@ pub struct Heartbeat {
 pub trait Events: Send + Sync + fmt::Debug {
     /// Adds an event to a job's history and returns its number. `key` names the event within its job: adding
     /// it again, as after a lost reply, changes nothing and returns the first number.
-    async fn append(&self, job: &str, key: &str, event: &Event) -> Result<u64>;
+    async fn append(&self, job: &str, key: &str, event: &Event) -> Result<u64> {
+        let seqs = self
+            .append_all(job, &[(key.to_owned(), event.clone())])
+            .await?;
+        Ok(seqs.first().copied().unwrap_or_default())
+    }
+
+    /// Adds several events in this order, each as [`append`](Events::append) does; returns their numbers.
+    async fn append_all(&self, job: &str, events: &[(String, Event)]) -> Result<Vec<u64>>;
 
     /// At most `limit` events after number `after`. A job that nobody knows is an empty page.
     async fn read(&self, job: &str, after: u64, limit: usize) -> Result<Page>;

@@ -210,10 +210,8 @@ fn record(entry: &redis::streams::StreamId) -> Option<Record> {
 
 #[async_trait]
 impl Events for RedisEvents {
-    async fn append(&self, job: &str, key: &str, event: &Event) -> Result<u64> {
+    async fn append_all(&self, job: &str, events: &[(String, Event)]) -> Result<Vec<u64>> {
         check_id("job", job)?;
-        let json = serde_json::to_string(&with_number(event.clone(), None))
-            .map_err(|error| Error::invalid("the event", error.to_string()))?;
         let history = u64::from_le_bytes(crate::random::bytes()).max(1);
         let mut script = APPEND.prepare_invoke();
         script
@@ -221,14 +219,17 @@ impl Events for RedisEvents {
             .key(stream_key(job))
             .key(format!("sundog:event-keys:{job}"))
             .key(JOBS)
-            .arg(key)
-            .arg(json)
             .arg(format!("{history:x}"))
             .arg(self.keep_millis())
             .arg(self.config.retention.events)
             .arg(job);
+        for (key, event) in events {
+            let json = serde_json::to_string(&with_number(event.clone(), None))
+                .map_err(|error| Error::invalid("the event", error.to_string()))?;
+            script.arg(key).arg(json);
+        }
         let script = &script;
-        self.retry("adding an event", move |mut connection| async move {
+        self.retry("adding events", move |mut connection| async move {
             script.invoke_async(&mut connection).await
         })
         .await

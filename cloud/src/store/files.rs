@@ -38,16 +38,28 @@ impl Store {
         &self,
         name: &str,
         bytes: &bytes::Bytes,
-        durably: bool,
     ) -> Result<Option<Created>> {
         let Some(target) = self.file(name)? else {
             return Ok(None);
         };
         let bytes = bytes.clone();
-        let created = move || unnamed::create(&target, &bytes, durably);
+        let created = move || unnamed::create(&target, &bytes);
         let created = tokio::task::spawn_blocking(created).await;
         let created = created.unwrap_or_else(|error| Err(std::io::Error::other(error)));
         created.map_err(|error| self.failed(name, &error))
+    }
+
+    /// Makes what a create left safe from a loss of power; where that fails, an object that was made now goes again.
+    pub(super) async fn keep(&self, name: &str, created: Created) -> Result<Created> {
+        match self.sync(&[name]).await {
+            Ok(()) => Ok(created),
+            Err(error) => {
+                if created == Created::New {
+                    self.delete(name).await?;
+                }
+                Err(error)
+            }
+        }
     }
 
     /// Writes an object to a new file, refused if it has more than `max_bytes`. The file is not synced to disk.
@@ -96,12 +108,30 @@ impl Store {
         from: &Path,
         content_type: &str,
     ) -> Result<Created> {
+        let created = self.create_file_hint(name, from, content_type).await?;
+        self.keep(name, created).await
+    }
+
+    /// As [`Store::create_file`], but in a directory the object may be lost when the machine loses its power before a
+    /// [`Store::sync`].
+    pub async fn create_file_hint(
+        &self,
+        name: &str,
+        from: &Path,
+        content_type: &str,
+    ) -> Result<Created> {
         if let Some(target) = self.file(name)? {
-            let source = from.to_owned();
-            let linked = tokio::task::spawn_blocking(move || link(&source, &target));
-            let linked = linked
-                .await
-                .unwrap_or_else(|error| Err(std::io::Error::other(error)));
+            // Nothing of it waits for the disk, but where a file is copied.
+            let linked = match link(from, &target) {
+                Err(error) if error.kind() == ErrorKind::CrossesDevices => {
+                    let source = from.to_owned();
+                    let copied = tokio::task::spawn_blocking(move || copy(&source, &target));
+                    copied
+                        .await
+                        .unwrap_or_else(|error| Err(std::io::Error::other(error)))
+                }
+                other => other,
+            };
             return linked.map_err(|error| self.failed(name, &error));
         }
         let size = tokio::fs::metadata(from)
@@ -194,25 +224,15 @@ impl Store {
     }
 }
 
-/// Links or copies a file to where there must be none, and syncs it to disk.
+/// Links a file to where there must be none.
 fn link(from: &Path, to: &Path) -> std::io::Result<Created> {
-    let folder = to.parent().unwrap_or(Path::new("/"));
-    std::fs::create_dir_all(folder)?;
-    std::fs::File::open(from)?.sync_all()?;
-    let linked = match std::fs::hard_link(from, to) {
-        // Another disk, or one without links.
-        Err(error) if !matches!(error.kind(), ErrorKind::AlreadyExists | ErrorKind::NotFound) => {
-            copy(from, to)
-        }
-        other => other,
-    };
-    match linked {
-        Ok(()) => {
-            std::fs::File::open(folder)?.sync_all()?;
-            Ok(Created::New)
-        }
+    std::fs::create_dir_all(to.parent().unwrap_or(Path::new("/")))?;
+    match std::fs::hard_link(from, to) {
+        Ok(()) => Ok(Created::New),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(Created::Exists),
-        Err(error) => Err(error),
+        Err(error) if error.kind() == ErrorKind::NotFound => Err(error),
+        // Another disk, or one without links.
+        Err(_) => Err(ErrorKind::CrossesDevices.into()),
     }
 }
 
@@ -224,9 +244,10 @@ fn staged(to: &Path) -> PathBuf {
     staged.into()
 }
 
-fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
+/// Copies a file to where there must be none.
+fn copy(from: &Path, to: &Path) -> std::io::Result<Created> {
     if to.exists() {
-        return Err(ErrorKind::AlreadyExists.into());
+        return Ok(Created::Exists);
     }
     let staged = staged(to);
     let copied = std::fs::copy(from, &staged)
@@ -239,7 +260,11 @@ fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
         });
     // Gone already where it was renamed.
     let _ = std::fs::remove_file(&staged);
-    copied
+    match copied {
+        Ok(()) => Ok(Created::New),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(Created::Exists),
+        Err(error) => Err(error),
+    }
 }
 
 /// Moves a file to where there may be another, durably.

@@ -50,7 +50,7 @@ impl Store {
     fn create_quickly(&self, name: &str, bytes: &Bytes) -> Result<Option<Created>> {
         match self.file(name)? {
             Some(target) if bytes.len() as u64 <= SMALL => {
-                let created = unnamed::create(&target, bytes, false);
+                let created = unnamed::create(&target, bytes);
                 created.map_err(|error| self.failed(name, &error))
             }
             _ => Ok(None),
@@ -99,8 +99,8 @@ impl Store {
         Ok(())
     }
 
-    /// Writes an object that can be made again from others if there is none of that name; in a directory it may
-    /// be lost as with [`Store::put_hint`].
+    /// Writes an object if there is none of that name; in a directory it may be lost, or cut off, when the machine loses
+    /// its power before a [`Store::sync`].
     pub async fn create_hint(
         &self,
         name: &str,
@@ -108,12 +108,12 @@ impl Store {
         content_type: &str,
     ) -> Result<Created> {
         let Some(Local { hints, .. }) = &self.local else {
-            return self.create(name, bytes, content_type).await;
+            return self.create_remote(name, bytes, content_type).await;
         };
         if let Some(created) = self.create_quickly(name, &bytes)? {
             return Ok(created);
         }
-        if let Some(created) = self.create_unnamed(name, &bytes, false).await? {
+        if let Some(created) = self.create_unnamed(name, &bytes).await? {
             return Ok(created);
         }
         let path = self.path(name)?;
@@ -137,6 +137,6 @@ impl Store {
     }
 }
 
-fn missing(kind: ErrorKind) -> bool {
+pub(super) fn missing(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::NotFound | ErrorKind::NotADirectory)
 }

@@ -4,17 +4,15 @@ use super::Created;
 use std::io;
 use std::path::Path;
 
-/// Writes a file where there is none; where it has to be durable, it is when this returns. None: this file
-/// system has no files without names.
+/// Writes a file where there is none; it is not synced. None: this file system has no files without names.
 #[cfg(target_os = "linux")]
-pub(super) fn create(target: &Path, bytes: &[u8], durably: bool) -> io::Result<Option<Created>> {
+pub(super) fn create(target: &Path, bytes: &[u8]) -> io::Result<Option<Created>> {
     use rustix::fs::{AtFlags, CWD, Mode, OFlags, linkat, open};
     use rustix::io::Errno;
     use std::io::Write as _;
     use std::os::fd::AsRawFd as _;
 
     let folder = target.parent().unwrap_or(Path::new("/"));
-    let new = !folder.exists();
     std::fs::create_dir_all(folder)?;
     if target.exists() {
         return Ok(Some(Created::Exists));
@@ -26,9 +24,6 @@ pub(super) fn create(target: &Path, bytes: &[u8], durably: bool) -> io::Result<O
         Err(error) => return Err(error.into()),
     };
     file.write_all(bytes)?;
-    if durably {
-        file.sync_all()?;
-    }
     let unnamed = format!("/proc/self/fd/{}", file.as_raw_fd());
     match linkat(CWD, unnamed, CWD, target, AtFlags::SYMLINK_FOLLOW) {
         Ok(()) => {}
@@ -37,21 +32,12 @@ pub(super) fn create(target: &Path, bytes: &[u8], durably: bool) -> io::Result<O
         Err(Errno::NOENT) => return Ok(None),
         Err(error) => return Err(error.into()),
     }
-    // Also the folders that were made for it.
-    let folders = match (durably, new) {
-        (false, _) => 0,
-        (true, false) => 1,
-        (true, true) => 4,
-    };
-    for folder in folder.ancestors().take(folders) {
-        std::fs::File::open(folder)?.sync_all()?;
-    }
     Ok(Some(Created::New))
 }
 
 /// Only Linux has files without names.
 #[cfg(not(target_os = "linux"))]
-pub(super) fn create(_: &Path, _: &[u8], _: bool) -> io::Result<Option<Created>> {
+pub(super) fn create(_: &Path, _: &[u8]) -> io::Result<Option<Created>> {
     Ok(None)
 }
 
@@ -66,7 +52,7 @@ mod tests {
         let writers: Vec<_> = (0..8)
             .map(|n: u8| {
                 let target = target.clone();
-                std::thread::spawn(move || create(&target, &[n; 100], n < 4).unwrap())
+                std::thread::spawn(move || create(&target, &[n; 100]).unwrap())
             })
             .collect();
         let made: Vec<_> = writers.into_iter().map(|w| w.join().unwrap()).collect();

@@ -91,7 +91,7 @@ impl Jobs {
         // Together, since each is a wait for the disk or the network. Marks of a job that is not there are nothing.
         let spec = names::spec(id);
         let (owned, open) = (names::owned(owner, id), names::open(id));
-        let created = names::create(&self.store, &spec, &stored);
+        let created = names::create_hint(&self.store, &spec, &stored);
         let (created, owned, open) = tokio::join!(created, self.mark(&owned), self.mark(&open));
         owned.and(open)?;
         if !created? {
@@ -108,7 +108,14 @@ impl Jobs {
             ("name", name),
             ("submitted", stored.submitted.as_str()),
         ];
-        let ((), published) = tokio::join!(self.tell(id, &fields), self.publish(id, 1));
+        let kept = [spec.as_str()];
+        // A message whose job was lost with the machine's power is given up; its submitter was told nothing.
+        let ((), synced, published) = tokio::join!(
+            self.tell(id, &fields),
+            self.store.sync(&kept),
+            self.publish(id, 1)
+        );
+        synced?;
         published?;
         observe::submitted();
         Ok(())

@@ -4,6 +4,7 @@
 mod asking;
 mod long;
 mod schedule;
+mod single;
 mod site;
 mod telling;
 

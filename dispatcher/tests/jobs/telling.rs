@@ -40,9 +40,9 @@ impl Deaf {
 
 #[async_trait]
 impl Events for Deaf {
-    async fn append(&self, job: &str, key: &str, event: &Event) -> Result<u64> {
+    async fn append_all(&self, job: &str, events: &[(String, Event)]) -> Result<Vec<u64>> {
         self.hears()?;
-        self.inner.append(job, key, event).await
+        self.inner.append_all(job, events).await
     }
     async fn read(&self, job: &str, after: u64, limit: usize) -> Result<Page> {
         self.hears()?;

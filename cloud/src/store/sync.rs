@@ -1,0 +1,207 @@
+//! Making objects of a store in a directory safe from a loss of power: whatever waits for the disk at the same time
+//! goes there together, each folder once.
+
+use super::{Local, Store};
+use crate::error::Result;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::oneshot;
+
+/// Files that are synced at once.
+const ABREAST: usize = 4;
+/// Folders that are remembered as safe themselves.
+const REMEMBERED: usize = 4096;
+
+/// An error that several callers are told.
+type Failure = (io::ErrorKind, String);
+
+/// What waits to be synced.
+#[derive(Default)]
+pub(super) struct Syncing {
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    waiting: Vec<Waiting>,
+    /// Whether somebody works on what waits.
+    busy: bool,
+    /// Folders whose own names are safe.
+    known: BTreeSet<PathBuf>,
+}
+
+struct Waiting {
+    files: Vec<PathBuf>,
+    tell: oneshot::Sender<std::result::Result<(), Failure>>,
+}
+
+impl Store {
+    /// Returns when these objects are safe from a loss of power. After an error each of them may or may not be; other
+    /// stores than directories keep objects safe by themselves.
+    pub async fn sync(&self, names: &[&str]) -> Result<()> {
+        let Some(local) = &self.local else {
+            return Ok(());
+        };
+        let mut files = Vec::with_capacity(names.len());
+        for name in names {
+            files.extend(self.file(name)?);
+        }
+        let synced = local.sync(files).await;
+        synced.map_err(|error| self.failed(names.first().unwrap_or(&""), &error))
+    }
+}
+
+impl Local {
+    async fn sync(&self, files: Vec<PathBuf>) -> io::Result<()> {
+        let (tell, told) = oneshot::channel();
+        let begin = {
+            let mut state = lock(&self.syncing);
+            state.waiting.push(Waiting { files, tell });
+            !std::mem::replace(&mut state.busy, true)
+        };
+        if begin {
+            // On its own, since others wait for it even where this call is given up.
+            tokio::spawn(work(self.syncing.clone(), self.root.clone()));
+        }
+        match told.await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err((kind, text))) => Err(io::Error::new(kind, text)),
+            Err(_) => Err(io::Error::other("the runtime ended")),
+        }
+    }
+}
+
+fn lock(syncing: &Syncing) -> MutexGuard<'_, State> {
+    syncing.state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Syncs all that waits, and what has come meanwhile, until nothing waits.
+async fn work(syncing: Arc<Syncing>, root: PathBuf) {
+    loop {
+        let (waiting, folders) = {
+            let mut state = lock(&syncing);
+            let waiting = std::mem::take(&mut state.waiting);
+            if waiting.is_empty() {
+                state.busy = false;
+                return;
+            }
+            let folders = folders(&waiting, &state.known, &root);
+            (waiting, folders)
+        };
+        let files: BTreeSet<PathBuf> = waiting.iter().flat_map(|w| w.files.clone()).collect();
+        let mut failed = together(files.into_iter().collect()).await;
+        // The names come after what they name.
+        failed.extend(together(folders.clone()).await);
+        let mut state = lock(&syncing);
+        if state.known.len() > REMEMBERED {
+            state.known.clear();
+        }
+        let safe = folders.into_iter().filter(|f| !failed.contains_key(f));
+        state.known.extend(safe);
+        drop(state);
+        for one in waiting {
+            let mut paths = one.files.iter().flat_map(|file| file.ancestors());
+            let failure = paths.find_map(|path| failed.get(path).cloned());
+            // Whoever asked may have gone.
+            let _ = one.tell.send(failure.map_or(Ok(()), Err));
+        }
+    }
+}
+
+/// The folders of the files, and those above them that may be new.
+fn folders(waiting: &[Waiting], known: &BTreeSet<PathBuf>, root: &Path) -> Vec<PathBuf> {
+    let mut folders = BTreeSet::new();
+    for file in waiting.iter().flat_map(|w| &w.files) {
+        for folder in file.ancestors().skip(1) {
+            if !folders.insert(folder.to_owned()) || known.contains(folder) || folder == root {
+                break;
+            }
+        }
+    }
+    // From the top, so that no name is safe before its folder is.
+    folders.into_iter().collect()
+}
+
+/// Syncs files or folders, some at once; returns those that failed.
+async fn together(paths: Vec<PathBuf>) -> BTreeMap<PathBuf, Failure> {
+    let each = paths.len().div_ceil(ABREAST).max(1);
+    let parts: Vec<_> = paths
+        .chunks(each)
+        .map(|part| {
+            let part = part.to_vec();
+            tokio::task::spawn_blocking(move || {
+                let synced = part.into_iter().filter_map(|path| {
+                    let error = sync_one(&path).err()?;
+                    let failure = (error.kind(), error.to_string());
+                    Some((path, failure))
+                });
+                synced.collect::<Vec<_>>()
+            })
+        })
+        .collect();
+    let mut failed = BTreeMap::new();
+    for (part, paths) in parts.into_iter().zip(paths.chunks(each)) {
+        match part.await {
+            Ok(some) => failed.extend(some),
+            Err(error) => {
+                let failure = (io::ErrorKind::Other, error.to_string());
+                failed.extend(paths.iter().map(|path| (path.clone(), failure.clone())));
+            }
+        }
+    }
+    failed
+}
+
+fn sync_one(path: &Path) -> io::Result<()> {
+    match std::fs::File::open(path) {
+        Ok(file) => file.sync_all(),
+        // Removed meanwhile: there is nothing to keep.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn many_at_once_are_all_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::directory(dir.path()).unwrap();
+        let all = (0..200).map(|n| {
+            let store = store.clone();
+            tokio::spawn(async move {
+                let name = format!("a/{}/{n}.json", n % 3);
+                let bytes = bytes::Bytes::from(vec![7; n]);
+                store.create_hint(&name, bytes, "text/plain").await.unwrap();
+                store.sync(&[&name, "a/none"]).await.unwrap();
+            })
+        });
+        for one in all.collect::<Vec<_>>() {
+            one.await.unwrap();
+        }
+        let local = store.local.as_ref().unwrap();
+        let state = lock(&local.syncing);
+        assert!(!state.busy && state.waiting.is_empty());
+        assert!(state.known.contains(&dir.path().join("a/2")));
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_synced_is_told_to_who_asked_for_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::directory(dir.path()).unwrap();
+        std::fs::create_dir(dir.path().join("a")).unwrap();
+        // It opens, and cannot be synced.
+        std::os::unix::fs::symlink("/proc/self/mounts", dir.path().join("a/bad")).unwrap();
+        store
+            .put_hint("a/good", "x".into(), "text/plain")
+            .await
+            .unwrap();
+        let (good, bad) = tokio::join!(store.sync(&["a/good"]), store.sync(&["a/bad"]));
+        good.unwrap();
+        assert!(bad.unwrap_err().to_string().contains("a/bad"));
+    }
+}
