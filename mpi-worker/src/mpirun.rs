@@ -101,22 +101,30 @@ impl Launcher {
     }
 
     /// The command line of a world that stays warm: the threads of each rank, a folder for Open MPI's
-    /// own files, and the names of variables that ranks on other machines get too. `mpirun` says which rank
-    /// died.
+    /// own files on this machine, and the names of variables that ranks on other machines get too. `mpirun`
+    /// says which rank died.
     pub fn warm(&self, threads: usize, folder: Option<&Path>, variables: &[&str]) -> Command {
         // After a death it would wait for a second before it ends the others; nothing of theirs is needed.
         let mut options: Vec<OsString> = ["--mca", "odls_base_sigkill_timeout", "0"]
             .map(OsString::from)
             .into();
         for setting in ["orte_tmpdir_base", "btl_vader_backing_directory"] {
-            if let Some(folder) = folder {
+            // Other machines have no such folder.
+            if let (Some(folder), None) = (folder, &self.hostfile) {
                 options.extend(["--mca".into(), setting.into(), folder.into()]);
             }
         }
         for name in variables {
             options.extend(["-x".into(), name.into()]);
         }
-        self.worker_with(&options, &["serve", "--threads", &threads.to_string()])
+        let threads = threads.to_string();
+        let mut command = self.worker_with(&options, &["serve", "--threads", &threads]);
+        if let (Some(folder), Some(_)) = (folder, &self.hostfile) {
+            // Open MPI has a setting for this machine alone, but its ranks then refuse to start. They keep no
+            // temporary files of their own there.
+            command.env("TMPDIR", folder);
+        }
+        command
     }
 
     fn worker_with(&self, options: &[OsString], arguments: &[&str]) -> Command {

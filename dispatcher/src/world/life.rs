@@ -61,13 +61,9 @@ impl Life {
         let launcher = &config.launcher;
         let variables = config.environment.iter().map(|(name, _)| name.as_str());
         let variables: Vec<&str> = variables.collect();
-        // Other machines have no such folder; there Open MPI's daemon, which sees its world die, cleans up.
-        let room = match launcher.hostfile {
-            None => Room::make().inspect_err(|error| {
-                tracing::warn!("no folder for the files of Open MPI: {error}");
-            }),
-            Some(_) => Err(std::io::ErrorKind::Unsupported.into()),
-        };
+        let room = Room::make().inspect_err(|error| {
+            tracing::warn!("no folder for the files of Open MPI: {error}");
+        });
         let room = room.ok();
         let folder = room.as_ref().map(Room::path);
         let mut command =

@@ -4,6 +4,8 @@
 #[cfg(feature = "mpi")]
 mod ends;
 #[cfg(feature = "mpi")]
+mod hosts;
+#[cfg(feature = "mpi")]
 mod processes;
 #[cfg(feature = "mpi")]
 mod quiet;
@@ -64,28 +66,32 @@ impl Scratch {
         }
     }
 
-    /// What a batch in this process makes of all pictures.
-    pub fn expected(&self, pipeline: &str) -> PathBuf {
-        let output = self.path("expected");
+    /// A batch of all pictures, into a folder.
+    pub fn batch(&self, pipeline: &str, output: &str) -> Request {
         let job = protocol::Job {
             inputs: vec![self.path("*.pgm").to_str().unwrap().into()],
-            output: format!("{}/", output.display()),
+            output: format!("{}/", self.path(output).display()),
             pipeline: pipeline.into(),
             format: Some("png".into()),
             ..Default::default()
         };
-        let request = Request {
+        Request {
             job_id: batch::new_job_id(),
             job,
             only: None,
             dry_run: false,
             elsewhere: None,
             commit: None,
-        };
+        }
+    }
+
+    /// What a batch in this process makes of all pictures.
+    pub fn expected(&self, pipeline: &str) -> PathBuf {
+        let request = self.batch(pipeline, "expected");
         let (comm, stop) = (Serial::default(), Stop::default());
         let outcome = batch::run(&comm, Some(&request), 1, false, &stop, &mut |_| ()).unwrap();
         assert_eq!(outcome.exit_code(), 0);
-        output
+        self.path("expected")
     }
 }
 
