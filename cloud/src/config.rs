@@ -217,7 +217,8 @@ impl Config {
         let store = builder
             .build()
             .map_err(|error| settings(&address, &error))?;
-        Store::remote(store, prefix, address, false, self.s3_limits()?)
+        let credentials = store.credentials().clone();
+        Store::remote(store, prefix, address, Some(credentials), self.s3_limits()?)
     }
 
     fn s3_limits(&self) -> Result<Limits> {
@@ -270,7 +271,7 @@ impl Config {
             credentials_end: None,
             longest,
         };
-        Store::remote(store, prefix, address, true, limits)
+        Store::remote(store, prefix, address, None, limits)
     }
 
     fn client(&self) -> ClientOptions {

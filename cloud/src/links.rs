@@ -30,7 +30,8 @@ pub struct Link {
     pub method: Method,
     /// The address with its signature.
     pub url: Url,
-    /// Headers that must be sent with exactly these values.
+    /// Headers that must be sent with exactly these values, beside the `content-length` of the body that was asked
+    /// for, which clients set themselves.
     pub headers: Vec<(String, String)>,
     /// When it ends; may be earlier than asked for.
     pub expires: SystemTime,

@@ -2,6 +2,7 @@
 //!
 //! Names are relative paths with `/` between their parts, below the store's prefix.
 
+mod exact;
 mod files;
 mod quick;
 mod sync;
@@ -14,6 +15,7 @@ use futures_util::stream::BoxStream;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use http::header::CONTENT_TYPE;
 use http::{HeaderName, HeaderValue, Method};
+use object_store::aws::AwsCredentialProvider;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::signer::{SignedUrlOptions, Signer};
@@ -85,6 +87,8 @@ pub struct Store {
     attributes: bool,
     /// Whether it is Google Cloud Storage, which wants its links made otherwise than S3.
     google: bool,
+    /// Who signs, where it is S3.
+    s3: Option<AwsCredentialProvider>,
     links: Links,
 }
 
@@ -104,6 +108,7 @@ impl Store {
             address: "memory:".into(),
             attributes: true,
             google: false,
+            s3: None,
             links: Links::None,
         }
     }
@@ -132,16 +137,17 @@ impl Store {
             address: format!("file://{}", dir.display()),
             attributes: false,
             google: false,
+            s3: None,
             links: Links::None,
         })
     }
 
-    /// A remote store that signs its own links.
+    /// A remote store that signs its own links: S3 with these credentials, or else Google Cloud Storage.
     pub(crate) fn remote<S: ObjectStore + Signer>(
         store: S,
         prefix: &str,
         address: String,
-        google: bool,
+        s3: Option<AwsCredentialProvider>,
         limits: Limits,
     ) -> Result<Store> {
         let store = Arc::new(store);
@@ -151,7 +157,8 @@ impl Store {
             prefix: parse(prefix)?,
             address,
             attributes: true,
-            google,
+            google: s3.is_none(),
+            s3,
             links: Links::Signer(store, limits),
         })
     }
@@ -325,16 +332,18 @@ impl Store {
         self.link(Access::Get, name, None, life).await
     }
 
-    /// A link to put an object of at most `max_bytes`, to which a gateway and Google Cloud hold the client and
-    /// S3 does not. A remote store insists on the content type.
+    /// A link to put an object of so many bytes: S3 takes exactly as many, a gateway and Google Cloud no more. S3 is
+    /// told by `content-length`, which clients send by themselves (browsers let nobody else set it), so that it
+    /// is not among the link's headers; a body of unknown length is refused. A remote store insists on the
+    /// content type.
     pub async fn link_put(
         &self,
         name: &str,
         content_type: Option<&str>,
-        max_bytes: u64,
+        bytes: u64,
         life: Duration,
     ) -> Result<Link> {
-        let access = Access::Put { max_bytes };
+        let access = Access::Put { max_bytes: bytes };
         self.link(access, name, content_type, life).await
     }
 
@@ -369,7 +378,6 @@ impl Store {
                         headers.push((GOOGLE_RANGE.as_str().to_owned(), range));
                         Method::PUT
                     }
-                    // S3's presigned requests hold nothing to a size.
                     Access::Put { .. } => Method::PUT,
                 };
                 // Its signer puts names into addresses as they are.
@@ -381,6 +389,14 @@ impl Store {
                     .signed_url_opts(method.clone(), &path, life, &options)
                     .await
                     .map_err(|error| self.error(name, error))?;
+                let url = match (access, &self.s3) {
+                    (Access::Put { max_bytes }, Some(credentials)) => {
+                        let credential = credentials.get_credential().await;
+                        let credential = credential.map_err(|error| self.error(name, error))?;
+                        exact::sign(&url, &headers, max_bytes, &credential)?
+                    }
+                    _ => url,
+                };
                 Ok(Link {
                     method,
                     url,

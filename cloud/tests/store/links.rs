@@ -43,6 +43,33 @@ async fn remote_links_open_one_object_for_one_method_and_a_while() {
             let status = send(Method::PUT, put.url.clone(), &put.headers[..1], "bytes").await;
             assert_eq!(status, StatusCode::FORBIDDEN, "no range");
         }
+        if store.address().starts_with("s3:") {
+            // Which says how many there are by a header that no browser lets anybody set.
+            assert_eq!(put.headers.len(), 1);
+            for body in ["more than that", "less", ""] {
+                let status = send(Method::PUT, put.url.clone(), &put.headers, body).await;
+                assert_eq!(status, StatusCode::FORBIDDEN, "{body}");
+                let missing = store.get(name, 100).await;
+                assert!(matches!(missing, Err(Error::NotFound(_))), "{missing:?}");
+            }
+            let url = put.url.as_str().replace("content-length%3B", "");
+            let url = Url::parse(&url).unwrap();
+            assert_ne!(url, put.url);
+            let status = send(Method::PUT, url, &put.headers, "more than that").await;
+            assert_eq!(status, StatusCode::FORBIDDEN, "not signed");
+            let pieces = futures_util::stream::iter([Ok::<_, std::io::Error>("bytes")]);
+            let unknown = reqwest::Client::builder().build().unwrap();
+            let unknown = (unknown.put(put.url.clone()))
+                .header("content-type", "image/png")
+                .body(reqwest::Body::wrap_stream(pieces));
+            let status = unknown.send().await.unwrap().status();
+            assert_eq!(status, StatusCode::FORBIDDEN, "of unknown length");
+            let empty = store.link_put("out/empty", None, 0, HOUR).await.unwrap();
+            // The client of this test says nothing of a body without bytes.
+            let length = [("content-length".to_owned(), "0".to_owned())];
+            let status = send(Method::PUT, empty.url, &length, "").await;
+            assert_eq!(status, StatusCode::OK, "{:?}", server.refusals());
+        }
         let other = [("content-type".to_owned(), "text/html".to_owned())];
         let status = send(Method::PUT, put.url.clone(), &other, "bytes").await;
         assert_eq!(status, StatusCode::FORBIDDEN, "another content type");
@@ -88,7 +115,7 @@ async fn links_end_with_the_credentials_that_signed_them() {
     let (server, _) = s3();
     let end = SystemTime::now() + HOUR / 2;
     let text = chrono::DateTime::<chrono::Utc>::from(end).to_rfc3339();
-    let token = ("AWS_SESSION_TOKEN", "token");
+    let token = ("AWS_SESSION_TOKEN", "to/k+n=");
     let store = s3_client(
         &server,
         "test-secret",
@@ -96,6 +123,15 @@ async fn links_end_with_the_credentials_that_signed_them() {
     );
     let link = store.link_get("x", HOUR * 24).await.unwrap();
     assert!(link.expires <= end);
+    let put = store.link_put("x", Some("text/plain;  q=1"), 3, HOUR).await;
+    let put = put.unwrap();
+    assert!(
+        put.url
+            .query_pairs()
+            .any(|pair| pair == ("X-Amz-Security-Token".into(), "to/k+n=".into()))
+    );
+    let status = send(Method::PUT, put.url, &put.headers, "abc").await;
+    assert_eq!(status, StatusCode::OK, "{:?}", server.refusals());
     let past = s3_client(
         &server,
         "test-secret",
