@@ -5,6 +5,7 @@
 mod exact;
 mod files;
 mod quick;
+mod staged;
 mod sync;
 mod unnamed;
 

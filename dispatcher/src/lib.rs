@@ -20,6 +20,7 @@ pub mod settings;
 mod speculate;
 mod split;
 mod tell;
+mod tidy;
 pub mod world;
 
 pub use attempt::media_type;

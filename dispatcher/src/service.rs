@@ -245,6 +245,8 @@ pub async fn run(
     let closed = || Error::State("the queue was closed".into());
     let polled = observe::watch_queues(node.jobs.queue.clone(), shutdown.clone());
     let polling = AbortOnDropHandle::new(tokio::spawn(polled));
+    let tidied = crate::tidy::run(node.jobs.store.clone(), crate::tidy::DAY);
+    let tidying = AbortOnDropHandle::new(tokio::spawn(tidied));
     loop {
         observe::in_hand(running.len());
         tokio::select! {
@@ -279,7 +281,7 @@ pub async fn run(
             }
         }
     }
-    drop((splits, tasks, polling));
+    drop((splits, tasks, polling, tidying));
     sweeping.shutdown().await;
     beating.shutdown().await;
     let finish = async {

@@ -5,6 +5,7 @@
 mod links;
 mod promises;
 mod sites;
+mod staged;
 
 use crate::promises::*;
 use crate::sites::*;
