@@ -287,13 +287,14 @@ impl Seek for Writer {
     }
 }
 
+/// The way out of a full disk.
+pub(crate) const FULL: &str = " (free some space, or give another -o)";
+
 /// What went wrong with which file, and the way out where there is one.
 fn cannot_write(target: &Path, error: &io::Error) -> io::Error {
     let hint = match error.kind() {
         io::ErrorKind::PermissionDenied => " (check the owner and mode of its directory)",
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            " (free some space, or give another -o)"
-        }
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => FULL,
         io::ErrorKind::FileTooLarge => " (raise the limit on file size: ulimit -f)",
         io::ErrorKind::ReadOnlyFilesystem => " (give another -o)",
         io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => {

@@ -109,6 +109,8 @@ impl Names {
         }
         if let (Some(staged), Some(reason)) = (&self.output, reason) {
             *reason = reason.replace(&staged.folder, &staged.shown);
+            // It is the disk of that folder that is full.
+            *reason = reason.replace(crate::atomic::FULL, " (set TMPDIR to a larger disk)");
         }
     }
 

@@ -3,10 +3,14 @@
 use super::{lines, photos, picture, program};
 use cloud::config::{Config, Location};
 use cloud::store::Store;
+use cloud::testing::Weather;
 use cloud::testing::objects::{Account, Fault, ObjectServer};
 use serde_json::Value;
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// Made for tests; it opens nothing.
@@ -314,6 +318,66 @@ fn what_cannot_be_fetched_is_named_and_bounded() {
     assert!(err.contains("raise it with --max-bytes"), "{err}");
 }
 
+/// A small disk where the temporary folder was, unmounted when dropped.
+struct SmallDisk(std::path::PathBuf);
+
+impl SmallDisk {
+    /// None, and why, where that cannot be made.
+    fn mount(at: &Path, size: &str) -> Option<SmallDisk> {
+        let size = format!("size={size}");
+        let mount = ["-t", "tmpfs", "-o", &size, "tmpfs"];
+        let mounted = Command::new("mount").args(mount).arg(at).output();
+        let why = match mounted {
+            Ok(done) if done.status.success() => return Some(SmallDisk(at.to_owned())),
+            Ok(done) => String::from_utf8_lossy(&done.stderr).trim().to_owned(),
+            Err(error) => error.to_string(),
+        };
+        eprintln!("SKIPPED: no small disk can be mounted here (that takes root): {why}");
+        None
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn what_does_not_fit_on_the_disk_is_refused_before_it_is_fetched() {
+    let bucket = Bucket::s3();
+    let Some(_disk) = SmallDisk::mount(&bucket.path().join("tmp"), "1m") else {
+        return;
+    };
+    let large = bucket.path().join("large.ppm");
+    picture(&large, 500, 450);
+    for name in ["raw/a.ppm", "raw/b.ppm"] {
+        bucket.put(name, fs::read(&large).unwrap());
+    }
+    let one = "s3://bucket/raw/a.ppm";
+    let both = ["s3://bucket/raw", one];
+    let named = [one, "s3://bucket/raw/b.ppm"];
+    for inputs in [&both[..1], &named[..]] {
+        let arguments = [&["run"], inputs, &["-o", "out", "-p", "invert"]].concat();
+        let (code, _, err) = bucket.sundog(&arguments);
+        assert_eq!(code, 5, "{err}");
+        for part in ["the inputs are 1.29 MiB", "has room for 1", "TMPDIR"] {
+            assert!(err.contains(part), "{part}: {err}");
+        }
+        assert!(!bucket.path().join("out").exists());
+    }
+    // One of them fits; its output beside it does not.
+    let fits = ["run", one, "-o", "out", "-p", "invert"];
+    let (code, _, err) = bucket.sundog(&fits);
+    assert_eq!(code, 0, "{err}");
+    let sent = ["run", one, "-o", "s3://bucket/done", "-p", "invert"];
+    let (code, _, err) = bucket.sundog(&sent);
+    assert_eq!(code, 1, "{err}");
+    for part in ["s3://bucket/done/a.ppm: No space left", "TMPDIR"] {
+        assert!(err.contains(part), "{part}: {err}");
+    }
+}
+
 #[test]
 fn a_store_that_does_not_answer_is_exit_code_4_before_any_work() {
     let mut bucket = Bucket::s3();
@@ -334,10 +398,9 @@ fn a_store_that_does_not_answer_is_exit_code_4_before_any_work() {
     assert!(!bucket.path().join("s3:").exists());
 }
 
-#[test]
-fn an_interrupt_leaves_nothing_behind() {
-    let bucket = Bucket::s3();
-    picture(&bucket.path().join("large.ppm"), 3000, 2000);
+/// A batch on objects that a median takes a while for, when it has begun on the first.
+fn begun(bucket: &Bucket, rows: usize) -> (Child, BufReader<ChildStdout>) {
+    picture(&bucket.path().join("large.ppm"), 3000, rows);
     for n in 0..4 {
         bucket.put(
             &format!("raw/{n}.ppm"),
@@ -349,19 +412,64 @@ fn an_interrupt_leaves_nothing_behind() {
     command.args(["-p", "median(radius=20)", "--threads", "1", "--json"]);
     command.envs(bucket.variables.iter().map(|(n, v)| (n, v)));
     command.env("TMPDIR", bucket.path().join("tmp"));
-    command.stdout(std::process::Stdio::piped());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
-    let mut out = std::io::BufReader::new(child.stdout.take().unwrap());
+    let mut out = BufReader::new(child.stdout.take().unwrap());
     let mut line = String::new();
     while !line.contains("task_started") {
         line.clear();
-        assert!(std::io::BufRead::read_line(&mut out, &mut line).unwrap() > 0);
+        assert!(out.read_line(&mut line).unwrap() > 0);
     }
-    let kill = std::process::Command::new("kill")
+    (child, out)
+}
+
+fn interrupt(child: &Child) {
+    let kill = Command::new("kill")
         .args(["-INT", &child.id().to_string()])
         .status();
     assert!(kill.unwrap().success());
+}
+
+#[test]
+fn an_interrupt_leaves_nothing_behind() {
+    let bucket = Bucket::s3();
+    let (mut child, mut out) = begun(&bucket, 2000);
+    interrupt(&child);
     std::io::copy(&mut out, &mut std::io::sink()).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(130));
     assert_eq!(fs::read_dir(bucket.path().join("tmp")).unwrap().count(), 0);
+}
+
+#[test]
+fn a_second_interrupt_waits_for_no_store() {
+    let bucket = Bucket::s3();
+    let (mut child, mut out) = begun(&bucket, 300);
+    // What is sent from here on gets no answer.
+    let silent = Weather {
+        silent: true,
+        ..Weather::default()
+    };
+    bucket.server.set_weather(silent, 1);
+    // The second image: the first is on its way.
+    let mut line = String::new();
+    while !line.contains("task_started") {
+        line.clear();
+        assert!(out.read_line(&mut line).unwrap() > 0);
+    }
+    interrupt(&child);
+    let mut said = BufReader::new(child.stderr.take().unwrap());
+    while !line.contains("once more") {
+        line.clear();
+        assert!(said.read_line(&mut line).unwrap() > 0);
+    }
+    // It would wait for the store.
+    std::thread::sleep(Duration::from_millis(700));
+    assert_eq!(child.try_wait().unwrap(), None);
+    let asked = Instant::now();
+    interrupt(&child);
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    println!("ended after {:?}", asked.elapsed());
+    assert!(asked.elapsed() < Duration::from_secs(2));
+    assert_eq!(fs::read_dir(bucket.path().join("tmp")).unwrap().count(), 0);
+    assert!(bucket.server.refusals().is_empty());
 }
