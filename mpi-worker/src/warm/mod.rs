@@ -115,7 +115,7 @@ fn follow<'scope>(
     let (hear, heard) = channel();
     let done = hear.clone();
     let crew = Crew::start(scope, threads, move |id, finished| {
-        let _ = done.send(Heard::Done(id, finished));
+        let _ = done.send(Heard::Done(id, Box::new(finished)));
     });
     let Some(way) = meet(comm, here, &hear, stop) else {
         inbox.closed.set();
@@ -145,7 +145,7 @@ fn follow<'scope>(
                 pause.reset();
                 entry::lock(&inbox.stops).remove(&id);
                 pulse.remove(&id);
-                way.send(&Message::Finished(id, Box::new(finished)));
+                way.send(&Message::Finished(id, finished));
                 continue;
             }
             Err(RecvTimeoutError::Timeout) => continue,
@@ -188,7 +188,7 @@ enum Heard {
     /// Rank 0 says something.
     Message(Message),
     /// One of its threads has ended a task.
-    Done(String, Finished),
+    Done(String, Box<Finished>),
 }
 
 /// How a rank and rank 0 speak.
