@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
 
-/// Files that are synced at once.
-const ABREAST: usize = 4;
+/// Files that are synced at once. More of them cost more threads than they gain time.
+const ABREAST: usize = 2;
 /// Folders that are remembered as safe themselves.
 const REMEMBERED: usize = 4096;
 
@@ -91,9 +91,9 @@ async fn work(syncing: Arc<Syncing>, root: PathBuf) {
             (waiting, folders)
         };
         let files: BTreeSet<PathBuf> = waiting.iter().flat_map(|w| w.files.clone()).collect();
-        let mut failed = together(files.into_iter().collect()).await;
-        // The names come after what they name.
-        failed.extend(together(folders.clone()).await);
+        let mut failed = together(files.into_iter().collect(), ABREAST).await;
+        // The names come after what they name, from the top.
+        failed.extend(together(folders.clone(), 1).await);
         let mut state = lock(&syncing);
         if state.known.len() > REMEMBERED {
             state.known.clear();
@@ -120,13 +120,12 @@ fn folders(waiting: &[Waiting], known: &BTreeSet<PathBuf>, root: &Path) -> Vec<P
             }
         }
     }
-    // From the top, so that no name is safe before its folder is.
     folders.into_iter().collect()
 }
 
-/// Syncs files or folders, some at once; returns those that failed.
-async fn together(paths: Vec<PathBuf>) -> BTreeMap<PathBuf, Failure> {
-    let each = paths.len().div_ceil(ABREAST).max(1);
+/// Syncs files or folders, so many at once; returns those that failed.
+async fn together(paths: Vec<PathBuf>, abreast: usize) -> BTreeMap<PathBuf, Failure> {
+    let each = paths.len().div_ceil(abreast).max(1);
     let parts: Vec<_> = paths
         .chunks(each)
         .map(|part| {
