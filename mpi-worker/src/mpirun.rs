@@ -101,9 +101,15 @@ impl Launcher {
     }
 
     /// The command line of a world that stays warm: the threads of each rank, a folder for Open MPI's
-    /// own files on this machine, and the names of variables that ranks on other machines get too. `mpirun`
-    /// says which rank died.
-    pub fn warm(&self, threads: usize, folder: Option<&Path>, variables: &[&str]) -> Command {
+    /// own files on this machine, the names of variables that ranks on other machines get too, and the name of the
+    /// socket where rank 0 is expected if it runs here. `mpirun` says which rank died.
+    pub fn warm(
+        &self,
+        threads: usize,
+        folder: Option<&Path>,
+        variables: &[&str],
+        line: Option<&str>,
+    ) -> Command {
         // After a death it would wait for a second before it ends the others; nothing of theirs is needed.
         let mut options: Vec<OsString> = ["--mca", "odls_base_sigkill_timeout", "0"]
             .map(OsString::from)
@@ -118,7 +124,9 @@ impl Launcher {
             options.extend(["-x".into(), name.into()]);
         }
         let threads = threads.to_string();
-        let mut command = self.worker_with(&options, &["serve", "--threads", &threads]);
+        let mut arguments = vec!["serve", "--threads", &threads];
+        arguments.extend(line.into_iter().flat_map(|name| ["--line", name]));
+        let mut command = self.worker_with(&options, &arguments);
         if let (Some(folder), Some(_)) = (folder, &self.hostfile) {
             // Open MPI has a setting for this machine alone, but its ranks then refuse to start. They keep no
             // temporary files of their own there.

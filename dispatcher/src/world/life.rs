@@ -2,7 +2,7 @@
 
 use super::Lost;
 use super::flight::{Death, Flight};
-use super::lines::{Heard, dead_rank, feed, listen};
+use super::lines::{self, Heard, Way, dead_rank, feed, listen};
 use super::mpirun::{Command, Config, Status};
 use super::processes::{self, Processes, is_dead, is_stopped};
 use super::room::Room;
@@ -15,6 +15,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::process::Child;
 use tokio::sync::mpsc;
+use tokio_util::task::AbortOnDropHandle;
 use worker::warm::wire::{Answer, Ask, Rank};
 
 /// How a life ended.
@@ -40,6 +41,10 @@ pub struct Life {
     status: Arc<Status>,
     child: Child,
     lines: mpsc::UnboundedSender<String>,
+    /// Tells which way lines go.
+    ways: mpsc::UnboundedSender<Way>,
+    /// Waits for rank 0 to take its line.
+    expecting: Option<AbortOnDropHandle<()>>,
     heard: mpsc::UnboundedReceiver<Heard>,
     born: Instant,
     ranks: Vec<Rank>,
@@ -66,8 +71,12 @@ impl Life {
         });
         let room = room.ok();
         let folder = room.as_ref().map(Room::path);
-        let mut command =
-            tokio::process::Command::from(launcher.warm(config.threads, folder, &variables));
+        let (hear, heard) = mpsc::unbounded_channel();
+        let (ways, way) = mpsc::unbounded_channel();
+        // Without a line, what is said goes through `mpirun`.
+        let (line, expecting) = lines::offer(ways.clone(), hear.clone()).ok().unzip();
+        let warm = launcher.warm(config.threads, folder, &variables, line.as_deref());
+        let mut command = tokio::process::Command::from(warm);
         command
             .envs(config.environment.iter().cloned())
             .stdin(Stdio::piped())
@@ -87,11 +96,10 @@ impl Life {
         let (Some(stdin), Some(stdout), Some(stderr)) = pipes else {
             unreachable!("all three are piped")
         };
-        let (hear, heard) = mpsc::unbounded_channel();
         tokio::spawn(listen(stdout, hear.clone()));
         tokio::spawn(listen(stderr, hear));
         let (lines, written) = mpsc::unbounded_channel();
-        tokio::spawn(feed(stdin, written));
+        tokio::spawn(feed(stdin, way, written));
         let mut processes = Processes::default();
         child.id().into_iter().for_each(|pid| processes.add(pid));
         Ok(Life {
@@ -99,6 +107,8 @@ impl Life {
             status: status.clone(),
             child,
             lines,
+            ways,
+            expecting,
             heard,
             born: Instant::now(),
             ranks: Vec::new(),
@@ -246,6 +256,9 @@ impl Life {
     }
 
     fn come_up(&mut self, ranks: Vec<Rank>) {
+        // Rank 0 has its line by now, or never will.
+        self.expecting = None;
+        let _ = self.ways.send(Way::Input);
         let here: Vec<u32> = local(&ranks).map(|rank| rank.pid).collect();
         here.iter().for_each(|&pid| self.processes.add(pid));
         self.processes.add_descendants();
@@ -277,6 +290,7 @@ impl Life {
 
     /// Why `mpirun` ended, from what it still has to say.
     async fn autopsy(&mut self, status: Option<ExitStatus>) -> Death {
+        self.expecting = None;
         let end = tokio::time::sleep(Duration::from_millis(500));
         tokio::pin!(end);
         loop {
@@ -426,6 +440,7 @@ impl Life {
     /// Ends the world in order, or else by force.
     async fn close(mut self) -> Over {
         self.processes.add_descendants();
+        self.expecting = None;
         // The input closes with the last sender.
         self.lines = mpsc::unbounded_channel().0;
         let ended = tokio::time::timeout(self.config.patience, async {

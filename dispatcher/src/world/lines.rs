@@ -1,8 +1,12 @@
 //! Lines to and from a world of ranks.
 
-use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWriteExt as _, BufReader};
+use std::time::Duration;
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader};
+use tokio::net::unix::OwnedWriteHalf;
 use tokio::process::ChildStdin;
 use tokio::sync::mpsc;
+use tokio_util::task::AbortOnDropHandle;
+use worker::warm;
 use worker::warm::wire::Answer;
 
 /// A line of the world.
@@ -45,14 +49,70 @@ pub async fn listen(pipe: impl AsyncRead + Unpin, hear: mpsc::UnboundedSender<He
     }
 }
 
-/// Writes lines until there are no more senders; the input of the world then ends.
-pub async fn feed(mut stdin: ChildStdin, mut lines: mpsc::UnboundedReceiver<String>) {
+/// Which way lines go to the world.
+pub enum Way {
+    /// Straight to rank 0, which is on this machine.
+    Line(OwnedWriteHalf),
+    /// Through `mpirun`.
+    Input,
+}
+
+/// Writes lines the first way that is told, until there are no more senders; the input of the world then ends.
+pub async fn feed(
+    mut stdin: ChildStdin,
+    mut ways: mpsc::UnboundedReceiver<Way>,
+    mut lines: mpsc::UnboundedReceiver<String>,
+) {
+    let mut way = tokio::select! {
+        way = ways.recv() => way,
+        // It ends before it has come up.
+        () = lines_end(&lines) => None,
+    };
+    let to: &mut (dyn AsyncWrite + Send + Unpin) = match way {
+        Some(Way::Line(ref mut half)) => half,
+        _ => &mut stdin,
+    };
     while let Some(mut line) = lines.recv().await {
         line.push('\n');
-        if stdin.write_all(line.as_bytes()).await.is_err() {
+        if to.write_all(line.as_bytes()).await.is_err() {
             break;
         }
     }
+}
+
+async fn lines_end(lines: &mpsc::UnboundedReceiver<String>) {
+    while !lines.is_closed() {
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// How often it is looked whether a world is still wanted that has not come up.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// A socket where rank 0 is expected if it runs on this machine; what it says is heard, and the way to it told.
+/// Returns its name, and what ends the waiting when it is dropped.
+pub fn offer(
+    ways: mpsc::UnboundedSender<Way>,
+    hear: mpsc::UnboundedSender<Heard>,
+) -> std::io::Result<(String, AbortOnDropHandle<()>)> {
+    let (name, listener) = warm::bind()?;
+    listener.set_nonblocking(true)?;
+    let listener = tokio::net::UnixListener::from_std(listener)?;
+    let expect = async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            // The name is no secret on this machine.
+            let Some(stream) = stream.into_std().ok().filter(warm::is_own) else {
+                continue;
+            };
+            if let Ok(stream) = tokio::net::UnixStream::from_std(stream) {
+                let (read, write) = stream.into_split();
+                let _ = ways.send(Way::Line(write));
+                tokio::spawn(listen(read, hear));
+                return;
+            }
+        }
+    };
+    Ok((name, AbortOnDropHandle::new(tokio::spawn(expect))))
 }
 
 #[cfg(test)]

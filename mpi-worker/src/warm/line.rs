@@ -55,11 +55,7 @@ pub fn offer<H>(n: usize, come: impl Fn(Line) -> H + Send + 'static) -> io::Resu
 where
     H: FnMut(Message) -> bool + Send + 'static,
 {
-    use std::os::linux::net::SocketAddrExt as _;
-    use std::os::unix::net::{SocketAddr, UnixListener};
-
-    let name = format!("sundog-world-{}", ulid::Ulid::generate());
-    let listener = UnixListener::bind_addr(&SocketAddr::from_abstract_name(&name)?)?;
+    let (name, listener) = bind()?;
     std::thread::Builder::new().spawn(move || {
         let mut left = n;
         for stream in listener.incoming().flatten() {
@@ -85,20 +81,37 @@ pub fn take(
     name: &str,
     hear: impl FnMut(Message) -> bool + Send + 'static,
 ) -> io::Result<Option<Line>> {
-    use std::os::linux::net::SocketAddrExt as _;
-    use std::os::unix::net::SocketAddr;
-
-    let stream = match UnixStream::connect_addr(&SocketAddr::from_abstract_name(name)?) {
-        Ok(stream) if is_own(&stream) => stream,
-        _ => return Ok(None),
+    let Some(stream) = connect(name) else {
+        return Ok(None);
     };
     Line::listen(stream.try_clone()?, hear)?;
     Ok(Some(Line { stream }))
 }
 
+/// A socket with a new name, which goes with this process.
+#[cfg(target_os = "linux")]
+pub fn bind() -> io::Result<(String, std::os::unix::net::UnixListener)> {
+    use std::os::linux::net::SocketAddrExt as _;
+    use std::os::unix::net::{SocketAddr, UnixListener};
+
+    let name = format!("sundog-world-{}", ulid::Ulid::generate());
+    let listener = UnixListener::bind_addr(&SocketAddr::from_abstract_name(&name)?)?;
+    Ok((name, listener))
+}
+
+/// A connection to the socket of that name, if a process of the same user on this machine has one.
+#[cfg(target_os = "linux")]
+pub fn connect(name: &str) -> Option<UnixStream> {
+    use std::os::linux::net::SocketAddrExt as _;
+    use std::os::unix::net::SocketAddr;
+
+    let address = SocketAddr::from_abstract_name(name).ok()?;
+    UnixStream::connect_addr(&address).ok().filter(is_own)
+}
+
 /// Whether the other end is a process of the same user.
 #[cfg(target_os = "linux")]
-fn is_own(stream: &UnixStream) -> bool {
+pub fn is_own(stream: &UnixStream) -> bool {
     let other = rustix::net::sockopt::socket_peercred(stream);
     other.is_ok_and(|other| other.uid == rustix::process::geteuid())
 }
@@ -113,4 +126,22 @@ pub fn offer<H>(_: usize, _: impl Fn(Line) -> H) -> io::Result<Option<String>> {
 #[cfg(not(target_os = "linux"))]
 pub fn take(_: &str, _: impl FnMut(Message) -> bool) -> io::Result<Option<Line>> {
     Ok(None)
+}
+
+/// Other systems have no names that go with their process.
+#[cfg(not(target_os = "linux"))]
+pub fn bind() -> io::Result<(String, std::os::unix::net::UnixListener)> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Other systems have no names that go with their process.
+#[cfg(not(target_os = "linux"))]
+pub fn connect(_: &str) -> Option<UnixStream> {
+    None
+}
+
+/// Other systems have no names that go with their process.
+#[cfg(not(target_os = "linux"))]
+pub fn is_own(_: &UnixStream) -> bool {
+    false
 }

@@ -14,6 +14,7 @@ mod pulse;
 pub mod wire;
 
 pub use entry::{Entry, Inbox, open};
+pub use line::{bind, connect, is_own};
 
 use crew::{Assignment, Crew, Pool};
 use imaging::comm::Comm;

@@ -30,7 +30,9 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
         ["serve-one"] | ["conformance"] | ["run", _, ..] => {}
-        ["serve"] | ["serve", "--threads", _] => serve::die_with_parent(),
+        ["serve"] | ["serve", "--threads", _] | ["serve", "--threads", _, "--line", _] => {
+            serve::die_with_parent();
+        }
         _ => {
             complain(USAGE);
             return ExitCode::from(2);
@@ -51,7 +53,7 @@ fn main() -> ExitCode {
         }
         "serve-one" => serve_one(&comm, &stop),
         "serve" => match threads(arguments.get(2)) {
-            Ok(threads) => serve::run(&comm, threads, &stop),
+            Ok(threads) => serve::run(&comm, threads, arguments.get(4), &stop),
             Err(error) => {
                 complain(&format!("error: {error}"));
                 2

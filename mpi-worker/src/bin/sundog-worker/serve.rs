@@ -3,7 +3,9 @@
 use crate::comm::Mpi;
 use imaging::comm::Comm;
 use imaging::executor::Stop;
-use std::io::{BufRead, Write};
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::UnixStream;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use worker::planner::World;
 use worker::warm::wire::{Answer, Ask};
@@ -19,8 +21,9 @@ pub fn die_with_parent() {
     }
 }
 
-/// Serves until standard input ends.
-pub fn run(comm: &Mpi, threads: usize, stop: &Stop) -> u8 {
+/// Serves until standard input ends. `line`: where rank 0 is expected to take tasks and to answer, if it runs on the
+/// machine of who started it; else standard input and output do.
+pub fn run(comm: &Mpi, threads: usize, line: Option<&String>, stop: &Stop) -> u8 {
     let world = World {
         ranks: comm.size(),
         threads,
@@ -28,14 +31,28 @@ pub fn run(comm: &Mpi, threads: usize, stop: &Stop) -> u8 {
     };
     let (entry, inbox) = warm::open(world);
     interrupt_on_signal(entry.clone());
+    let out = match comm.rank() {
+        0 => Out::of(line.and_then(|name| warm::connect(name))),
+        _ => Out::Error,
+    };
+    let out = Arc::new(out);
     if comm.rank() == 0 {
-        std::thread::spawn(move || read(&entry));
+        if let Out::Line(stream) = &*out
+            && let Ok(asked) = stream.try_clone()
+        {
+            let (entry, out) = (entry.clone(), out.clone());
+            std::thread::spawn(move || read(&entry, BufReader::new(asked), &out));
+        }
+        let out = out.clone();
+        std::thread::spawn(move || {
+            read(&entry, std::io::stdin().lock(), &out);
+            entry.close();
+            // Ends with the process, unless a rank hangs: mpirun then ends all.
+            leave_after(CLOSING);
+        });
     }
     leave_on(stop.clone());
-    let say: fn(Answer) = match comm.rank() {
-        0 => |answer| write(&answer, &mut std::io::stdout()),
-        _ => |answer| write(&answer, &mut std::io::stderr()),
-    };
+    let say = |answer| out.write(&answer);
     match warm::serve(comm, threads, inbox, stop, &say) {
         End::Closed => 0,
         // The others wait for this rank, or are dead: without an orderly end mpirun ends them all.
@@ -75,27 +92,56 @@ fn leave_after(time: Duration) {
     std::process::exit(TERMINATED);
 }
 
-fn read(entry: &Entry) {
-    for line in std::io::stdin().lock().lines() {
+/// Takes what is asked until there is no more.
+fn read(entry: &Entry, from: impl BufRead, out: &Out) {
+    for line in from.lines() {
         let Ok(line) = line else { break };
         match serde_json::from_str::<Ask>(&line) {
             Ok(ask) => entry.ask(ask),
             Err(error) => {
                 let reason = error.to_string();
-                write(&Answer::Unreadable { reason }, &mut std::io::stdout());
+                out.write(&Answer::Unreadable { reason });
             }
         }
     }
-    entry.close();
-    // Ends with the process, unless a rank hangs: mpirun then ends all.
-    leave_after(CLOSING);
 }
 
-/// Writes a line at once, so that no other's comes in between.
-fn write(answer: &Answer, out: &mut dyn Write) {
-    if let Ok(mut text) = serde_json::to_vec(answer) {
+/// Where a rank's answers go.
+enum Out {
+    /// Rank 0's, to who started the world on this machine.
+    Line(UnixStream),
+    /// Rank 0's else.
+    Output,
+    /// Those of other ranks.
+    Error,
+}
+
+impl Out {
+    fn of(line: Option<UnixStream>) -> Out {
+        line.map_or(Out::Output, Out::Line)
+    }
+
+    /// Writes a line at once, so that no other's comes in between.
+    fn write(&self, answer: &Answer) {
+        let Ok(mut text) = serde_json::to_vec(answer) else {
+            return;
+        };
         text.push(b'\n');
         // A reader that went away is no reason to fail.
-        let _ = out.write_all(&text).and_then(|()| out.flush());
+        let _ = match self {
+            Out::Line(stream) => {
+                let _one = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
+                (&*stream).write_all(&text)
+            }
+            Out::Output => write(&text, &mut std::io::stdout().lock()),
+            Out::Error => write(&text, &mut std::io::stderr().lock()),
+        };
     }
+}
+
+/// Held while a line is written to the stream.
+static WRITING: Mutex<()> = Mutex::new(());
+
+fn write(text: &[u8], out: &mut dyn Write) -> std::io::Result<()> {
+    out.write_all(text).and_then(|()| out.flush())
 }
