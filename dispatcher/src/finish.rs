@@ -4,6 +4,7 @@ use crate::error::{Error, Result};
 use crate::jobs::{Jobs, add, count, first_receipts, task_receipts, to_field};
 use crate::names;
 use crate::observe::{self, Reason};
+use crate::progress::{Pending, Progress};
 use crate::service::Node;
 use protocol::job::OnError;
 use protocol::message::{JobPlan, JobRound};
@@ -28,75 +29,8 @@ pub(crate) struct Known {
     pub(crate) spec: Arc<Job>,
     pub(crate) plan: JobPlan,
     pub(crate) progress: Mutex<Progress>,
-}
-
-/// Which tasks are known to have ended in a round, and what this dispatcher did of it.
-#[derive(Default)]
-pub(crate) struct Progress {
-    round: u32,
-    ended: Vec<bool>,
-    /// Tasks whose end this dispatcher told, and was heard.
-    told: Vec<bool>,
-    /// No task before this one is open.
-    lowest: usize,
-    listed: bool,
-    mine: Counts,
-    /// Runs that gave a result here, and how long they took together.
-    runs: (u32, Duration),
-    /// Whether these counts are about to be told.
-    telling: bool,
-}
-
-impl Progress {
-    fn enter(&mut self, round: u32, tasks: usize) {
-        if self.round < round {
-            *self = Progress {
-                round,
-                ended: vec![false; tasks],
-                told: vec![false; tasks],
-                ..Progress::default()
-            };
-        }
-    }
-
-    /// Remembers how long a run took that gave a result.
-    pub(crate) fn ran(&mut self, round: u32, tasks: usize, time: Duration) {
-        // Many may have run before the first is committed.
-        self.enter(round, tasks);
-        if self.round == round {
-            self.runs.0 += 1;
-            self.runs.1 += time;
-        }
-    }
-
-    /// How long such runs took on average, where there are any.
-    pub(crate) fn mean(&self, round: u32) -> Option<Duration> {
-        let (runs, time) = self.runs;
-        (self.round == round && runs > 0).then(|| time / runs)
-    }
-
-    /// Whether this dispatcher told of all tasks but perhaps that one.
-    pub(crate) fn all_told(&self, but: Option<u64>) -> bool {
-        let told = |(n, &told)| told || but == Some(n);
-        !self.told.is_empty() && (0..).zip(&self.told).all(told)
-    }
-
-    /// A task has ended, and its end is about to be told with that of the round.
-    fn end(&mut self, round: u32, task: u64) {
-        if self.round == round
-            && let Some(ended) = self.ended.get_mut(task as usize)
-        {
-            *ended = true;
-        }
-    }
-
-    /// A task that seemed to have ended has not.
-    fn reopen(&mut self, task: u64) {
-        if let Some(ended) = self.ended.get_mut(task as usize) {
-            *ended = false;
-            self.lowest = self.lowest.min(task as usize);
-        }
-    }
+    /// Tasks that have ended here and are not told yet.
+    pub(crate) pending: Pending,
 }
 
 /// The receipt that a job has.
@@ -136,6 +70,7 @@ impl Node {
             stored,
             plan,
             progress: Mutex::default(),
+            pending: Pending::default(),
         });
         let mut memory = self.memory();
         if fresh {
@@ -159,7 +94,7 @@ impl Node {
         let Some(kept) = self.keep(id, round, receipt, reason).await? else {
             return Ok(());
         };
-        self.make_safe(id, Some(&kept), None).await?;
+        self.make_safe(id, Some(&kept), None, true).await?;
         self.tell_kept(id, round, &kept).await
     }
 
@@ -177,7 +112,7 @@ impl Node {
             return Ok(false);
         };
         if kept.receipt.state != TaskState::Succeeded {
-            self.make_safe(id, Some(&kept), None).await?;
+            self.make_safe(id, Some(&kept), None, true).await?;
             // It may end the round.
             self.tell_kept(id, round, &kept).await?;
             if let Some(over) = self.end(known, round, Some(task)).await? {
@@ -186,13 +121,23 @@ impl Node {
             return Ok(kept.new);
         }
         let over = self.end(known, round, Some(task)).await?;
-        let safe = self.make_safe(id, Some(&kept), over.as_ref()).await;
+        // Whoever tells the end of the job waits for those of the other tasks.
+        let pending = match over {
+            None => Some(known.pending.enter()),
+            Some(_) => None,
+        };
+        let safe = self
+            .make_safe(id, Some(&kept), over.as_ref(), over.is_some())
+            .await;
         if safe.is_err() {
             known.progress.lock().await.reopen(task);
         }
         safe?;
         match over {
-            None => self.tell_kept(id, round, &kept).await?,
+            None => {
+                self.tell_kept(id, round, &kept).await?;
+                drop(pending);
+            }
             Some(Over { receipt, .. }) => {
                 known.progress.lock().await.end(round, task);
                 self.tell_end(known, round, &receipt, Some(&kept.receipt))
@@ -204,8 +149,14 @@ impl Node {
     }
 
     /// Waits until receipts, and the output that one tells of, are safe from a loss of power. Where that fails, what is
-    /// new goes again.
-    async fn make_safe(&self, id: &str, kept: Option<&Kept>, over: Option<&Over>) -> Result<()> {
+    /// new goes again. What is not `urgent` goes with others.
+    async fn make_safe(
+        &self,
+        id: &str,
+        kept: Option<&Kept>,
+        over: Option<&Over>,
+        urgent: bool,
+    ) -> Result<()> {
         let store = &self.jobs.store;
         let task = kept.map(|kept| names::task(id, kept.receipt.task));
         let output = kept.and_then(|kept| kept.receipt.output.as_ref());
@@ -213,7 +164,11 @@ impl Node {
         let job = over.map(|_| names::receipt(id));
         let all = [&output, &task, &job];
         let all: Vec<&str> = all.into_iter().flatten().map(String::as_str).collect();
-        let Err(error) = store.sync(&all).await else {
+        let synced = match urgent {
+            true => store.sync(&all).await,
+            false => store.sync_soon(&all).await,
+        };
+        let Err(error) = synced else {
             return Ok(());
         };
         if let (Some(job), true) = (job, over.is_some_and(|over| over.new)) {
@@ -371,7 +326,7 @@ impl Node {
     /// Tells the end of a job that has its receipt.
     async fn close(&self, known: &Known, round: u32, over: &Over) -> Result<()> {
         let id = known.stored.id.as_str();
-        self.make_safe(id, None, Some(over)).await?;
+        self.make_safe(id, None, Some(over), true).await?;
         self.tell_end(known, round, &over.receipt, None).await?;
         Ok(self.jobs.store.delete(&names::open(id)).await?)
     }

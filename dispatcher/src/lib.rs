@@ -14,6 +14,7 @@ pub mod names;
 pub mod observe;
 mod problem;
 pub mod program;
+mod progress;
 pub mod scratch;
 pub mod service;
 pub mod settings;

@@ -11,6 +11,10 @@ use protocol::event::{Event, JobFinished, TaskFinished};
 use protocol::message::JobRound;
 use protocol::receipt::TaskReceipt;
 use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// How long the end of a job waits for those of its tasks.
+const TELLING: Duration = Duration::from_millis(500);
 
 /// Events of one reading of a history.
 const PAGE: usize = 5000;
@@ -81,6 +85,8 @@ impl Node {
         receipt: &JobReceipt,
         but: Option<u64>,
     ) -> Result<()> {
+        // Those that this dispatcher is telling just now; where that takes long, they are told twice, as one.
+        let _ = tokio::time::timeout(TELLING, known.pending.none()).await;
         if round == 1 && known.progress.lock().await.all_told(but) {
             return Ok(());
         }

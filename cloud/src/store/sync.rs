@@ -7,10 +7,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::oneshot;
+use std::time::Duration;
+use tokio::sync::{Notify, oneshot};
 
 /// Files that are synced at once. More of them cost more threads than they gain time.
 const ABREAST: usize = 2;
+/// How long what is not urgent waits for company.
+const COMPANY: Duration = Duration::from_millis(3);
 /// Folders that are remembered as safe themselves.
 const REMEMBERED: usize = 4096;
 
@@ -21,11 +24,15 @@ type Failure = (io::ErrorKind, String);
 #[derive(Default)]
 pub(super) struct Syncing {
     state: Mutex<State>,
+    /// Something urgent has come.
+    hurry: Notify,
 }
 
 #[derive(Default)]
 struct State {
     waiting: Vec<Waiting>,
+    /// Whether something of that is urgent.
+    urgent: bool,
     /// Whether somebody works on what waits.
     busy: bool,
     /// Folders whose own names are safe.
@@ -41,6 +48,16 @@ impl Store {
     /// Returns when these objects are safe from a loss of power. After an error each of them may or may not be; other
     /// stores than directories keep objects safe by themselves.
     pub async fn sync(&self, names: &[&str]) -> Result<()> {
+        self.sync_with(names, true).await
+    }
+
+    /// As [`Store::sync`], a few milliseconds later, so that others may come along: all of them go to the disk together,
+    /// which costs little more than one of them.
+    pub async fn sync_soon(&self, names: &[&str]) -> Result<()> {
+        self.sync_with(names, false).await
+    }
+
+    async fn sync_with(&self, names: &[&str], urgent: bool) -> Result<()> {
         let Some(local) = &self.local else {
             return Ok(());
         };
@@ -48,17 +65,21 @@ impl Store {
         for name in names {
             files.extend(self.file(name)?);
         }
-        let synced = local.sync(files).await;
+        let synced = local.sync(files, urgent).await;
         synced.map_err(|error| self.failed(names.first().unwrap_or(&""), &error))
     }
 }
 
 impl Local {
-    async fn sync(&self, files: Vec<PathBuf>) -> io::Result<()> {
+    async fn sync(&self, files: Vec<PathBuf>, urgent: bool) -> io::Result<()> {
         let (tell, told) = oneshot::channel();
         let begin = {
             let mut state = lock(&self.syncing);
             state.waiting.push(Waiting { files, tell });
+            if urgent {
+                state.urgent = true;
+                self.syncing.hurry.notify_one();
+            }
             !std::mem::replace(&mut state.busy, true)
         };
         if begin {
@@ -80,8 +101,17 @@ fn lock(syncing: &Syncing) -> MutexGuard<'_, State> {
 /// Syncs all that waits, and what has come meanwhile, until nothing waits.
 async fn work(syncing: Arc<Syncing>, root: PathBuf) {
     loop {
+        let waits = {
+            let state = lock(&syncing);
+            !state.urgent && !state.waiting.is_empty()
+        };
+        if waits {
+            // An end of the wait that is left over from before cuts one short, which does no harm.
+            let _ = tokio::time::timeout(COMPANY, syncing.hurry.notified()).await;
+        }
         let (waiting, folders) = {
             let mut state = lock(&syncing);
+            state.urgent = false;
             let waiting = std::mem::take(&mut state.waiting);
             if waiting.is_empty() {
                 state.busy = false;
@@ -176,7 +206,10 @@ mod tests {
                 let name = format!("a/{}/{n}.json", n % 3);
                 let bytes = bytes::Bytes::from(vec![7; n]);
                 store.create_hint(&name, bytes, "text/plain").await.unwrap();
-                store.sync(&[&name, "a/none"]).await.unwrap();
+                match n % 2 {
+                    0 => store.sync(&[&name, "a/none"]).await.unwrap(),
+                    _ => store.sync_soon(&[&name]).await.unwrap(),
+                }
             })
         });
         for one in all.collect::<Vec<_>>() {
