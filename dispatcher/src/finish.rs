@@ -94,7 +94,7 @@ impl Node {
         let Some(kept) = self.keep(id, round, receipt, reason).await? else {
             return Ok(());
         };
-        self.make_safe(id, Some(&kept), None, true).await?;
+        self.make_safe(id, Some(&kept), None).await?;
         self.tell_kept(id, round, &kept).await
     }
 
@@ -112,7 +112,7 @@ impl Node {
             return Ok(false);
         };
         if kept.receipt.state != TaskState::Succeeded {
-            self.make_safe(id, Some(&kept), None, true).await?;
+            self.make_safe(id, Some(&kept), None).await?;
             // It may end the round.
             self.tell_kept(id, round, &kept).await?;
             if let Some(over) = self.end(known, round, Some(task)).await? {
@@ -120,26 +120,18 @@ impl Node {
             }
             return Ok(kept.new);
         }
-        let over = self.end(known, round, Some(task)).await?;
         // Whoever tells the end of the job waits for those of the other tasks.
-        let pending = match over {
-            None => Some(known.pending.enter()),
-            Some(_) => None,
-        };
-        let safe = self
-            .make_safe(id, Some(&kept), over.as_ref(), over.is_some())
-            .await;
+        let pending = known.pending.enter();
+        let over = self.end(known, round, Some(task)).await?;
+        let safe = self.make_safe(id, Some(&kept), over.as_ref()).await;
         if safe.is_err() {
             known.progress.lock().await.reopen(task);
         }
         safe?;
         match over {
-            None => {
-                self.tell_kept(id, round, &kept).await?;
-                drop(pending);
-            }
+            None => self.tell_kept(id, round, &kept).await?,
             Some(Over { receipt, .. }) => {
-                known.progress.lock().await.end(round, task);
+                drop(pending);
                 self.tell_end(known, round, &receipt, Some(&kept.receipt))
                     .await?;
                 self.jobs.store.delete(&names::open(id)).await?;
@@ -149,14 +141,8 @@ impl Node {
     }
 
     /// Waits until receipts, and the output that one tells of, are safe from a loss of power. Where that fails, what is
-    /// new goes again. What is not `urgent` goes with others.
-    async fn make_safe(
-        &self,
-        id: &str,
-        kept: Option<&Kept>,
-        over: Option<&Over>,
-        urgent: bool,
-    ) -> Result<()> {
+    /// new goes again. A result that is not a job's last waits for others.
+    async fn make_safe(&self, id: &str, kept: Option<&Kept>, over: Option<&Over>) -> Result<()> {
         let store = &self.jobs.store;
         let task = kept.map(|kept| names::task(id, kept.receipt.task));
         let output = kept.and_then(|kept| kept.receipt.output.as_ref());
@@ -164,9 +150,10 @@ impl Node {
         let job = over.map(|_| names::receipt(id));
         let all = [&output, &task, &job];
         let all: Vec<&str> = all.into_iter().flatten().map(String::as_str).collect();
-        let synced = match urgent {
-            true => store.sync(&all).await,
-            false => store.sync_soon(&all).await,
+        let waits = |kept: &Kept| kept.receipt.state == TaskState::Succeeded;
+        let synced = match over.is_none() && kept.is_some_and(waits) {
+            true => store.sync_soon(&all).await,
+            false => store.sync(&all).await,
         };
         let Err(error) = synced else {
             return Ok(());
@@ -326,7 +313,7 @@ impl Node {
     /// Tells the end of a job that has its receipt.
     async fn close(&self, known: &Known, round: u32, over: &Over) -> Result<()> {
         let id = known.stored.id.as_str();
-        self.make_safe(id, None, Some(over), true).await?;
+        self.make_safe(id, None, Some(over)).await?;
         self.tell_end(known, round, &over.receipt, None).await?;
         Ok(self.jobs.store.delete(&names::open(id)).await?)
     }

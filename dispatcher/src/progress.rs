@@ -56,15 +56,6 @@ impl Progress {
         !self.told.is_empty() && (0..).zip(&self.told).all(told)
     }
 
-    /// A task has ended, and its end is about to be told with that of the round.
-    pub(crate) fn end(&mut self, round: u32, task: u64) {
-        if self.round == round
-            && let Some(ended) = self.ended.get_mut(task as usize)
-        {
-            *ended = true;
-        }
-    }
-
     /// A task that seemed to have ended has not.
     pub(crate) fn reopen(&mut self, task: u64) {
         if let Some(ended) = self.ended.get_mut(task as usize) {

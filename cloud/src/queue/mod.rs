@@ -287,14 +287,18 @@ impl Delivery {
     /// The same hold on what follows from the message, as if that had been taken from its queue for the first time: it need
     /// not be published where its taker works on it at once. Lost, the message itself comes again.
     pub fn follow(mut self, next: Message) -> Delivery {
-        self.body = next.body;
-        self.queue = next.to;
-        self.attempt = next.attempt;
-        self.redeliveries = 0;
-        self.redelivered = false;
-        self.death = next.death.clone();
-        self.trace = next.trace.clone();
-        self
+        let hold = self.hold.take();
+        Delivery {
+            body: next.body,
+            queue: next.to,
+            attempt: next.attempt,
+            redeliveries: 0,
+            redelivered: false,
+            published: self.published,
+            death: next.death,
+            trace: next.trace,
+            hold,
+        }
     }
 
     /// The message as it would be published to `to` with its publisher's count of attempts unchanged.

@@ -101,18 +101,7 @@ impl Store {
     /// object where both are on one disk, so it must not be changed afterwards.
     ///
     /// A remote store takes files above 8 MiB in parts and cannot refuse them for an object of that name;
-    /// such an object is replaced.
-    pub async fn create_file(
-        &self,
-        name: &str,
-        from: &Path,
-        content_type: &str,
-    ) -> Result<Created> {
-        let created = self.create_file_hint(name, from, content_type).await?;
-        self.keep(name, created).await
-    }
-
-    /// As [`Store::create_file`], but in a directory the object may be lost when the machine loses its power before a
+    /// such an object is replaced. In a directory the object may be lost when the machine loses its power before a
     /// [`Store::sync`].
     pub async fn create_file_hint(
         &self,

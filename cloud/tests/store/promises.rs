@@ -51,8 +51,9 @@ pub(crate) async fn files_become_objects_and_back(store: &Store) {
         let content: Vec<u8> = (0..size).map(|i: u32| (i ^ (i >> 11)) as u8).collect();
         let (from, to) = (dir.path().join("from"), dir.path().join("to"));
         std::fs::write(&from, &content).unwrap();
-        let created = store.create_file(name, &from, "image/png").await.unwrap();
-        assert_eq!(created, Created::New);
+        let created = store.create_file_hint(name, &from, "image/png").await;
+        assert_eq!(created.unwrap(), Created::New);
+        store.sync(&[name]).await.unwrap();
         assert_eq!(store.head(name).await.unwrap().size, size as u64);
         let read = store.get_file(name, &to, size as u64).await.unwrap();
         assert_eq!(read, size as u64);
@@ -81,12 +82,12 @@ pub(crate) async fn files_become_objects_and_back(store: &Store) {
     let other = dir.path().join("other");
     std::fs::write(&other, "other").unwrap();
     let again = store
-        .create_file("files/small.bin", &other, "image/png")
+        .create_file_hint("files/small.bin", &other, "image/png")
         .await;
     assert_eq!(again.unwrap(), Created::Exists);
     assert_eq!(store.head("files/small.bin").await.unwrap().size, 1000);
     let missing = store
-        .create_file("files/x", &dir.path().join("none"), "image/png")
+        .create_file_hint("files/x", &dir.path().join("none"), "image/png")
         .await;
     assert!(missing.is_err());
     let missing = store.get_stream("files/x").await;

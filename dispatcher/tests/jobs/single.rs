@@ -11,14 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 /// Waits for the first run on this probe.
 async fn runs(probe: &Probe) {
-    let wait = async {
-        while probe.runs.load(Ordering::SeqCst) == 0 {
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(60), wait)
-        .await
-        .unwrap();
+    soon(async || probe.runs.load(Ordering::SeqCst) > 0).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -40,14 +33,7 @@ async fn a_broken_image_becomes_the_dead_letter_of_its_task() {
     site.start("a", Probe::new());
     let id = site.submit(0, true).await;
     assert_eq!(site.ended(&id).await.state, JobState::Failed);
-    let wait = async {
-        while site.jobs.dead_letters(10).await.unwrap().is_empty() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(30), wait)
-        .await
-        .unwrap();
+    soon(async || !site.jobs.dead_letters(10).await.unwrap().is_empty()).await;
     let letters = site.jobs.dead_letters(10).await.unwrap();
     assert_eq!(
         (letters[0].job.as_deref(), letters[0].task),

@@ -221,6 +221,18 @@ impl Site {
     }
 }
 
+/// Waits until something is so, which it soon is.
+pub(crate) async fn soon(is: impl AsyncFn() -> bool) {
+    let wait = async {
+        while !is().await {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), wait)
+        .await
+        .unwrap();
+}
+
 pub(crate) fn picture(seed: u8) -> Vec<u8> {
     let mut bytes = b"P5 40 30 255\n".to_vec();
     bytes.extend((0..1200u32).map(|i| (i * 7 + u32::from(seed) * 31) as u8));

@@ -389,18 +389,22 @@ async fn survives(name: &str, mode: Mode, harm: impl Fn(&Hosts)) -> Vec<Lost> {
     lost
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_rank_killed_on_another_host_is_started_again() {
+/// Does this to the far rank, in both modes; at most its own task is at fault.
+async fn far_rank(what: &str, how: &str) {
     for mode in [Mode::Images, Mode::Rows] {
-        let name = format!("far-rank-{mode:?}");
-        let lost = survives(&name, mode, |hosts| {
-            signal("-KILL", hosts.processes(1, "sundog-worker")[0]);
+        let lost = survives(&format!("{what}-rank-{mode:?}"), mode, |hosts| {
+            signal(how, hosts.processes(1, "sundog-worker")[0]);
         })
         .await;
         let fault = |l: &&Lost| matches!(l, Lost::Fault { rank: Some(1), .. });
         let faults = lost.iter().filter(fault).count();
         assert!(lost.is_empty() || faults == 1, "{lost:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rank_killed_on_another_host_is_started_again() {
+    far_rank("far", "-KILL").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -417,16 +421,7 @@ async fn a_world_survives_the_death_of_mpirun_and_of_the_daemon_on_another_host(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rank_that_hangs_on_another_host_is_killed_there() {
-    for mode in [Mode::Images, Mode::Rows] {
-        let name = format!("silent-rank-{mode:?}");
-        let lost = survives(&name, mode, |hosts| {
-            signal("-STOP", hosts.processes(1, "sundog-worker")[0]);
-        })
-        .await;
-        let fault = |l: &&Lost| matches!(l, Lost::Fault { rank: Some(1), .. });
-        let faults = lost.iter().filter(fault).count();
-        assert!(lost.is_empty() || faults == 1, "{lost:?}");
-    }
+    far_rank("silent", "-STOP").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
