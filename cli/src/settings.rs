@@ -1,4 +1,7 @@
 //! Settings in layers: environment over ./sundog.toml over the user's over the system's configuration.
+//!
+//! A project's `sundog.toml` may come from anybody, an unpacked archive for one. It says how images are worked on;
+//! what names a program, or decides where credentials and images go, counts only where the user wrote it.
 
 use crate::exit::{Failure, Result};
 use protocol::Size;
@@ -57,34 +60,52 @@ struct Schedule {
     speculate_ratio: Option<f64>,
 }
 
-/// Every key and its variable. Keys with a dot lie in a section.
-const KEYS: &[(&str, &str)] = &[
-    ("threads", "SUNDOG_THREADS"),
-    ("ranks", "SUNDOG_RANKS"),
-    ("thread_ranks", "SUNDOG_THREAD_RANKS"),
-    ("mpirun", "SUNDOG_MPIRUN"),
-    ("hostfile", "SUNDOG_HOSTFILE"),
-    ("mode", "SUNDOG_MODE"),
-    ("format", "SUNDOG_FORMAT"),
-    ("on_error", "SUNDOG_ON_ERROR"),
-    ("keep_metadata", "SUNDOG_KEEP_METADATA"),
-    ("limits.max_pixels", "SUNDOG_MAX_PIXELS"),
-    ("limits.max_bytes", "SUNDOG_MAX_BYTES"),
-    ("limits.timeout_secs", "SUNDOG_TIMEOUT_SECS"),
-    ("limits.memory", "SUNDOG_MEMORY"),
-    ("schedule.placement", "SUNDOG_PLACEMENT"),
-    ("schedule.acceptance", "SUNDOG_ACCEPTANCE"),
-    ("schedule.max_attempts", "SUNDOG_MAX_ATTEMPTS"),
-    ("schedule.max_rejections", "SUNDOG_MAX_REJECTIONS"),
-    ("schedule.speculate", "SUNDOG_SPECULATE"),
-    ("schedule.speculate_after", "SUNDOG_SPECULATE_AFTER"),
-    ("schedule.speculate_ratio", "SUNDOG_SPECULATE_RATIO"),
-    ("broker", "SUNDOG_BROKER"),
-    ("redis", "SUNDOG_REDIS"),
-    ("store", "SUNDOG_STORE"),
-    ("s3_endpoint", "SUNDOG_S3_ENDPOINT"),
-    ("gateway", "SUNDOG_GATEWAY"),
-    ("token", "SUNDOG_TOKEN"),
+/// Who may set a key in a file.
+#[derive(Clone, Copy, PartialEq)]
+enum Setter {
+    /// Whoever wrote the folder that a command runs in: it can neither run code nor move credentials.
+    Project,
+    /// The user and the system only.
+    User,
+}
+use Setter::{Project, User};
+
+/// Every key, its variable and who may set it in a file. Keys with a dot lie in a section.
+const KEYS: &[(&str, &str, Setter)] = &[
+    ("threads", "SUNDOG_THREADS", Project),
+    ("ranks", "SUNDOG_RANKS", Project),
+    ("thread_ranks", "SUNDOG_THREAD_RANKS", Project),
+    ("mpirun", "SUNDOG_MPIRUN", User),
+    ("hostfile", "SUNDOG_HOSTFILE", User),
+    ("mode", "SUNDOG_MODE", Project),
+    ("format", "SUNDOG_FORMAT", Project),
+    ("on_error", "SUNDOG_ON_ERROR", Project),
+    ("keep_metadata", "SUNDOG_KEEP_METADATA", Project),
+    ("limits.max_pixels", "SUNDOG_MAX_PIXELS", Project),
+    ("limits.max_bytes", "SUNDOG_MAX_BYTES", Project),
+    ("limits.timeout_secs", "SUNDOG_TIMEOUT_SECS", Project),
+    ("limits.memory", "SUNDOG_MEMORY", Project),
+    ("schedule.placement", "SUNDOG_PLACEMENT", Project),
+    ("schedule.acceptance", "SUNDOG_ACCEPTANCE", Project),
+    ("schedule.max_attempts", "SUNDOG_MAX_ATTEMPTS", Project),
+    ("schedule.max_rejections", "SUNDOG_MAX_REJECTIONS", Project),
+    ("schedule.speculate", "SUNDOG_SPECULATE", Project),
+    (
+        "schedule.speculate_after",
+        "SUNDOG_SPECULATE_AFTER",
+        Project,
+    ),
+    (
+        "schedule.speculate_ratio",
+        "SUNDOG_SPECULATE_RATIO",
+        Project,
+    ),
+    ("broker", "SUNDOG_BROKER", User),
+    ("redis", "SUNDOG_REDIS", User),
+    ("store", "SUNDOG_STORE", User),
+    ("s3_endpoint", "SUNDOG_S3_ENDPOINT", User),
+    ("gateway", "SUNDOG_GATEWAY", User),
+    ("token", "SUNDOG_TOKEN", User),
 ];
 
 /// Keys of a job that a configuration cannot set.
@@ -120,18 +141,18 @@ pub fn load() -> Result<Layers> {
         Some(value.to_string_lossy().into_owned())
     };
     let mut layers = Layers::defaults();
-    layers.file(Path::new("/etc/sundog/config.toml"), false)?;
+    layers.file(Path::new("/etc/sundog/config.toml"), User, false)?;
     match variable("SUNDOG_CONFIG") {
-        Some(path) => layers.file(Path::new(&path), true)?,
+        Some(path) => layers.file(Path::new(&path), User, true)?,
         None => {
             let home = variable("HOME").map(|h| PathBuf::from(h).join(".config"));
             let base = variable("XDG_CONFIG_HOME").map(PathBuf::from).or(home);
             if let Some(base) = base {
-                layers.file(&base.join("sundog/config.toml"), false)?;
+                layers.file(&base.join("sundog/config.toml"), User, false)?;
             }
         }
     }
-    layers.file(Path::new("sundog.toml"), false)?;
+    layers.file(Path::new("sundog.toml"), Project, false)?;
     layers.environment(variable)?;
     Ok(layers)
 }
@@ -141,7 +162,7 @@ impl Layers {
         let mut layers = Layers::default();
         let job = serde_json::to_value(Job::default()).unwrap_or_default();
         for (key, value) in flatten(&job) {
-            if KEYS.iter().any(|(k, _)| *k == key) {
+            if KEYS.iter().any(|(k, ..)| *k == key) {
                 layers.set(key, value, "default");
             }
         }
@@ -159,7 +180,7 @@ impl Layers {
         self.settings.insert(key, Setting { value, origin });
     }
 
-    fn file(&mut self, path: &Path, required: bool) -> Result<()> {
+    fn file(&mut self, path: &Path, from: Setter, required: bool) -> Result<()> {
         if !required && !path.is_file() {
             return Ok(());
         }
@@ -179,13 +200,24 @@ impl Layers {
             let last = key.rsplit('.').next().unwrap_or(&key);
             let line = jobfile::line_of(&file.text, last);
             let place = line.map_or(String::new(), |line| format!(":{line}"));
-            self.set(key, value, &format!("{}{place}", path.display()));
+            let origin = format!("{}{place}", path.display());
+            match KEYS.iter().find(|(k, ..)| *k == key) {
+                Some((_, variable, User)) if from == Project => {
+                    return Err(Failure::usage(format!(
+                        "{origin}: `{key}` cannot be set by the folder that a command runs in, since it names a program or \
+                         where data and credentials go (set {variable} or put it into your own configuration, \
+                         ~/.config/sundog/config.toml; to trust this very file: SUNDOG_CONFIG={})",
+                        path.display()
+                    )));
+                }
+                _ => self.set(key, value, &origin),
+            }
         }
         Ok(())
     }
 
     fn environment(&mut self, variable: impl Fn(&str) -> Option<String>) -> Result<()> {
-        for (key, name) in KEYS {
+        for (key, name, _) in KEYS {
             if let Some(text) = variable(name) {
                 let value = value_of(key, &text).map_err(|message| {
                     let shown = if is_secret(key) { "…" } else { &text };
@@ -318,6 +350,40 @@ mod tests {
             error.as_deref(),
             Some("SUNDOG_THREADS = many: wrong value: string \"many\", expected a whole number")
         );
+    }
+
+    #[test]
+    fn a_project_sets_no_program_and_no_destination() {
+        for (key, variable, from) in KEYS {
+            let dir =
+                std::env::temp_dir().join(format!("sundog-{}-{variable}", std::process::id()));
+            std::fs::create_dir_all(&dir).unwrap();
+            let file = dir.join("sundog.toml");
+            if *from == User {
+                std::fs::write(&file, format!("\n{key} = \"x\"\n")).unwrap();
+                let error = Layers::default().file(&file, Project, true).err();
+                let message = error.map(|f| f.message).unwrap_or_default();
+                assert!(
+                    message.contains(&format!("sundog.toml:2: `{key}`")),
+                    "{message}"
+                );
+                assert!(message.contains(variable), "{message}");
+                assert!(Layers::default().file(&file, User, true).is_ok());
+            }
+            std::fs::remove_dir_all(&dir).unwrap();
+        }
+        let named = [
+            "mpirun",
+            "hostfile",
+            "broker",
+            "redis",
+            "store",
+            "s3_endpoint",
+            "gateway",
+            "token",
+        ];
+        let user: Vec<&str> = KEYS.iter().filter(|k| k.2 == User).map(|k| k.0).collect();
+        assert_eq!(user, named);
     }
 
     #[test]

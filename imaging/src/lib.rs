@@ -12,6 +12,7 @@ pub mod error;
 pub mod executor;
 pub mod halo;
 pub mod image;
+pub mod kernels;
 pub mod memory;
 pub mod op;
 pub mod ops;

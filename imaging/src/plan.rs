@@ -5,8 +5,8 @@
 
 use crate::error::{Error, Result};
 use crate::image::{SampleType, Shape};
+use crate::kernels::table::Table;
 use crate::op::{Collective, Local, Measured, Step};
-use crate::ops::table::Table;
 use crate::pipeline::Pipeline;
 use std::ops::Range;
 use std::sync::Arc;

@@ -3,7 +3,7 @@
 use super::{Client, Direct, Gateway, problem, serving};
 use crate::exit::{Exit, Failure, Result};
 use crate::output;
-use crate::settings::{Layers, Setting};
+use crate::settings::Layers;
 use cloud::config::Config;
 
 /// Settings that together name the services.
@@ -16,7 +16,7 @@ const SERVICES: [(&str, &str); 3] = [
 /// The job system that the settings name, or else the user's own serve. Needs a Tokio runtime.
 pub fn connect(layers: &Layers) -> Result<Client> {
     if let Some(address) = layers.text("gateway") {
-        let gateway = Gateway::new(address, token(layers)?, false)?;
+        let gateway = Gateway::new(address, layers.text("token"), false)?;
         let base = gateway.base();
         if base.scheme() == "http" && !super::is_loopback(&base) {
             output::warning(&format!(
@@ -54,24 +54,6 @@ pub fn connect(layers: &Layers) -> Result<Client> {
     })
 }
 
-/// The token for the gateway that is set. A project's directory may name a gateway, but a token from elsewhere
-/// is not sent there: whoever wrote that file need not be somebody whom the user trusts with it.
-fn token(layers: &Layers) -> Result<Option<&str>> {
-    let from_project = |setting: &Setting| setting.origin.starts_with("sundog.toml");
-    let (Some(gateway), Some(token)) =
-        (layers.settings.get("gateway"), layers.settings.get("token"))
-    else {
-        return Ok(layers.text("token"));
-    };
-    if from_project(gateway) && !from_project(token) {
-        return Err(Failure::usage(format!(
-            "the token of {} is not sent to the gateway that {} names (set SUNDOG_GATEWAY where the token is set)",
-            token.origin, gateway.origin
-        )));
-    }
-    Ok(layers.text("token"))
-}
-
 /// The services that settings name; credentials of stores come from their providers' variables.
 pub fn services(layers: &Layers) -> Result<Config> {
     let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
@@ -92,28 +74,4 @@ pub fn services(layers: &Layers) -> Result<Config> {
 /// Whose jobs are seen without a gateway: `SUNDOG_USER`, else the login name.
 pub fn user() -> Result<String> {
     service::access::own_name().map_err(|error| Failure::usage(error.to_string()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_token_is_not_sent_where_a_project_says() {
-        let layers = |gateway: &str, token: &str| {
-            let mut layers = Layers::default();
-            for (key, origin) in [("gateway", gateway), ("token", token)] {
-                let setting = Setting {
-                    value: "x".into(),
-                    origin: origin.into(),
-                };
-                layers.settings.insert(key.into(), setting);
-            }
-            layers
-        };
-        assert!(token(&layers("sundog.toml:3", "SUNDOG_TOKEN")).is_err());
-        assert!(token(&layers("sundog.toml:3", "sundog.toml:4")).is_ok());
-        assert!(token(&layers("SUNDOG_GATEWAY", "SUNDOG_TOKEN")).is_ok());
-        assert!(token(&layers("SUNDOG_GATEWAY", "sundog.toml:4")).is_ok());
-    }
 }

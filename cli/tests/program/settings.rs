@@ -58,14 +58,10 @@ fn settings_come_from_files_and_variables_in_order() {
     fs::create_dir_all(dir.path().join(".config/sundog")).unwrap();
     fs::write(
         dir.path().join(".config/sundog/config.toml"),
-        "threads = 1\nmode = \"rows\"\n",
+        "threads = 1\nmode = \"rows\"\ntoken = \"geheim\"\n",
     )
     .unwrap();
-    fs::write(
-        dir.path().join("sundog.toml"),
-        "\nthreads = 2\ntoken = \"geheim\"\n",
-    )
-    .unwrap();
+    fs::write(dir.path().join("sundog.toml"), "\nthreads = 2\n").unwrap();
     let output = sundog(dir.path())
         .args(["config", "show", "--origin"])
         .env("SUNDOG_MEMORY", "1GiB")
@@ -111,4 +107,41 @@ fn settings_come_from_files_and_variables_in_order() {
         err.contains("sundog.toml:1: unknown key `treads` (did you mean `threads`?)"),
         "{err}"
     );
+}
+
+#[test]
+fn a_folder_names_no_program_to_run() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = photos();
+    let program = dir.path().join("evil");
+    fs::write(&program, "#!/bin/sh\ntouch \"$(dirname \"$0\")/ran\"\n").unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    for line in [
+        "mpirun = \"./evil\"",
+        "hostfile = \"hosts\"",
+        "s3_endpoint = \"http://127.0.0.1:9\"",
+        "gateway = \"http://127.0.0.1:9\"",
+    ] {
+        fs::write(
+            dir.path().join("sundog.toml"),
+            format!("ranks = 2\n{line}\n"),
+        )
+        .unwrap();
+        for command in [
+            &["run", "photos", "-o", "out"][..],
+            &["doctor"],
+            &["list"],
+            &["config", "show"],
+        ] {
+            let (code, _, err) = run(dir.path(), command);
+            let key = line.split(' ').next().unwrap();
+            assert_eq!(code, 2, "{command:?} {err}");
+            assert!(
+                err.contains(&format!("sundog.toml:2: `{key}` cannot be set by")),
+                "{err}"
+            );
+            assert!(err.contains("SUNDOG_CONFIG"), "{err}");
+        }
+    }
+    assert!(!dir.path().join("ran").exists() && !dir.path().join("out").exists());
 }

@@ -1,8 +1,8 @@
 //! The eight EXIF orientations as flips and turns.
 
+use crate::kernels::quarter_turn::QuarterTurn;
 use crate::op::Step;
 use crate::ops::flip::Flip;
-use crate::ops::quarter_turn::QuarterTurn;
 
 /// One flip or turn of a whole image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

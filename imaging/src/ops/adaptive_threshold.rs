@@ -1,11 +1,11 @@
 //! adaptive_threshold: white where a sample is brighter than the mean around it.
 
-use super::boxed::{Boxed, Mean};
 use super::gray::Gray;
-use super::separable::{Separable, Smooth, normal};
 use crate::border::Border;
 use crate::error::Error;
 use crate::image::{SampleType, Shape};
+use crate::kernels::boxed::{Boxed, Mean};
+use crate::kernels::separable::{Separable, Smooth, normal};
 use crate::op::{Group, Local, Op, Param, Step};
 use crate::window::{Band, Scratch, Window};
 use std::ops::Range;
@@ -244,7 +244,7 @@ crate::simd! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops::trial::{correlate, noise, run, shapes, values, white};
+    use crate::kernels::trial::{correlate, noise, run, shapes, values, white};
     use crate::{Color, Pipeline};
     use proptest::prelude::*;
 

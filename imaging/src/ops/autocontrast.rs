@@ -1,9 +1,9 @@
 //! autocontrast: stretches the samples that occur to the full range.
 
-use super::histogram::{Binned, Plane, bins, count};
-use super::table::Table;
 use crate::error::Result;
 use crate::image::{Element, Shape};
+use crate::kernels::histogram::{Binned, Plane, bins, count};
+use crate::kernels::table::Table;
 use crate::op::{Group, Local, Measured, Op, Param, Step, Tally};
 use crate::window::{Scratch, Window};
 use std::ops::Range;

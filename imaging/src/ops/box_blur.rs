@@ -1,8 +1,8 @@
 //! box_blur: the mean of a square window, at the same cost for any radius.
 
-use super::boxed::{Boxed, Mean};
 use crate::border::Border;
 use crate::image::Shape;
+use crate::kernels::boxed::{Boxed, Mean};
 use crate::op::{Group, Local, Op, Param, Step};
 use crate::window::{Band, Scratch, Window};
 use std::ops::Range;
@@ -69,7 +69,7 @@ impl BoxBlur {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops::trial::{assert_near, correlate, noise, run, shapes};
+    use crate::kernels::trial::{assert_near, correlate, noise, run, shapes};
     use proptest::prelude::*;
 
     proptest! {

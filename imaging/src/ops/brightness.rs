@@ -1,6 +1,6 @@
 //! brightness: adds a constant.
 
-use super::table::Table;
+use crate::kernels::table::Table;
 use crate::op::{Group, Op, Param, Step};
 
 /// The operation.

@@ -1,11 +1,11 @@
 //! clahe: contrast-limited adaptive histogram equalisation.
 
-use super::clahe_apply::Blend;
-use super::clahe_tiles::{Grid, TileRows, limited_levels};
-use super::histogram::bins;
 use crate::error::Result;
 use crate::executor::Context;
 use crate::image::{Rows, Shape};
+use crate::kernels::clahe_apply::Blend;
+use crate::kernels::clahe_tiles::{Grid, TileRows, limited_levels};
+use crate::kernels::histogram::bins;
 use crate::op::{Collective, Group, Local, Op, Param, Step};
 use std::sync::Arc;
 

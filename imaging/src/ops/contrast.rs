@@ -1,6 +1,6 @@
 //! contrast: spreads samples around mid-grey.
 
-use super::table::Table;
+use crate::kernels::table::Table;
 use crate::op::{Group, Op, Param, Step};
 
 /// The operation.

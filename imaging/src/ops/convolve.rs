@@ -1,9 +1,9 @@
 //! convolve: any small kernel.
 
-use super::padded::Padded;
-use super::round;
 use crate::border::Border;
 use crate::image::{Element, SampleType, Shape};
+use crate::kernels::padded::Padded;
+use crate::kernels::round;
 use crate::op::{Group, Kind, Local, Op, Param, Step};
 use crate::window::{Band, Scratch, Window};
 use std::any::Any;
@@ -291,7 +291,7 @@ crate::simd! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops::trial::{assert_near, correlate, noise, run, shapes, white};
+    use crate::kernels::trial::{assert_near, correlate, noise, run, shapes, white};
     use proptest::prelude::*;
 
     proptest! {

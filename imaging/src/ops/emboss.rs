@@ -1,6 +1,6 @@
 //! emboss: light from the upper left.
 
-use super::stencil::{Stencil, Stenciled};
+use crate::kernels::stencil::{Stencil, Stenciled};
 use crate::op::{Group, Op, Step};
 
 /// The operation.

@@ -1,9 +1,9 @@
 //! equalize: spreads the histogram evenly.
 
-use super::histogram::{Binned, Plane, bins, count};
-use super::table::Table;
 use crate::error::Result;
 use crate::image::{Element, SampleType, Shape};
+use crate::kernels::histogram::{Binned, Plane, bins, count};
+use crate::kernels::table::Table;
 use crate::op::{Group, Local, Measured, Op, Param, Step, Tally};
 use crate::window::{Band, Scratch, Window};
 use std::ops::Range;

@@ -1,7 +1,7 @@
 //! flip: mirrors the image.
 
-use super::reverse_pixels::reverse_pixels;
 use crate::image::Shape;
+use crate::kernels::reverse_pixels::reverse_pixels;
 use crate::op::{Group, Local, Op, Param, Step};
 use crate::window::{Band, Scratch, Window};
 use std::ops::Range;

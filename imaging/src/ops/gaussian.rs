@@ -1,8 +1,8 @@
 //! gaussian: smoothing by a normal distribution.
 
-use super::separable::{Separable, Smooth, normal};
 use crate::border::Border;
 use crate::image::{SampleType, Shape};
+use crate::kernels::separable::{Separable, Smooth, normal};
 use crate::op::{Group, Local, Op, Param, Step};
 use crate::window::{Band, Scratch, Window};
 use std::ops::Range;
@@ -83,7 +83,7 @@ crate::simd! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops::trial::{assert_near, correlate, noise, run, shapes};
+    use crate::kernels::trial::{assert_near, correlate, noise, run, shapes};
     use crate::{Buffer, Color, Image};
     use proptest::prelude::*;
 

@@ -1,7 +1,7 @@
 //! sobel, scharr and prewitt: the gradient of 3 × 3 samples, three weightings of one formula.
 
-use super::round;
-use super::stencil::{Stencil, Stenciled};
+use crate::kernels::round;
+use crate::kernels::stencil::{Stencil, Stenciled};
 use crate::op::{Args, Group, Op, Param, Step};
 
 const DIRECTION: Param = Param::word(

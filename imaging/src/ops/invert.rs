@@ -1,6 +1,6 @@
 //! invert: the photographic negative.
 
-use super::table::Table;
+use crate::kernels::table::Table;
 use crate::op::{Group, Op, Step};
 
 /// The operation.

@@ -1,6 +1,6 @@
 //! laplacian: how far a sample lies from the mean of its four neighbours.
 
-use super::stencil::{Stencil, Stenciled};
+use crate::kernels::stencil::{Stencil, Stenciled};
 use crate::op::{Group, Op, Step};
 
 /// The operation.

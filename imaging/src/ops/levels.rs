@@ -1,7 +1,7 @@
 //! levels: sets black, white and mid-tones.
 
-use super::table::Table;
 use crate::error::Error;
+use crate::kernels::table::Table;
 use crate::op::{Group, Op, Param, Step};
 
 /// The operation.

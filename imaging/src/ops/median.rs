@@ -1,13 +1,13 @@
 //! median: the middle sample of a square window.
 
-use super::median_columns::{self, Columns};
-use super::median_network::Program;
-use super::median_sliding::{self, Sliding};
-use super::median_small;
-use super::median_tiles::{self, Slots};
-use super::ranked::Ordered;
 use crate::border::Border;
 use crate::image::{SampleType, Shape};
+use crate::kernels::median_columns::{self, Columns};
+use crate::kernels::median_network::Program;
+use crate::kernels::median_sliding::{self, Sliding};
+use crate::kernels::median_small;
+use crate::kernels::median_tiles::{self, Slots};
+use crate::kernels::ranked::Ordered;
 use crate::op::{Group, Local, Op, Param, Step};
 use crate::window::{Band, Scratch, Window};
 use std::ops::Range;
@@ -118,5 +118,5 @@ impl Local for Median {
 }
 
 #[cfg(test)]
-#[path = "median_tests.rs"]
+#[path = "../kernels/median_tests.rs"]
 mod tests;

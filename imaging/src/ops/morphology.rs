@@ -1,8 +1,8 @@
 //! erode, dilate and what is made of them: open, close, morph_gradient, top_hat, black_hat.
 
-use super::extremum::Extremum;
-use super::morphology_difference::Difference;
 use crate::error::Result;
+use crate::kernels::extremum::Extremum;
+use crate::kernels::morphology_difference::Difference;
 use crate::op::{Args, Group, Op, Param, Step};
 
 const SHAPES: &[&str] = &["rect", "ellipse", "cross"];

@@ -1,11 +1,11 @@
 //! otsu: a threshold between the two classes of grey that differ most.
 
 use super::gray::Gray;
-use super::histogram::{Binned, Plane, bins, count};
-use super::table::Table;
 use super::threshold::{MODE, Mode};
 use crate::error::Result;
 use crate::image::Shape;
+use crate::kernels::histogram::{Binned, Plane, bins, count};
+use crate::kernels::table::Table;
 use crate::op::{Group, Local, Measured, Op, Step, Tally};
 use crate::window::{Scratch, Window};
 use std::ops::Range;

@@ -1,9 +1,9 @@
 //! pad: adds a frame.
 
-use super::output_size::limited;
 use crate::border::Border;
 use crate::error::Result;
 use crate::image::{Element, Shape};
+use crate::kernels::output_size::limited;
 use crate::op::{Group, Local, Op, Param, Step};
 use crate::window::{Band, Scratch, Window};
 use std::ops::Range;

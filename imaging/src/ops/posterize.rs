@@ -1,6 +1,6 @@
 //! posterize: few grey levels.
 
-use super::table::Table;
+use crate::kernels::table::Table;
 use crate::op::{Group, Op, Param, Step};
 
 /// The operation.

@@ -1,10 +1,10 @@
 //! resize: to another size, antialiased as Pillow does it.
 
-use super::output_size::limited;
-use super::resample::Resample;
-use super::resample_axis::{Axis, Filter};
 use crate::error::{Error, Result};
 use crate::image::{SampleType, Shape};
+use crate::kernels::output_size::limited;
+use crate::kernels::resample::Resample;
+use crate::kernels::resample_axis::{Axis, Filter};
 use crate::op::{Group, Local, Op, Param, Step};
 use crate::window::{Band, Scratch, Window};
 use std::any::Any;

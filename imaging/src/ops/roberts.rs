@@ -1,8 +1,8 @@
 //! roberts: gradients along the two diagonals of 2 × 2 samples.
 
-use super::round;
-use super::stencil::{Stencil, Stenciled};
 use crate::border::Border;
+use crate::kernels::round;
+use crate::kernels::stencil::{Stencil, Stenciled};
 use crate::op::{Group, Op, Step};
 
 /// The operation.

@@ -1,8 +1,8 @@
 //! rotate: by any angle; multiples of 90 degrees move pixels unchanged.
 
 use super::flip::Flip;
-use super::quarter_turn::QuarterTurn;
-use super::turn::Turn;
+use crate::kernels::quarter_turn::QuarterTurn;
+use crate::kernels::turn::Turn;
 use crate::op::{Group, Op, Param, Step};
 
 /// The operation. Other angles than multiples of 90 are a quarter turn and at most 45 degrees more.

@@ -1,7 +1,7 @@
 //! sharpen: adds the difference between a sample and its four neighbours.
 
-use super::round;
-use super::stencil::{Stencil, Stenciled};
+use crate::kernels::round;
+use crate::kernels::stencil::{Stencil, Stenciled};
 use crate::op::{Group, Op, Param, Step};
 
 /// The operation.

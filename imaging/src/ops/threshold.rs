@@ -1,7 +1,7 @@
 //! threshold: compares each sample with a fixed level.
 
-use super::table::Table;
 use crate::image::Element;
+use crate::kernels::table::Table;
 use crate::op::{Group, Op, Param, Step};
 
 /// The parameter `mode`.

@@ -1,7 +1,7 @@
 //! thumbnail: a small version that fits into a square.
 
-use super::resample_axis::Filter;
 use super::resize::{Fit, Resize};
+use crate::kernels::resample_axis::Filter;
 use crate::op::{Group, Op, Param, Step};
 
 /// The operation.

@@ -1,10 +1,10 @@
 //! unsharp: adds the difference between the image and its smoothed self.
 
 use super::gaussian::weights;
-use super::round;
-use super::separable::Separable;
 use crate::border::Border;
 use crate::image::{SampleType, Shape};
+use crate::kernels::round;
+use crate::kernels::separable::Separable;
 use crate::op::{Group, Local, Op, Param, Step};
 use crate::window::{Band, Scratch, Window};
 use std::ops::Range;
@@ -96,7 +96,7 @@ crate::simd! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops::trial::{assert_near, correlate, noise, run, shapes, values};
+    use crate::kernels::trial::{assert_near, correlate, noise, run, shapes, values};
     use crate::{Buffer, Color, Image};
     use proptest::prelude::*;
 

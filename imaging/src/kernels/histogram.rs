@@ -1,8 +1,8 @@
 //! Counting samples: bins for each sample type and the planes of an image that are counted.
 
-use super::gray::luma_row;
 use super::ycrcb::YCrCb;
 use crate::image::{Color, Element, SampleType};
+use crate::ops::gray::luma_row;
 use std::ops::Range;
 
 /// Samples that fall into bins: one for each level of 8 and 16 bit, 65536 over 0..=1 for floats

@@ -103,7 +103,7 @@ kernel!(float, f32, f32);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops::trial::{assert_near, correlate, noise, run, shapes};
+    use crate::kernels::trial::{assert_near, correlate, noise, run, shapes};
     use crate::{Buffer, Color, Image};
     use proptest::prelude::*;
 

@@ -2,7 +2,7 @@
 
 use crate::comm::serial::Serial;
 use crate::executor::{Context, run_rows};
-use crate::ops::median_network::Program;
+use crate::kernels::median_network::Program;
 use crate::{Buffer, Color, Pipeline, Plan, Rows, SampleType, Shape};
 use proptest::prelude::*;
 
