@@ -19,10 +19,12 @@ pub mod ops;
 pub mod pipeline;
 pub mod plan;
 pub mod simd;
+pub mod warning;
 pub mod window;
 
 pub use border::Border;
 pub use error::{Error, Result};
-pub use image::{Buffer, Color, Element, Image, Metadata, Rows, SampleType, Shape, Spare};
+pub use image::{Buffer, Color, Element, Image, Metadata, Rows, SampleType, Shape, Spare, Stored};
 pub use pipeline::Pipeline;
 pub use plan::Plan;
+pub use warning::{Warning, WarningKind};

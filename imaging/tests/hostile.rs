@@ -74,6 +74,7 @@ fn picture(rows: usize, cols: usize, color: Color, sample: SampleType) -> Image 
         SampleType::U8 => Buffer::U8(values.iter().map(|v| (v / 256) as u8).collect()),
         SampleType::U16 => Buffer::U16(values.iter().map(|v| *v as u16).collect()),
         SampleType::F32 => Buffer::F32(values.iter().map(|v| *v as f32 / 65535.0).collect()),
+        SampleType::F64 => Buffer::F64(values.iter().map(|v| *v as f64 / 65535.0).collect()),
     };
     Image::new(shape, data)
 }

@@ -34,6 +34,7 @@ fn picture(shape: Shape) -> Image {
         SampleType::U8 => Buffer::U8(samples.iter().map(|&v| v as u8).collect()),
         SampleType::U16 => Buffer::U16(samples.iter().map(|&v| v * 251).collect()),
         SampleType::F32 => Buffer::F32(samples.iter().map(|&v| v as f32 / 255.0).collect()),
+        SampleType::F64 => Buffer::F64(samples.iter().map(|&v| f64::from(v) / 255.0).collect()),
     };
     Image::new(shape, data)
 }

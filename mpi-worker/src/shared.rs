@@ -2,7 +2,7 @@
 
 use crate::atomic::Pending;
 use crate::settings::Settings;
-use crate::single::{late, ms};
+use crate::single::{late, ms, texts};
 use crate::source::{Hash, TimedSink, fetch, open};
 use crate::task::{Done, Finished, Order};
 use imaging::codec::{self, Header, OpenOptions, RowSink, RowSource};
@@ -109,7 +109,7 @@ fn attempt(
             encode: ms(encode),
             store: ms(store),
         },
-        warnings: source.map(|s| s.warnings().to_vec()).unwrap_or_default(),
+        warnings: source.map(|s| texts(s.warnings())).unwrap_or_default(),
         halo_bytes: halo[0] as u64,
     })
 }
@@ -128,7 +128,7 @@ fn prepare(order: &Order, settings: &Settings, rank: usize) -> Result<Prepared> 
         let (mut input, hash) = fetch(&path)?;
         let header = codec::probe(&mut *input, &settings.limits)?;
         let (plan, shrink) = settings.plan(&header)?;
-        let source = codec::open(input, &settings.limits, &OpenOptions { shrink })?;
+        let source = codec::open(input, &settings.limits, &OpenOptions { shrink, page: 0 })?;
         return Ok(Prepared {
             plan,
             header,

@@ -60,7 +60,7 @@ fn attempt(
     let header = codec::probe(&mut *input, &settings.limits)?;
     let (plan, shrink) = settings.plan(&header)?;
     let begun = Instant::now();
-    let mut source = codec::open(input, &settings.limits, &OpenOptions { shrink })?;
+    let mut source = codec::open(input, &settings.limits, &OpenOptions { shrink, page: 0 })?;
     let opened = begun.elapsed();
     let format = settings.format_for(header.kind);
     let pending = settings.pending(&order.output_path())?;
@@ -95,7 +95,7 @@ fn attempt(
     let (decode, encode) = (source.spent, sink.spent);
     sink.finish()?;
     let encode = encode + encoding.elapsed();
-    let warnings = source.warnings().to_vec();
+    let warnings = texts(source.warnings());
     *input_sha256 = Some(hash.finish()?);
     let storing = Instant::now();
     let digested = pending.commit()?;
@@ -116,6 +116,11 @@ fn attempt(
         warnings,
         halo_bytes: 0,
     })
+}
+
+/// What warnings say.
+pub fn texts(warnings: &[imaging::Warning]) -> Vec<String> {
+    warnings.iter().map(ToString::to_string).collect()
 }
 
 /// Milliseconds with three digits.

@@ -101,7 +101,7 @@ impl RowSource for TimedSource<'_> {
         self.inner.seek_row(row)
     }
 
-    fn warnings(&self) -> &[String] {
+    fn warnings(&self) -> &[imaging::Warning] {
         self.inner.warnings()
     }
 }

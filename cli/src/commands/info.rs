@@ -101,7 +101,8 @@ fn describe(path: &Path, header: &Header, bins: Option<&[Vec<u64>]>) -> Value {
         "sample": sample(shape),
         "orientation": header.orientation,
         "icc": header.has_icc,
-        "frames": header.frames,
+        "pages": header.pages,
+        "stored": header.stored.unwrap_or(imaging::Stored::of(shape.sample)).to_string(),
     });
     if let Some(bins) = bins {
         // One list over all colour channels; `histograms` has one a channel, alpha included.
@@ -120,6 +121,7 @@ fn sample(shape: Shape) -> &'static str {
         imaging::SampleType::U8 => "u8",
         imaging::SampleType::U16 => "u16",
         imaging::SampleType::F32 => "f32",
+        imaging::SampleType::F64 => "f64",
     }
 }
 
@@ -140,8 +142,8 @@ fn show(path: &Path, header: &Header, bins: Option<&[Vec<u64>]>) {
     if header.has_icc {
         text += ", ICC profile";
     }
-    if header.frames > 1 {
-        text += &format!(", {} images (the first is read)", header.frames);
+    if header.pages > 1 {
+        text += &format!(", {} pages", header.pages);
     }
     output::line(text);
     for (channel, bins) in bins.unwrap_or_default().iter().enumerate() {

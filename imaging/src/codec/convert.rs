@@ -145,6 +145,15 @@ impl Narrow for f32 {
     }
 }
 
+impl Narrow for f64 {
+    fn eight(self) -> u8 {
+        u8::saturate(self * 255.0)
+    }
+    fn sixteen(self) -> u16 {
+        u16::saturate(self * 65535.0)
+    }
+}
+
 #[inline(always)]
 fn cast<A: Narrow, B: Element>(value: A) -> B {
     match B::TYPE {
@@ -154,6 +163,7 @@ fn cast<A: Narrow, B: Element>(value: A) -> B {
             SampleType::F32 => B::saturate32(value.to_f32()),
             _ => B::saturate((value.to_f64() / A::TOP) as f32 as f64),
         },
+        SampleType::F64 => B::saturate(value.to_f64() / A::TOP),
     }
 }
 

@@ -239,6 +239,21 @@ impl Format {
         })
     }
 
+    /// Whether files hold several pictures, each with its own size.
+    pub fn holds_pages(&self) -> bool {
+        matches!(self, Format::Tiff { .. })
+    }
+
+    /// Whether files hold the frames of an animation.
+    pub fn holds_animation(&self) -> bool {
+        false
+    }
+
+    /// Whether files hold any number of channels.
+    pub fn holds_bands(&self) -> bool {
+        matches!(self, Format::Tiff { .. })
+    }
+
     /// What the format stores for an image of that shape; rows are converted on their way:
     ///
     /// | format | stores | otherwise |
@@ -263,7 +278,7 @@ impl Format {
                 };
                 sample = SampleType::U8;
             }
-            Format::Png { .. } if sample == SampleType::F32 => sample = SampleType::U16,
+            Format::Png { .. } if sample.is_float() => sample = SampleType::U16,
             Format::Png { .. } | Format::Tiff { .. } => {}
             Format::WebP { .. } | Format::WebPLossless => {
                 color = color.to_rgb();
@@ -275,9 +290,8 @@ impl Format {
                 }
                 sample = SampleType::U8;
             }
-            Format::Pnm if sample == SampleType::F32 && color.has_alpha() => {
-                sample = SampleType::U16
-            }
+            Format::Pnm if sample.is_float() && color.has_alpha() => sample = SampleType::U16,
+            Format::Pnm if sample == SampleType::F64 => sample = SampleType::F32,
             Format::Pnm => {}
         }
         Shape {

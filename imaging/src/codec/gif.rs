@@ -77,7 +77,9 @@ pub(super) fn probe(input: &mut dyn ReadSeek, limits: &Limits) -> Result<Header>
         bits: 8,
         orientation: 1,
         has_icc: decoder.icc_profile().is_some(),
-        frames: 1,
+        pages: 1,
+        page_kind: super::PageKind::Pages,
+        stored: None,
         streams: false,
         seekable: true,
         decoder_bytes: frame.shape.bytes() + frame.cols * frame.rows + (256 << 10),
@@ -113,8 +115,8 @@ pub(super) fn open(input: Box<dyn ReadSeek>, limits: &Limits) -> Result<Box<dyn 
     }
     let metadata = Metadata {
         icc: decoder.icc_profile().map(<[u8]>::to_vec),
-        exif: None,
         orientation: 1,
+        ..Metadata::default()
     };
     Ok(Box::new(Whole {
         shape: frame.shape,

@@ -31,6 +31,7 @@ pub fn picture(rows: usize, cols: usize, color: Color, sample: SampleType) -> Im
         SampleType::U8 => Buffer::U8(values.iter().map(|v| (v / 257) as u8).collect()),
         SampleType::U16 => Buffer::U16(values.iter().map(|v| *v as u16).collect()),
         SampleType::F32 => Buffer::F32(values.iter().map(|v| *v as f32 / 50000.0 - 0.1).collect()),
+        SampleType::F64 => Buffer::F64(values.iter().map(|v| *v as f64 / 50000.0 - 0.1).collect()),
     };
     let mut image = Image::new(shape, data);
     image.metadata.orientation = 1;

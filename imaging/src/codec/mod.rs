@@ -30,7 +30,8 @@ pub use limits::Limits;
 pub use memory::{MemoryFile, decode, encode};
 
 use crate::error::{Error, Result};
-use crate::image::{Metadata, Rows, Shape};
+use crate::image::{Metadata, Rows, Shape, Stored};
+use crate::warning::Warning;
 use crate::window::Band;
 use std::io::{Read, Seek, SeekFrom, Write};
 
@@ -64,8 +65,8 @@ pub trait RowSource: Send {
         Ok(false)
     }
 
-    /// Oddities of the file that cost no pixel (bytes left over before a marker, say).
-    fn warnings(&self) -> &[String] {
+    /// Oddities of the file that cost no pixel (bytes left over before a marker, say), as far as they are known.
+    fn warnings(&self) -> &[Warning] {
         &[]
     }
 }
@@ -77,6 +78,36 @@ pub trait RowSink: Send {
 
     /// Ends the file after all rows were written.
     fn finish(self: Box<Self>) -> Result<()>;
+
+    /// Ends this page or frame after all its rows were written, and goes on to the next. Only formats of which
+    /// [`Format::holds_pages`] or [`Format::holds_animation`] is true can.
+    fn finish_page(self: Box<Self>) -> Result<Box<dyn NextPage>> {
+        Err(Error::Encode("the format holds one image only".into()))
+    }
+
+    /// What became of samples that the format cannot hold; known when all rows were written.
+    fn warnings(&self) -> Vec<Warning> {
+        Vec::new()
+    }
+}
+
+/// A file of several pages or frames between two of them.
+pub trait NextPage: Send {
+    /// Begins a page of that shape, which may differ from the others' (frames of an animation are all alike).
+    fn begin(self: Box<Self>, shape: Shape, metadata: &Metadata) -> Result<Box<dyn RowSink>>;
+
+    /// Ends the file.
+    fn end(self: Box<Self>) -> Result<()>;
+}
+
+/// What several pictures in one file are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PageKind {
+    /// Pictures of their own, each with its size.
+    #[default]
+    Pages,
+    /// Frames of an animation, already composed, with one size.
+    Animation,
 }
 
 /// What a file's header says.
@@ -93,9 +124,12 @@ pub struct Header {
     pub orientation: u8,
     /// Whether an ICC profile is there, as far as the header says.
     pub has_icc: bool,
-    /// Images, pages or frames in the file, as far as its header says (at least 1; a GIF always
-    /// says 1); the first is decoded.
-    pub frames: u32,
+    /// Pages or frames in the file, thumbnails and reduced copies not counted (at least 1).
+    pub pages: u32,
+    /// What they are.
+    pub page_kind: PageKind,
+    /// The type of samples in the file where the shape's type does not say it.
+    pub stored: Option<Stored>,
     /// Whether rows are decoded one after the other without the whole image in memory.
     pub streams: bool,
     /// Whether [`RowSource::seek_row`] works, so that each rank can decode only its own rows.
@@ -124,11 +158,13 @@ impl Header {
 pub struct OpenOptions {
     /// Decode at 1/1, 1/2, 1/4 or 1/8 of the size, which is quicker: JPEG only, others ignore it.
     pub shrink: u32,
+    /// The page or frame to decode, from 0.
+    pub page: u32,
 }
 
 impl Default for OpenOptions {
     fn default() -> Self {
-        OpenOptions { shrink: 1 }
+        OpenOptions { shrink: 1, page: 0 }
     }
 }
 
@@ -167,6 +203,7 @@ impl KeepMetadata {
             icc,
             exif: exif.map(exif::upright),
             orientation: 1,
+            ..metadata.clone()
         }
     }
 }
@@ -187,8 +224,23 @@ pub fn detect(input: &mut dyn ReadSeek) -> Result<FormatKind> {
     })
 }
 
-/// Reads headers only and checks them against the limits.
+/// Reads headers only, of the first page, and checks them against the limits.
 pub fn probe(input: &mut dyn ReadSeek, limits: &Limits) -> Result<Header> {
+    probe_page(input, limits, 0)
+}
+
+fn check_page(page: u32, pages: u32) -> Result<()> {
+    match page < pages.max(1) {
+        true => Ok(()),
+        false => Err(Error::Decode(format!(
+            "there is no page {} (the file has {pages})",
+            page.saturating_add(1)
+        ))),
+    }
+}
+
+/// As [`probe`], of any page.
+pub fn probe_page(input: &mut dyn ReadSeek, limits: &Limits, page: u32) -> Result<Header> {
     let kind = detect(input)?;
     limits.file(input)?;
     let header = match kind {
@@ -200,6 +252,7 @@ pub fn probe(input: &mut dyn ReadSeek, limits: &Limits) -> Result<Header> {
         FormatKind::Bmp => bmp::probe(input, limits),
         FormatKind::Gif => gif::probe(input, limits),
     }?;
+    check_page(page, header.pages)?;
     input.seek(SeekFrom::Start(0))?;
     Ok(header)
 }
@@ -238,6 +291,9 @@ pub fn create(
             shape.cols, shape.rows
         )));
     }
+    if shape.color.bands().is_some() && !format.holds_bands() {
+        return Err(no_bands(format.kind().name(), shape));
+    }
     let metadata = keep.filter(metadata);
     let stored = format.stored(shape);
     let sink = match format {
@@ -253,6 +309,13 @@ pub fn create(
         Format::Bmp => bmp::create(output, stored),
     }?;
     Ok(convert::before(sink, shape, stored))
+}
+
+fn no_bands(format: &str, shape: Shape) -> Error {
+    Error::Encode(format!(
+        "{format} cannot hold {} bands (write tiff, or choose one or three of them: select(bands=[[1, 2, 3]]))",
+        shape.channels()
+    ))
 }
 
 /// Bytes that the decoder holds beside the rows it hands out.

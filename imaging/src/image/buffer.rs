@@ -12,6 +12,8 @@ pub enum Buffer {
     U16(Vec<u16>),
     /// Float samples.
     F32(Vec<f32>),
+    /// Samples of 64-bit floats.
+    F64(Vec<f64>),
 }
 
 impl Buffer {
@@ -21,6 +23,7 @@ impl Buffer {
             SampleType::U8 => Buffer::U8(vec![0; len]),
             SampleType::U16 => Buffer::U16(vec![0; len]),
             SampleType::F32 => Buffer::F32(vec![0.0; len]),
+            SampleType::F64 => Buffer::F64(vec![0.0; len]),
         }
     }
 
@@ -30,6 +33,7 @@ impl Buffer {
             Buffer::U8(_) => SampleType::U8,
             Buffer::U16(_) => SampleType::U16,
             Buffer::F32(_) => SampleType::F32,
+            Buffer::F64(_) => SampleType::F64,
         }
     }
 
@@ -39,6 +43,7 @@ impl Buffer {
             Buffer::U8(v) => v.len(),
             Buffer::U16(v) => v.len(),
             Buffer::F32(v) => v.len(),
+            Buffer::F64(v) => v.len(),
         }
     }
 
@@ -53,6 +58,7 @@ impl Buffer {
             Buffer::U8(v) => v,
             Buffer::U16(v) => bytemuck::cast_slice(v),
             Buffer::F32(v) => bytemuck::cast_slice(v),
+            Buffer::F64(v) => bytemuck::cast_slice(v),
         }
     }
 
@@ -62,6 +68,7 @@ impl Buffer {
             Buffer::U8(v) => v,
             Buffer::U16(v) => bytemuck::cast_slice_mut(v),
             Buffer::F32(v) => bytemuck::cast_slice_mut(v),
+            Buffer::F64(v) => bytemuck::cast_slice_mut(v),
         }
     }
 
@@ -71,6 +78,7 @@ impl Buffer {
             Buffer::U8(v) => BufferMut::U8(v),
             Buffer::U16(v) => BufferMut::U16(v),
             Buffer::F32(v) => BufferMut::F32(v),
+            Buffer::F64(v) => BufferMut::F64(v),
         }
     }
 
@@ -80,6 +88,7 @@ impl Buffer {
             Buffer::U8(v) => v.resize(len, 0),
             Buffer::U16(v) => v.resize(len, 0),
             Buffer::F32(v) => v.resize(len, 0.0),
+            Buffer::F64(v) => v.resize(len, 0.0),
         }
     }
 
@@ -89,6 +98,7 @@ impl Buffer {
             Buffer::U8(v) => v.copy_within(range, to),
             Buffer::U16(v) => v.copy_within(range, to),
             Buffer::F32(v) => v.copy_within(range, to),
+            Buffer::F64(v) => v.copy_within(range, to),
         }
     }
 }
@@ -102,6 +112,8 @@ pub enum BufferMut<'a> {
     U16(&'a mut [u16]),
     /// Float samples.
     F32(&'a mut [f32]),
+    /// Samples of 64-bit floats.
+    F64(&'a mut [f64]),
 }
 
 impl<'a> BufferMut<'a> {
@@ -111,6 +123,7 @@ impl<'a> BufferMut<'a> {
             BufferMut::U8(v) => v.len(),
             BufferMut::U16(v) => v.len(),
             BufferMut::F32(v) => v.len(),
+            BufferMut::F64(v) => v.len(),
         }
     }
 
@@ -134,6 +147,10 @@ impl<'a> BufferMut<'a> {
                 let (a, b) = v.split_at_mut(mid);
                 (BufferMut::F32(a), BufferMut::F32(b))
             }
+            BufferMut::F64(v) => {
+                let (a, b) = v.split_at_mut(mid);
+                (BufferMut::F64(a), BufferMut::F64(b))
+            }
         }
     }
 
@@ -143,6 +160,7 @@ impl<'a> BufferMut<'a> {
             BufferMut::U8(v) => BufferMut::U8(&mut v[range]),
             BufferMut::U16(v) => BufferMut::U16(&mut v[range]),
             BufferMut::F32(v) => BufferMut::F32(&mut v[range]),
+            BufferMut::F64(v) => BufferMut::F64(&mut v[range]),
         }
     }
 
@@ -152,6 +170,7 @@ impl<'a> BufferMut<'a> {
             BufferMut::U8(v) => v,
             BufferMut::U16(v) => bytemuck::cast_slice_mut(v),
             BufferMut::F32(v) => bytemuck::cast_slice_mut(v),
+            BufferMut::F64(v) => bytemuck::cast_slice_mut(v),
         }
     }
 }
@@ -234,6 +253,7 @@ element!(
     |v| v.round_ties_even().clamp(0.0, 65535.0) as u16
 );
 element!(f32, F32, 1.0, |v| v as f32, |v| v);
+element!(f64, F64, 1.0, |v| v, |v| f64::from(v));
 
 /// Calls `$body` with `$T` bound to the element type of a [`SampleType`].
 #[macro_export]
@@ -252,6 +272,26 @@ macro_rules! by_sample {
                 type $T = f32;
                 $body
             }
+            $crate::SampleType::F64 => $crate::image::narrowed(),
         }
     };
+}
+
+/// As [`by_sample`], 64-bit floats included: for steps that only move samples ([`crate::op::Local::carries`]).
+#[macro_export]
+macro_rules! by_any_sample {
+    ($sample:expr, $T:ident => $body:expr) => {
+        match $sample {
+            $crate::SampleType::F64 => {
+                type $T = f64;
+                $body
+            }
+            narrower => $crate::by_sample!(narrower, $T => $body),
+        }
+    };
+}
+
+/// 64-bit floats where the planner never lets them get to.
+pub fn narrowed() -> ! {
+    unreachable!("64-bit floats are narrowed before steps that compute")
 }

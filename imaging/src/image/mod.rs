@@ -4,9 +4,11 @@
 //! of whole rows of an image and is what moves between stages, threads and ranks.
 
 mod buffer;
+mod metadata;
 mod spare;
 
-pub use buffer::{Buffer, BufferMut, Element};
+pub use buffer::{Buffer, BufferMut, Element, narrowed};
+pub use metadata::{Metadata, Stored};
 pub use spare::Spare;
 
 use std::ops::Range;
@@ -20,6 +22,8 @@ pub enum SampleType {
     U16,
     /// 32-bit float, nominally 0..=1; values outside are kept.
     F32,
+    /// 64-bit float, as F32; carried by steps that only move samples, and narrowed to F32 before the others.
+    F64,
 }
 
 impl SampleType {
@@ -29,12 +33,28 @@ impl SampleType {
             SampleType::U8 => 1,
             SampleType::U16 => 2,
             SampleType::F32 => 4,
+            SampleType::F64 => 8,
         }
     }
 
     /// Bits of one sample.
     pub fn bits(self) -> usize {
         self.bytes() * 8
+    }
+
+    /// Whether samples are floats.
+    pub fn is_float(self) -> bool {
+        matches!(self, SampleType::F32 | SampleType::F64)
+    }
+
+    /// `8-bit`, `16-bit`, `32-bit float`, `64-bit float`.
+    pub fn name(self) -> &'static str {
+        match self {
+            SampleType::U8 => "8-bit",
+            SampleType::U16 => "16-bit",
+            SampleType::F32 => "32-bit float",
+            SampleType::F64 => "64-bit float",
+        }
     }
 }
 
@@ -49,6 +69,8 @@ pub enum Color {
     Rgb,
     /// Red, green, blue, alpha.
     Rgba,
+    /// So many channels of data, each for itself: at least one, none of them colour or alpha.
+    Bands(u16),
 }
 
 impl Color {
@@ -59,12 +81,25 @@ impl Color {
             Color::GrayAlpha => 2,
             Color::Rgb => 3,
             Color::Rgba => 4,
+            Color::Bands(n) => n as usize,
         }
     }
 
-    /// Number of channels without alpha: 1 or 3.
+    /// Number of channels without alpha: 1, 3, or all bands.
     pub fn color_channels(self) -> usize {
-        if self.is_gray() { 1 } else { 3 }
+        match self {
+            Color::Gray | Color::GrayAlpha => 1,
+            Color::Rgb | Color::Rgba => 3,
+            Color::Bands(n) => n as usize,
+        }
+    }
+
+    /// The channels of data of an image that are no colour.
+    pub fn bands(self) -> Option<usize> {
+        match self {
+            Color::Bands(n) => Some(n as usize),
+            _ => None,
+        }
     }
 
     /// Whether the last channel is alpha.
@@ -95,13 +130,14 @@ impl Color {
         }
     }
 
-    /// `gray`, `gray+alpha`, `rgb`, `rgba`.
+    /// `gray`, `gray+alpha`, `rgb`, `rgba`, `bands`.
     pub fn name(self) -> &'static str {
         match self {
             Color::Gray => "gray",
             Color::GrayAlpha => "gray+alpha",
             Color::Rgb => "rgb",
             Color::Rgba => "rgba",
+            Color::Bands(_) => "bands",
         }
     }
 }
@@ -205,17 +241,6 @@ impl Rows {
         let len = self.shape.row_bytes();
         &self.data.bytes()[(range.start - self.first) * len..(range.end - self.first) * len]
     }
-}
-
-/// What a file says beside its pixels.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Metadata {
-    /// ICC profile, raw.
-    pub icc: Option<Vec<u8>>,
-    /// EXIF block (TIFF structure, without the `Exif\0\0` prefix).
-    pub exif: Option<Vec<u8>>,
-    /// EXIF orientation 1..=8 of the stored pixels.
-    pub orientation: u8,
 }
 
 /// A whole image in memory.

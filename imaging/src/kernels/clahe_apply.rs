@@ -150,6 +150,7 @@ impl Local for Blend {
             SampleType::U8 => self.bytes(input, out),
             SampleType::U16 => self.wide::<u16>(input, out),
             SampleType::F32 => self.wide::<f32>(input, out),
+            SampleType::F64 => crate::image::narrowed(),
         }
     }
 }

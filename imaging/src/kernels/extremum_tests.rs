@@ -71,6 +71,7 @@ fn widened(samples: &[u8], sample: SampleType) -> Buffer {
         SampleType::U8 => Buffer::U8(samples.to_vec()),
         SampleType::U16 => Buffer::U16(samples.iter().map(|&v| v as u16 * 257).collect()),
         SampleType::F32 => Buffer::F32(samples.iter().map(|&v| v as f32 / 255.0).collect()),
+        SampleType::F64 => unreachable!("kernels meet no 64-bit floats"),
     }
 }
 

@@ -59,6 +59,7 @@ pub fn bins(sample: SampleType) -> usize {
         SampleType::U8 => u8::BINS,
         SampleType::U16 => u16::BINS,
         SampleType::F32 => f32::BINS,
+        SampleType::F64 => crate::image::narrowed(),
     }
 }
 

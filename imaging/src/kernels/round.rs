@@ -25,6 +25,7 @@ pub fn saturate<T: Element>(value: f32) -> T {
         SampleType::U8 => bytemuck::cast(to_u8(value)),
         SampleType::U16 => bytemuck::cast(to_u16(value)),
         SampleType::F32 => bytemuck::cast(value),
+        SampleType::F64 => crate::image::narrowed(),
     }
 }
 

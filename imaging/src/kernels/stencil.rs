@@ -54,6 +54,7 @@ impl<S: Stencil> Local for Stenciled<S> {
                 SampleType::U8 => run!(u8, eight),
                 SampleType::U16 => run!(u16, sixteen),
                 SampleType::F32 => run!(f32, float),
+                SampleType::F64 => crate::image::narrowed(),
             }
         }
     }

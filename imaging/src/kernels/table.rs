@@ -107,6 +107,7 @@ impl Local for Table {
                     *t = (wider.float)(*s);
                 }
             }),
+            (SampleType::F64, Some(_)) => crate::image::narrowed(),
         }
     }
 }

@@ -22,6 +22,7 @@ pub fn noise(shape: Shape, seed: u64) -> Image {
         SampleType::U8 => Buffer::U8((0..len).map(|_| (next() >> 8) as u8).collect()),
         SampleType::U16 => Buffer::U16((0..len).map(|_| next()).collect()),
         SampleType::F32 => Buffer::F32((0..len).map(|_| next() as f32 / 65535.0).collect()),
+        SampleType::F64 => Buffer::F64((0..len).map(|_| f64::from(next()) / 65535.0).collect()),
     };
     Image::new(shape, data)
 }
@@ -40,6 +41,7 @@ pub fn values(image: &Image) -> Vec<f64> {
         Buffer::U8(v) => v.iter().map(|&v| v as f64).collect(),
         Buffer::U16(v) => v.iter().map(|&v| v as f64).collect(),
         Buffer::F32(v) => v.iter().map(|&v| v as f64).collect(),
+        Buffer::F64(v) => v.clone(),
     }
 }
 
@@ -48,7 +50,7 @@ pub fn white(shape: Shape) -> f64 {
     match shape.sample {
         SampleType::U8 => 255.0,
         SampleType::U16 => 65535.0,
-        SampleType::F32 => 1.0,
+        SampleType::F32 | SampleType::F64 => 1.0,
     }
 }
 

@@ -221,6 +221,7 @@ impl<M: Average> Local for Against<M> {
                     }
                 });
             }
+            SampleType::F64 => crate::image::narrowed(),
         }
     }
 }

@@ -117,6 +117,7 @@ impl Bilateral {
             SampleType::U8 => 1.0,
             SampleType::U16 => 257.0,
             SampleType::F32 => 1.0 / 255.0,
+            SampleType::F64 => crate::image::narrowed(),
         };
         let color = (self.color / (unit * unit)) as f32;
         let first = out.first as isize - self.radius as isize;
@@ -331,6 +332,7 @@ mod tests {
                 SampleType::U8 => (1.0, Buffer::U8(levels.clone())),
                 SampleType::U16 => (257.0, Buffer::U16(levels.iter().map(|&v| v as u16 * 257).collect())),
                 SampleType::F32 => (1.0 / 255.0, Buffer::F32(levels.iter().map(|&v| v as f32 / 255.0).collect())),
+                SampleType::F64 => unreachable!(),
             };
             let text = format!("bilateral(radius={radius}, sigma_color={sigma_color}, sigma_space={sigma_space})");
             let plan = Plan::new(&Pipeline::parse(&text).unwrap(), shape).unwrap();
@@ -342,6 +344,7 @@ mod tests {
                 Buffer::U8(v) => v.iter().map(|&v| f64::from(v)).collect(),
                 Buffer::U16(v) => v.iter().map(|&v| f64::from(v) / unit).collect(),
                 Buffer::F32(v) => v.iter().map(|&v| f64::from(v) / unit).collect(),
+                Buffer::F64(_) => unreachable!(),
             };
             let worst = got.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
             prop_assert!(worst <= 0.51, "{} on {:?}: off by {}", text, shape, worst);

@@ -70,7 +70,7 @@ impl Convolve {
         let top = match sample {
             SampleType::U8 => 255.0,
             SampleType::U16 => 65535.0,
-            SampleType::F32 => f64::INFINITY,
+            SampleType::F32 | SampleType::F64 => f64::INFINITY,
         };
         let exact = whole && size * top < 16777216.0;
         let error = (self.taps.len() + 2) as f64 * size * self.scale.abs() * 255.0 / 16777216.0;

@@ -144,6 +144,7 @@ fn over<T: Element>(row: &mut [T], on: &[u8], color: &[T]) {
         SampleType::U8 => over_eight(cast_slice_mut(row), on, cast_slice(color)),
         SampleType::U16 => over_sixteen(cast_slice_mut(row), on, cast_slice(color)),
         SampleType::F32 => over_float(cast_slice_mut(row), on, cast_slice(color)),
+        SampleType::F64 => crate::image::narrowed(),
     }
 }
 

@@ -56,6 +56,7 @@ impl Local for Gaussian {
             SampleType::U8 => separable.rows::<u8>(input, out, scratch, |_, s, out| round(s, out)),
             SampleType::U16 => same::<u16>(separable, input, out, scratch),
             SampleType::F32 => same::<f32>(separable, input, out, scratch),
+            SampleType::F64 => crate::image::narrowed(),
         }
     }
 }
@@ -111,7 +112,7 @@ mod tests {
                 // Chance finds a noise row now and then that is off by just over 3.
                 SampleType::U8 => 4.0,
                 SampleType::U16 => (taps + 2.0) / 257.0,
-                SampleType::F32 => 0.01,
+                SampleType::F32 | SampleType::F64 => 0.01,
             };
             let text = format!("gaussian(sigma={sigma}, border={name})");
             assert_near(&image, &run(&text, &image), &wanted, within, &text);

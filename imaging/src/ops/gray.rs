@@ -48,6 +48,7 @@ impl Local for Gray {
                     Color::Gray | Color::GrayAlpha => target.copy_from_slice(source),
                     Color::Rgb => luma_row(source, color, target),
                     Color::Rgba => with_alpha(source, target),
+                    Color::Bands(_) => unreachable!("bands have no gray: the planner refuses them"),
                 }
             }
         });
@@ -84,6 +85,7 @@ fn by_type<T: Element>(source: &[T], from: usize, target: &mut [T], to: usize) {
             integer::<u16>(cast_slice(source), from, cast_slice_mut(target), to)
         }
         (SampleType::F32, ..) => float(cast_slice(source), from, cast_slice_mut(target), to),
+        (SampleType::F64, ..) => crate::image::narrowed(),
     }
 }
 

@@ -113,6 +113,7 @@ impl Local for Median {
             (SampleType::F32, _) => {
                 median_sliding::fill::<f32>(radius, input, out, &mut work.sliding);
             }
+            (SampleType::F64, _) => crate::image::narrowed(),
         }
     }
 }

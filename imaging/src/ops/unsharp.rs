@@ -69,6 +69,7 @@ impl Local for Unsharp {
                     *out = source + amount * (source - smooth);
                 }
             }),
+            SampleType::F64 => crate::image::narrowed(),
         }
     }
 }

@@ -23,7 +23,14 @@ pub struct Layout {
 }
 
 const COLORS: [Color; 4] = [Color::Gray, Color::GrayAlpha, Color::Rgb, Color::Rgba];
-const SAMPLES: [SampleType; 3] = [SampleType::U8, SampleType::U16, SampleType::F32];
+const SAMPLES: [SampleType; 4] = [
+    SampleType::U8,
+    SampleType::U16,
+    SampleType::F32,
+    SampleType::F64,
+];
+/// In the kind's number: what is beyond the colours is so many bands.
+const SAMPLE_STEP: usize = 1 << 20;
 
 impl Layout {
     fn of_numbers(dims: Vec<usize>) -> Layout {
@@ -38,9 +45,12 @@ impl Layout {
     /// For the other ranks.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
         let place = |shape: Shape| {
-            let color = COLORS.iter().position(|&c| c == shape.color);
+            let color = match shape.color {
+                Color::Bands(n) => COLORS.len() + usize::from(n),
+                color => COLORS.iter().position(|&c| c == color).unwrap_or_default(),
+            };
             let sample = SAMPLES.iter().position(|&s| s == shape.sample);
-            10 * sample.unwrap_or_default() + color.unwrap_or_default() + 1
+            SAMPLE_STEP * sample.unwrap_or_default() + color + 1
         };
         let kind = self.picture.map_or(0, place);
         let mut numbers = vec![kind as u64, u64::from(self.orientation)];
@@ -62,7 +72,10 @@ impl Layout {
         let dims: Vec<usize> = numbers.iter().skip(2).copied().collect();
         match (kind, &dims[..]) {
             (1.., [rows, cols, ..]) => {
-                let (color, sample) = (COLORS[(kind - 1) % 10], SAMPLES[(kind - 1) / 10]);
+                let color = (kind - 1) % SAMPLE_STEP;
+                let bands = || Color::Bands((color - COLORS.len()) as u16);
+                let color = COLORS.get(color).copied().unwrap_or_else(bands);
+                let sample = SAMPLES[(kind - 1) / SAMPLE_STEP];
                 let shape = Shape::new(*rows, *cols, color, sample);
                 Layout::of_picture(shape, orientation as u8)
             }

@@ -427,6 +427,15 @@ pub fn run(
             };
             Ok((false, select(comm, job, &kept, &meaning, output)?))
         }
+        Some(SampleType::F64) => {
+            let kept = keep::<u64>(comm, job, |job, i| read_image(job, i, of_float))?;
+            let meaning = Meaning::<u64, u64> {
+                key: &|_, v| v,
+                poison: Some(u64::MAX),
+                results: &|a, b| floats(a, b, to_float),
+            };
+            Ok((false, select(comm, job, &kept, &meaning, output)?))
+        }
         None => {
             let kept = keep(comm, job, read_numbers)?;
             let any = |kind| i64::from(kept.iter().any(|k| k.kind == kind));

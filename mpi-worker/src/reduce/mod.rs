@@ -29,7 +29,7 @@ use crate::atomic::Digested;
 use imaging::codec::Limits;
 use imaging::comm::{Comm, Reduce, agree};
 use imaging::executor::Stop;
-use imaging::{Error, Result, SampleType};
+use imaging::{Error, Result};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -165,9 +165,7 @@ pub fn run(
         stop,
         progress: &|files| progress(done.fetch_add(files, Ordering::Relaxed) + files, total),
     };
-    let exact = layout
-        .picture
-        .is_some_and(|shape| shape.sample != SampleType::F32);
+    let exact = layout.picture.is_some_and(|shape| !shape.sample.is_float());
     let finished = match request.op {
         Op::Median => median::run(comm, &job, begun),
         _ if exact => stack::run(comm, &job, begun),

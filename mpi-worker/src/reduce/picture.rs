@@ -74,12 +74,15 @@ impl Source for Floats {
             read.map_err(|error| name(&self.path, error))?;
             (self.rows, self.at, self.read) = (rows, 0, end);
         }
-        let Buffer::F32(samples) = &self.rows.data else {
-            return Err(Error::Decode(format!("{}: no floats", self.path.display())));
-        };
-        let n = BLOCK.min(samples.len() - self.at);
-        let samples = &samples[self.at..self.at + n];
-        block.hi.extend(samples.iter().map(|v| v.to_f64()));
+        let n = BLOCK.min(self.rows.data.len() - self.at);
+        let part = self.at..self.at + n;
+        match &self.rows.data {
+            Buffer::F32(samples) => block.hi.extend(samples[part].iter().map(|v| v.to_f64())),
+            Buffer::F64(samples) => block.hi.extend_from_slice(&samples[part]),
+            Buffer::U8(_) | Buffer::U16(_) => {
+                return Err(Error::Decode(format!("{}: no floats", self.path.display())));
+            }
+        }
         self.at += n;
         Ok(())
     }

@@ -12,6 +12,7 @@ fn picture(random: &mut Random, shape: Shape) -> Image {
         SampleType::U8 => Buffer::U8((0..len).map(|_| random.next() as u8).collect()),
         SampleType::U16 => Buffer::U16((0..len).map(|_| random.next() as u16).collect()),
         SampleType::F32 => Buffer::F32((0..len).map(|_| random.float() as f32).collect()),
+        SampleType::F64 => Buffer::F64((0..len).map(|_| random.float()).collect()),
     };
     Image::new(shape, data)
 }
@@ -21,6 +22,7 @@ fn samples(buffer: &Buffer) -> Vec<f64> {
         Buffer::U8(v) => v.iter().map(|&v| f64::from(v)).collect(),
         Buffer::U16(v) => v.iter().map(|&v| f64::from(v)).collect(),
         Buffer::F32(v) => v.iter().map(|&v| f64::from(v)).collect(),
+        Buffer::F64(v) => v.clone(),
     }
 }
 
@@ -91,6 +93,7 @@ fn stacks_of_images() {
                             SampleType::U8 => expected.round_ties_even().min(255.0),
                             SampleType::U16 => expected.round_ties_even().min(65535.0),
                             SampleType::F32 => f64::from(expected as f32),
+                            SampleType::F64 => expected,
                         };
                     }
                     let error = (got - expected).abs();

@@ -240,7 +240,7 @@ impl RowSource for Decoder {
         Ok(())
     }
 
-    fn warnings(&self) -> &[String] {
+    fn warnings(&self) -> &[crate::Warning] {
         // SAFETY: no call into libjpeg is under way while `self` is borrowed.
         unsafe { &(*self.state).report.warnings }
     }

@@ -6,6 +6,7 @@ use crate::codec::limits::read_full;
 use crate::codec::{Limits, exif};
 use crate::error::{Error, Result};
 use crate::image::{Color, Metadata, SampleType, Shape};
+use crate::{Warning, WarningKind};
 use std::io::{BufRead, Seek};
 
 /// What comes before the first scan.
@@ -18,7 +19,7 @@ pub(super) struct Head {
     pub sampling: Vec<(u8, u8)>,
     /// Whether coefficients of the whole image are kept until the last scan.
     pub whole: bool,
-    pub warnings: Vec<String>,
+    pub warnings: Vec<Warning>,
 }
 
 fn bad(what: impl std::fmt::Display) -> Error {
@@ -87,10 +88,14 @@ pub(super) fn parse<R: BufRead + Seek>(input: &mut R, limits: &Limits) -> Result
                         icc,
                         exif: block,
                         orientation,
+                        ..Metadata::default()
                     },
                     whole: progressive || usize::from(in_scan) < sampling.len(),
                     sampling,
-                    warnings: warning.into_iter().collect(),
+                    warnings: warning
+                        .into_iter()
+                        .map(|text| Warning::new(WarningKind::Metadata, text))
+                        .collect(),
                 });
             }
             0xC0..=0xCF if frame.is_some() => return Err(bad("it has two sizes")),

@@ -6,6 +6,7 @@
 //! is dropped, so nothing is lost on the way.
 
 use crate::error::{Error, Result};
+use crate::{Warning, WarningKind};
 use mozjpeg_sys as sys;
 use std::os::raw::c_int;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -15,7 +16,7 @@ pub(super) struct Report {
     /// The error that ended the work.
     pub failure: Option<Error>,
     /// Oddities that cost no pixel.
-    pub warnings: Vec<String>,
+    pub warnings: Vec<Warning>,
     /// Whether the file's header is being read, where stray bytes are harmless.
     pub in_header: bool,
     /// Whether libjpeg decodes (and does not encode).
@@ -124,7 +125,9 @@ unsafe extern "C-unwind" fn emit_message(cinfo: &mut sys::jpeg_common_struct, le
             abort(cinfo, wrong(decodes, &said));
         }
         if report.warnings.len() < MAX_WARNINGS {
-            report.warnings.push(said);
+            report
+                .warnings
+                .push(Warning::new(WarningKind::Damaged, said));
         }
     }
 }

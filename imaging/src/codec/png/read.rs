@@ -59,6 +59,7 @@ fn start<R: Read + Seek>(
             .exif_metadata
             .as_ref()
             .map_or(1, |block| exif::orientation(block)),
+        ..Metadata::default()
     };
     let whole = if info.interlaced { shape.bytes() } else { 0 };
     let header = Header {
@@ -67,7 +68,9 @@ fn start<R: Read + Seek>(
         bits: depth as u8,
         orientation: metadata.orientation,
         has_icc: metadata.icc.is_some(),
-        frames: info
+        page_kind: super::super::PageKind::Animation,
+        stored: None,
+        pages: info
             .animation_control
             .map_or(1, |control| control.num_frames.max(1)),
         streams: !info.interlaced,

@@ -51,8 +51,9 @@ pub fn create(
         Color::Rgb => 2,
         Color::GrayAlpha => 4,
         Color::Rgba => 6,
+        Color::Bands(_) => return Err(super::super::no_bands("PNG", shape)),
     };
-    if shape.sample == SampleType::F32 {
+    if shape.sample.is_float() {
         return Err(Error::Encode(
             "PNG has no float samples (hint: tiff)".into(),
         ));

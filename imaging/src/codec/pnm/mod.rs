@@ -23,7 +23,9 @@ pub(super) fn probe(input: &mut dyn ReadSeek, limits: &Limits) -> Result<Header>
         },
         orientation: 1,
         has_icc: false,
-        frames: 1,
+        pages: 1,
+        page_kind: super::PageKind::Pages,
+        stored: None,
         streams: true,
         seekable: head.row_bytes().is_some(),
         decoder_bytes: BUFFER + head.shape.row_bytes(),
@@ -96,6 +98,11 @@ impl RowSink for Sink {
                     let at = self.start + ((shape.rows - 1 - y) * shape.row_bytes()) as u64;
                     self.output.seek(SeekFrom::Start(at))?;
                     self.output.write_all(&self.raw)?;
+                }
+                SampleType::F64 => {
+                    return Err(crate::Error::Encode(
+                        "PNM has no 64-bit floats (hint: tiff)".into(),
+                    ));
                 }
             }
         }

@@ -47,6 +47,7 @@ pub fn metadata(file: &mut File<'_>, entries: &[Entry], limits: &Limits) -> Resu
         icc: icc.filter(|icc| !icc.is_empty()),
         exif,
         orientation,
+        ..Metadata::default()
     })
 }
 

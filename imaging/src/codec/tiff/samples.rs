@@ -154,5 +154,15 @@ pub fn divide_by_alpha(band: &mut Band<'_>) {
                 }
             }
         }
+        SampleType::F64 => {
+            for pixel in band.samples::<f64>().chunks_exact_mut(channels) {
+                let alpha = pixel[channels - 1];
+                for value in &mut pixel[..channels - 1] {
+                    if alpha > 0.0 {
+                        *value /= alpha;
+                    }
+                }
+            }
+        }
     }
 }

@@ -133,16 +133,15 @@ impl Sink {
         let (compression, predictor) = match (self.compression, shape.sample) {
             (TiffCompression::None, _) => (1, 1),
             (TiffCompression::PackBits, _) => (32773, 1),
+            // No reader but libtiff undoes a predictor over 64 bits.
+            (TiffCompression::Lzw, SampleType::F64) => (5, 1),
+            (TiffCompression::Deflate, SampleType::F64) => (8, 1),
             (TiffCompression::Lzw, SampleType::F32) => (5, 3),
             (TiffCompression::Deflate, SampleType::F32) => (8, 3),
             (TiffCompression::Lzw, _) => (5, 2),
             (TiffCompression::Deflate, _) => (8, 2),
         };
-        let format = if shape.sample == SampleType::F32 {
-            3
-        } else {
-            1
-        };
+        let format = if shape.sample.is_float() { 3 } else { 1 };
         let photometric = if shape.color.is_gray() { 1 } else { 2 };
         let positions: Vec<u64> = self.strips.iter().map(|s| s.0).collect();
         let lengths: Vec<u64> = self.strips.iter().map(|s| s.1).collect();
@@ -178,11 +177,13 @@ impl Sink {
 
 /// Packs one strip; its rows are overwritten.
 fn pack(rows: &mut [u8], shape: Shape, compression: TiffCompression) -> Result<Vec<u8>> {
-    if matches!(compression, TiffCompression::Lzw | TiffCompression::Deflate) {
+    let predicted = matches!(compression, TiffCompression::Lzw | TiffCompression::Deflate)
+        && shape.sample != SampleType::F64;
+    if predicted {
         rows.chunks_exact_mut(shape.row_bytes())
             .for_each(|row| predict(row, shape));
     }
-    if shape.sample != SampleType::F32 || compression == TiffCompression::PackBits {
+    if shape.sample != SampleType::F32 || !predicted {
         little_endian(rows, shape.sample);
     }
     match compression {
@@ -227,6 +228,7 @@ fn predict(row: &mut [u8], shape: Shape) {
             }
             subtract_left(row, stride);
         }
+        SampleType::F64 => unreachable!("64-bit floats are written without a predictor"),
     }
 }
 

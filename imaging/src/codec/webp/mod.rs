@@ -21,7 +21,9 @@ pub(super) fn probe(input: &mut dyn ReadSeek, limits: &Limits) -> Result<Header>
         bits: 8,
         orientation: found.metadata.orientation,
         has_icc: found.metadata.icc.is_some(),
-        frames: found.frames,
+        pages: found.frames,
+        page_kind: super::PageKind::Animation,
+        stored: None,
         streams: false,
         seekable: false,
         // The image, libwebp's pixels and tables, and the file.

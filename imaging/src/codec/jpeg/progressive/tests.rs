@@ -37,7 +37,10 @@ fn decoded(file: &[u8], shrink: u32, pieces: usize, ours: bool) -> Result<(Rows,
     let shape = source.shape();
     let mut rows = Rows::zeroed(shape, 0..shape.rows);
     source.read(&mut Band::of(&mut rows))?;
-    Ok((rows, source.warnings().to_vec()))
+    Ok((
+        rows,
+        source.warnings().iter().map(|w| w.text.clone()).collect(),
+    ))
 }
 
 /// Both ways, told whether that is an image.
