@@ -145,7 +145,7 @@ impl Node {
         let kind = format.map_or(kind, |format| format.kind());
         let name = names::output(id, &path);
         let hash = receipt.output_sha256.as_deref().unwrap_or_default();
-        let put = self.put(&name, output, hash, media_type(kind));
+        let put = self.put(&name, output, hash, kind.media_type());
         put.instrument(debug_span!("store")).await?;
         receipt.output = Some(path);
         receipt.ms.store += ms(storing.elapsed());
@@ -244,22 +244,9 @@ fn start_of(path: &Path) -> std::io::Result<Vec<u8>> {
     use std::io::Read as _;
     let mut start = Vec::new();
     std::fs::File::open(path)?
-        .take(32)
+        .take(FormatKind::DETECT_BYTES as u64)
         .read_to_end(&mut start)?;
     Ok(start)
-}
-
-/// The type of a format's files for browsers.
-pub fn media_type(kind: FormatKind) -> &'static str {
-    match kind.name() {
-        "jpeg" => "image/jpeg",
-        "png" => "image/png",
-        "tiff" => "image/tiff",
-        "webp" => "image/webp",
-        "bmp" => "image/bmp",
-        "gif" => "image/gif",
-        _ => "image/x-portable-anymap",
-    }
 }
 
 #[cfg(test)]

@@ -24,7 +24,6 @@ mod tell;
 mod tidy;
 pub mod world;
 
-pub use attempt::media_type;
 pub use error::{Error, Result};
 pub use expand::{UrlInput, expand_urls, output_path};
 pub use service::{Config, run};

@@ -180,7 +180,7 @@ fn is_image(path: &Path) -> bool {
     if extension.is_some_and(|e| FormatKind::from_extension(&e).is_some()) {
         return true;
     }
-    let mut start = [0; 32];
+    let mut start = [0; FormatKind::DETECT_BYTES];
     let read = fs::File::open(path).and_then(|mut file| file.read(&mut start));
     read.is_ok_and(|n| FormatKind::detect(&start[..n]).is_some())
 }

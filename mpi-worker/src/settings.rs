@@ -82,9 +82,9 @@ impl Settings {
     pub fn plan(&self, header: &Header) -> Result<(Plan, u32)> {
         let turns = orientation::steps(header.orientation);
         let upright = Plan::from_steps(&turns, header.shape)?.output;
-        let shrink = match header.kind {
-            FormatKind::Jpeg => Plan::decode_shrink(&self.pipeline, upright) as u32,
-            _ => 1,
+        let shrink = match header.kind.codec().shrinks {
+            true => Plan::decode_shrink(&self.pipeline, upright) as u32,
+            false => 1,
         };
         let stored = header.shrunk(shrink);
         let reduced = Plan::from_steps(&turns, stored)?.output;

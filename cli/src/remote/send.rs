@@ -95,7 +95,7 @@ impl<'a> Sender<'a> {
         let (store, from) = (target.store.clone(), path.clone());
         let kind = Path::new(output).extension().and_then(|e| e.to_str());
         let kind = kind.and_then(FormatKind::from_extension);
-        let media_type = kind.map_or("application/octet-stream", dispatcher::media_type);
+        let media_type = kind.map_or("application/octet-stream", FormatKind::media_type);
         let sent = async move { store.put_file(&key, &from, media_type).await };
         self.flying.push_back(Flight {
             event,

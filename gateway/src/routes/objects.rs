@@ -16,7 +16,7 @@ use tokio::io::AsyncWriteExt as _;
 /// The type that a file's name stands for. Nothing but images, so that no browser runs what was uploaded.
 pub(super) fn media_type(name: &str) -> &'static str {
     let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
-    FormatKind::from_extension(extension).map_or("application/octet-stream", dispatcher::media_type)
+    FormatKind::from_extension(extension).map_or("application/octet-stream", FormatKind::media_type)
 }
 
 fn allowed(

@@ -204,7 +204,7 @@ mod tests {
         let metadata = crate::Metadata::default();
         let sink = || {
             let file = Box::new(crate::codec::MemoryFile::default());
-            let format = crate::codec::Format::Bmp;
+            let format = crate::codec::Format::of(crate::codec::FormatKind::Bmp);
             crate::codec::create(file, &format, shape, &metadata, Default::default()).unwrap()
         };
         let mut early = sink();

@@ -1,160 +1,167 @@
 //! Output formats with their options, in text form: `jpeg(quality=90, subsampling=420)`.
 
-use super::FormatKind;
+use super::table::{Output, Writer};
+use super::{FormatKind, PageKind};
 use crate::error::{Error, Result};
-use crate::image::{Color, SampleType, Shape};
+use crate::image::Shape;
 use crate::op::nearest;
 use std::fmt;
 
-/// How many pixels share one pair of chroma samples in a JPEG.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Subsampling {
-    /// Each its own.
-    S444,
-    /// Two side by side.
-    S422,
-    /// Two by two.
-    #[default]
-    S420,
+/// An option of an output format.
+#[derive(Clone, Copy, Debug)]
+pub struct Choice {
+    /// Before the `=`.
+    pub name: &'static str,
+    /// What it may be.
+    pub values: Values,
 }
 
-/// Effort of the PNG encoder.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum PngCompression {
-    /// Stored bytes.
-    None,
-    /// Quick.
-    #[default]
-    Fast,
-    /// Between.
-    Balanced,
-    /// Small and slow.
-    Best,
+/// What an option may be.
+#[derive(Clone, Copy, Debug)]
+pub enum Values {
+    /// A whole number.
+    Number {
+        /// The least.
+        min: u16,
+        /// The largest.
+        max: u16,
+        /// Where none is given.
+        default: u16,
+    },
+    /// One of these.
+    Words {
+        /// All.
+        words: &'static [&'static str],
+        /// The position of the one that is taken where none is given.
+        default: u16,
+    },
+    /// Given or not; where it is, the other options have no meaning and may not be given.
+    Flag,
 }
 
-/// Compression of strips in a TIFF.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum TiffCompression {
-    /// Stored bytes.
-    None,
-    /// LZW.
-    Lzw,
-    /// Deflate (zlib), the default.
-    #[default]
-    Deflate,
-    /// PackBits run lengths.
-    PackBits,
+/// Most options of one format.
+const MOST: usize = 4;
+
+/// The options of a format, in the order of its [`Choice`]s: numbers, positions of words, 1 for a flag.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Options([u16; MOST]);
+
+impl Options {
+    fn of(choices: &[Choice]) -> Options {
+        let mut values = [0; MOST];
+        for (value, choice) in values.iter_mut().zip(choices) {
+            *value = match choice.values {
+                Values::Number { default, .. } | Values::Words { default, .. } => default,
+                Values::Flag => 0,
+            };
+        }
+        Options(values)
+    }
+
+    /// A number.
+    pub(super) fn number(&self, at: usize) -> u16 {
+        self.0[at]
+    }
+
+    /// The one of `all` that stands where the word stands in its choice.
+    pub(super) fn pick<T: Copy>(&self, at: usize, all: &[T]) -> T {
+        all[usize::from(self.0[at])]
+    }
+
+    /// Whether a flag is given.
+    pub(super) fn flag(&self, at: usize) -> bool {
+        self.0[at] != 0
+    }
 }
 
 /// An output format with its options.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// Baseline JPEG.
-    Jpeg {
-        /// 1..=100.
-        quality: u8,
-        /// Chroma resolution.
-        subsampling: Subsampling,
-    },
-    /// PNG.
-    Png {
-        /// Effort.
-        compression: PngCompression,
-    },
-    /// TIFF in strips, BigTIFF where it grows beyond 4 GiB.
-    Tiff {
-        /// Of each strip.
-        compression: TiffCompression,
-    },
-    /// Lossy WebP.
-    WebP {
-        /// 0..=100.
-        quality: u8,
-    },
-    /// Lossless WebP.
-    WebPLossless,
-    /// BMP.
-    Bmp,
-    /// PGM, PPM, PAM or PFM by the image's kind.
-    Pnm,
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Format {
+    kind: FormatKind,
+    options: Options,
 }
-
-/// Name, and options with what they may be.
-const FORMATS: &[(&str, &[(&str, &str)])] = &[
-    ("jpeg", &[("quality", "90"), ("subsampling", "420")]),
-    ("png", &[("compression", "fast")]),
-    ("tiff", &[("compression", "deflate")]),
-    ("webp", &[("quality", "80"), ("lossless", "false")]),
-    ("bmp", &[]),
-    ("pnm", &[]),
-];
 
 fn wrong(message: String) -> Error {
     Error::Pipeline(message)
 }
 
-fn word<T: Copy>(format: &str, option: &str, value: &str, words: &[(&str, T)]) -> Result<T> {
-    if let Some((_, t)) = words.iter().find(|(w, _)| *w == value) {
-        return Ok(*t);
+impl Choice {
+    fn parse(&self, format: &str, value: &str) -> Result<u16> {
+        let option = self.name;
+        match self.values {
+            Values::Number { min, max, .. } => {
+                let number: i64 = value.parse().map_err(|_| {
+                    wrong(format!(
+                        "`{format}`: {option} = {value} is not a whole number"
+                    ))
+                })?;
+                match u16::try_from(number) {
+                    Ok(v) if (min..=max).contains(&v) => Ok(v),
+                    _ => Err(wrong(format!(
+                        "`{format}`: {option} = {value} is outside {min}..={max}"
+                    ))),
+                }
+            }
+            Values::Words { words, .. } => among(format, option, value, words),
+            Values::Flag => among(format, option, value, &["false", "true"]),
+        }
     }
-    let names: Vec<&str> = words.iter().map(|(w, _)| *w).collect();
-    let near = nearest(value, names.iter().copied());
+}
+
+fn among(format: &str, option: &str, value: &str, words: &[&str]) -> Result<u16> {
+    if let Some(at) = words.iter().position(|w| *w == value) {
+        return Ok(at as u16);
+    }
+    let near = nearest(value, words.iter().copied());
     let hint = near.map_or(String::new(), |n| format!("; did you mean `{n}`?"));
-    let list = names.join(", ");
+    let list = words.join(", ");
     Err(wrong(format!(
         "`{format}`: {option} = {value} is none of {list}{hint}"
     )))
 }
 
-fn whole(format: &str, option: &str, value: &str, min: u8, max: u8) -> Result<u8> {
-    let number: i64 = value.parse().map_err(|_| {
-        wrong(format!(
-            "`{format}`: {option} = {value} is not a whole number"
-        ))
-    })?;
-    match u8::try_from(number) {
-        Ok(v) if (min..=max).contains(&v) => Ok(v),
-        _ => Err(wrong(format!(
-            "`{format}`: {option} = {value} is outside {min}..={max}"
-        ))),
-    }
-}
-
 impl Format {
     /// The format that files of this kind are written in, with default options (GIF: PNG).
     pub fn of(kind: FormatKind) -> Format {
-        match kind {
-            FormatKind::Jpeg => Format::Jpeg {
-                quality: 90,
-                subsampling: Subsampling::S420,
+        match &kind.codec().output {
+            Output::Own(writer) => Format {
+                kind,
+                options: Options::of(writer.options),
             },
-            FormatKind::Png | FormatKind::Gif => Format::Png {
-                compression: PngCompression::Fast,
-            },
-            FormatKind::Tiff => Format::Tiff {
-                compression: TiffCompression::Deflate,
-            },
-            FormatKind::WebP => Format::WebP { quality: 80 },
-            FormatKind::Bmp => Format::Bmp,
-            FormatKind::Pnm => Format::Pnm,
+            Output::As(other) => Format::of(*other),
         }
+    }
+
+    /// Every format that can be written, with default options.
+    pub fn all() -> impl Iterator<Item = Format> {
+        let kinds = FormatKind::ALL.iter().copied();
+        kinds
+            .map(|kind| (kind, Format::of(kind)))
+            .filter(|(kind, format)| format.kind == *kind)
+            .map(|(_, format)| format)
     }
 
     /// The kind of file.
     pub fn kind(&self) -> FormatKind {
-        match self {
-            Format::Jpeg { .. } => FormatKind::Jpeg,
-            Format::Png { .. } => FormatKind::Png,
-            Format::Tiff { .. } => FormatKind::Tiff,
-            Format::WebP { .. } | Format::WebPLossless => FormatKind::WebP,
-            Format::Bmp => FormatKind::Bmp,
-            Format::Pnm => FormatKind::Pnm,
-        }
+        self.kind
     }
 
     /// The extension of its files.
     pub fn extension(&self) -> &'static str {
-        self.kind().extensions()[0]
+        self.kind.extensions()[0]
+    }
+
+    /// What is chosen.
+    pub(super) fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// The encoder. Formats are made of kinds that have one.
+    pub(super) fn writer(&self) -> &'static Writer {
+        match &self.kind.codec().output {
+            Output::Own(writer) => writer,
+            Output::As(other) => Format::of(*other).writer(),
+        }
     }
 
     /// Parses `jpeg(quality=90, subsampling=420)`, `webp(lossless)`, `bmp`… Errors name the format
@@ -168,22 +175,10 @@ impl Format {
                 None => return Err(wrong(format!("`{text}` has no closing `)`"))),
             },
         };
-        let lower = name.to_ascii_lowercase();
-        let name = match FormatKind::from_extension(&lower) {
-            Some(kind) if kind != FormatKind::Gif => kind.name(),
-            Some(_) => return Err(wrong("`gif` is only read (write png instead)".into())),
-            None => &lower,
-        };
-        let Some((name, known)) = FORMATS.iter().find(|(n, _)| *n == name) else {
-            let near = nearest(name, FORMATS.iter().map(|(n, _)| *n));
-            let list: Vec<&str> = FORMATS.iter().map(|(n, _)| *n).collect();
-            let hint = near.map_or_else(
-                || format!("there are {}", list.join(", ")),
-                |n| format!("did you mean `{n}`?"),
-            );
-            return Err(wrong(format!("there is no format `{name}` ({hint})")));
-        };
-        let mut values: Vec<Option<&str>> = vec![None; known.len()];
+        let mut format = Format::named(&name.to_ascii_lowercase())?;
+        let name = format.kind.name();
+        let known = format.writer().options;
+        let mut given = [false; MOST];
         for option in options.split(',').map(str::trim) {
             if option.is_empty() && options.trim().is_empty() {
                 continue;
@@ -192,8 +187,8 @@ impl Format {
                 Some((key, value)) => (key.trim(), value.trim()),
                 None => (option, "true"),
             };
-            let Some(at) = known.iter().position(|(k, _)| *k == key) else {
-                let names: Vec<&str> = known.iter().map(|(k, _)| *k).collect();
+            let Some(at) = known.iter().position(|choice| choice.name == key) else {
+                let names: Vec<&str> = known.iter().map(|choice| choice.name).collect();
                 let hint = match nearest(key, names.iter().copied()) {
                     Some(near) => format!("did you mean `{near}`?"),
                     None if names.is_empty() => "it takes none".into(),
@@ -201,153 +196,104 @@ impl Format {
                 };
                 return Err(wrong(format!("`{name}` has no option `{key}` ({hint})")));
             };
-            if values[at].replace(value).is_some() {
+            if std::mem::replace(&mut given[at], true) {
                 return Err(wrong(format!("`{name}`: `{key}` is given twice")));
             }
+            format.options.0[at] = known[at].parse(name, value)?;
         }
-        let value = |at: usize| values[at].unwrap_or(known[at].1);
-        Ok(match *name {
-            "jpeg" => Format::Jpeg {
-                quality: whole(name, "quality", value(0), 1, 100)?,
-                subsampling: word(name, "subsampling", value(1), SUBSAMPLINGS)?,
-            },
-            "png" => Format::Png {
-                compression: word(name, "compression", value(0), PNG_WORDS)?,
-            },
-            "tiff" => Format::Tiff {
-                compression: word(name, "compression", value(0), TIFF_WORDS)?,
-            },
-            "webp" => {
-                let quality = whole(name, "quality", value(0), 0, 100)?;
-                match word(
-                    name,
-                    "lossless",
-                    value(1),
-                    &[("true", true), ("false", false)],
-                )? {
-                    true if values[0].is_some() => {
-                        return Err(wrong(
-                            "`webp`: quality and lossless exclude each other".into(),
-                        ));
-                    }
-                    true => Format::WebPLossless,
-                    false => Format::WebP { quality },
-                }
+        if let Some(flag) = format.flag() {
+            let other = (known.iter().enumerate()).find(|(at, _)| *at != flag && given[*at]);
+            if let Some((_, other)) = other {
+                return Err(wrong(format!(
+                    "`{name}`: {} and {} exclude each other",
+                    other.name, known[flag].name
+                )));
             }
-            "bmp" => Format::Bmp,
-            _ => Format::Pnm,
-        })
+            // What has no meaning is always the same.
+            let values = Options::of(known).0;
+            for (at, value) in values.into_iter().enumerate().filter(|(at, _)| *at != flag) {
+                format.options.0[at] = value;
+            }
+        }
+        Ok(format)
+    }
+
+    /// The position of the flag that is given.
+    fn flag(&self) -> Option<usize> {
+        let known = self.writer().options.iter().enumerate();
+        known
+            .filter(|(at, choice)| matches!(choice.values, Values::Flag) && self.options.flag(*at))
+            .map(|(at, _)| at)
+            .next()
+    }
+
+    fn named(name: &str) -> Result<Format> {
+        let kinds = FormatKind::ALL.iter().copied();
+        let kind = kinds.into_iter().find(|kind| kind.name() == name);
+        let kind = kind.or_else(|| FormatKind::from_extension(name));
+        let Some(kind) = kind else {
+            let list: Vec<&str> = Format::all().map(|format| format.kind.name()).collect();
+            let near = nearest(name, list.iter().copied());
+            let hint = near.map_or_else(
+                || format!("there are {}", list.join(", ")),
+                |n| format!("did you mean `{n}`?"),
+            );
+            return Err(wrong(format!("there is no format `{name}` ({hint})")));
+        };
+        match kind.codec().output {
+            Output::Own(_) => Ok(Format::of(kind)),
+            Output::As(other) => Err(wrong(format!(
+                "`{}` is only read (write {} instead)",
+                kind.name(),
+                other.name()
+            ))),
+        }
     }
 
     /// Whether files hold several pictures, each with its own size.
     pub fn holds_pages(&self) -> bool {
-        matches!(self, Format::Tiff { .. })
+        self.writer().pages == Some(PageKind::Pages)
     }
 
     /// Whether files hold the frames of an animation.
     pub fn holds_animation(&self) -> bool {
-        false
+        self.writer().pages == Some(PageKind::Animation)
     }
 
     /// Whether files hold any number of channels.
     pub fn holds_bands(&self) -> bool {
-        matches!(self, Format::Tiff { .. })
+        !self.writer().bands.is_empty()
     }
 
-    /// What the format stores for an image of that shape; rows are converted on their way:
-    ///
-    /// | format | stores | otherwise |
-    /// |---|---|---|
-    /// | jpeg | gray, RGB of 8 bits | alpha is dropped, 16 bits and floats become 8 |
-    /// | png | all of 8 and 16 bits | floats become 16 bits |
-    /// | tiff | everything | |
-    /// | webp | RGB, RGBA of 8 bits | gray becomes RGB, 16 bits and floats become 8 |
-    /// | bmp | gray, RGB, RGBA of 8 bits | gray with alpha becomes RGBA, 16 bits and floats become 8 |
-    /// | pnm | gray, RGB (PGM, PPM), with alpha (PAM) of 8 and 16 bits; gray, RGB floats (PFM) | floats with alpha become 16 bits |
+    /// What the format stores for an image of that shape: docs/formats.md lists what each holds; rows are converted
+    /// on their way.
     ///
     /// From 16 to 8 bits `v / 257` is rounded, from floats `255 v` or `65535 v` is rounded half to
     /// even after clamping to 0..=1.
     pub fn stored(&self, shape: Shape) -> Shape {
-        let (mut color, mut sample) = (shape.color, shape.sample);
-        match self {
-            Format::Jpeg { .. } => {
-                color = if color.is_gray() {
-                    Color::Gray
-                } else {
-                    Color::Rgb
-                };
-                sample = SampleType::U8;
-            }
-            Format::Png { .. } if sample.is_float() => sample = SampleType::U16,
-            Format::Png { .. } | Format::Tiff { .. } => {}
-            Format::WebP { .. } | Format::WebPLossless => {
-                color = color.to_rgb();
-                sample = SampleType::U8;
-            }
-            Format::Bmp => {
-                if color == Color::GrayAlpha {
-                    color = Color::Rgba;
-                }
-                sample = SampleType::U8;
-            }
-            Format::Pnm if sample.is_float() && color.has_alpha() => sample = SampleType::U16,
-            Format::Pnm if sample == SampleType::F64 => sample = SampleType::F32,
-            Format::Pnm => {}
-        }
-        Shape {
-            color,
-            sample,
-            ..shape
-        }
+        self.writer().stored(shape)
     }
-}
-
-const SUBSAMPLINGS: &[(&str, Subsampling)] = &[
-    ("444", Subsampling::S444),
-    ("422", Subsampling::S422),
-    ("420", Subsampling::S420),
-];
-const PNG_WORDS: &[(&str, PngCompression)] = &[
-    ("none", PngCompression::None),
-    ("fast", PngCompression::Fast),
-    ("balanced", PngCompression::Balanced),
-    ("best", PngCompression::Best),
-];
-const TIFF_WORDS: &[(&str, TiffCompression)] = &[
-    ("none", TiffCompression::None),
-    ("lzw", TiffCompression::Lzw),
-    ("deflate", TiffCompression::Deflate),
-    ("packbits", TiffCompression::PackBits),
-];
-
-fn name_of<T: PartialEq>(value: &T, words: &[(&'static str, T)]) -> &'static str {
-    words
-        .iter()
-        .find(|(_, t)| t == value)
-        .map_or("", |(w, _)| w)
 }
 
 /// The canonical text, with every option.
 impl fmt::Display for Format {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Format::Jpeg {
-                quality,
-                subsampling,
-            } => {
-                let subsampling = name_of(subsampling, SUBSAMPLINGS);
-                write!(f, "jpeg(quality={quality}, subsampling={subsampling})")
-            }
-            Format::Png { compression } => {
-                write!(f, "png(compression={})", name_of(compression, PNG_WORDS))
-            }
-            Format::Tiff { compression } => {
-                write!(f, "tiff(compression={})", name_of(compression, TIFF_WORDS))
-            }
-            Format::WebP { quality } => write!(f, "webp(quality={quality})"),
-            Format::WebPLossless => f.write_str("webp(lossless)"),
-            Format::Bmp => f.write_str("bmp"),
-            Format::Pnm => f.write_str("pnm"),
+        let (name, known) = (self.kind.name(), self.writer().options);
+        if let Some(flag) = self.flag() {
+            return write!(f, "{name}({})", known[flag].name);
+        }
+        let said: Vec<String> = (known.iter().zip(self.options.0))
+            .filter_map(|(choice, value)| match choice.values {
+                Values::Number { .. } => Some(format!("{}={value}", choice.name)),
+                Values::Words { words, .. } => {
+                    Some(format!("{}={}", choice.name, words[usize::from(value)]))
+                }
+                Values::Flag => None,
+            })
+            .collect();
+        match said.is_empty() {
+            true => f.write_str(name),
+            false => write!(f, "{name}({})", said.join(", ")),
         }
     }
 }
@@ -383,7 +329,7 @@ mod tests {
         );
         assert_eq!(
             Format::parse(" webp( quality = 5 )").unwrap(),
-            Format::WebP { quality: 5 }
+            Format::parse("webp(quality=5)").unwrap()
         );
     }
 

@@ -2,12 +2,27 @@
 //!
 //! What the frame leaves free and its transparent colour become alpha 0.
 
+use super::table::{Codec, Output};
 use super::whole::Whole;
-use super::{FormatKind, Header, Limits, ReadSeek, RowSource};
+use super::{FormatKind, Header, Limits, OpenOptions, ReadSeek, RowSource};
 use crate::error::{Error, Result};
 use crate::image::{Color, Metadata, SampleType, Shape};
 use gif::{DecodeOptions, Decoder, DecodingError, MemoryLimit};
 use std::num::NonZeroU64;
+
+/// GIF.
+pub(super) static CODEC: Codec = Codec {
+    name: "gif",
+    title: "GIF",
+    extensions: &["gif"],
+    media_type: "image/gif",
+    detect: |start| start.starts_with(b"GIF87a") || start.starts_with(b"GIF89a"),
+    probe,
+    open,
+    streams: false,
+    shrinks: false,
+    output: Output::As(FormatKind::Png),
+};
 
 /// Where the first frame lies on the canvas.
 struct Frame {
@@ -69,7 +84,7 @@ fn begin<R: std::io::Read>(input: R, limits: &Limits) -> Result<(Decoder<R>, Fra
 }
 
 /// `frames` is 1 whatever follows: counting would mean to read the whole file.
-pub(super) fn probe(input: &mut dyn ReadSeek, limits: &Limits) -> Result<Header> {
+fn probe(input: &mut dyn ReadSeek, limits: &Limits, _page: u32) -> Result<Header> {
     let (decoder, frame) = begin(input, limits)?;
     Ok(Header {
         kind: FormatKind::Gif,
@@ -86,7 +101,11 @@ pub(super) fn probe(input: &mut dyn ReadSeek, limits: &Limits) -> Result<Header>
     })
 }
 
-pub(super) fn open(input: Box<dyn ReadSeek>, limits: &Limits) -> Result<Box<dyn RowSource>> {
+fn open(
+    input: Box<dyn ReadSeek>,
+    limits: &Limits,
+    _options: &OpenOptions,
+) -> Result<Box<dyn RowSource>> {
     let (mut decoder, frame) = begin(input, limits)?;
     let mut indices = vec![0; frame.cols * frame.rows];
     decoder.read_into_buffer(&mut indices).map_err(failed)?;

@@ -1,115 +1,85 @@
-//! The formats, told from a file's first bytes.
+//! The list of formats: a line here and a file with its [`Codec`] make a format.
 
-/// A file format.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum FormatKind {
+use super::table::Codec;
+use super::{bmp, gif, jpeg, png, pnm, tiff, webp};
+
+macro_rules! formats {
+    ($($(#[$about:meta])* $kind:ident = $codec:path;)*) => {
+        /// A file format.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum FormatKind {
+            $($(#[$about])* $kind,)*
+        }
+
+        impl FormatKind {
+            /// All formats, in the order in which a file's first bytes are tried.
+            pub const ALL: &'static [FormatKind] = &[$(FormatKind::$kind,)*];
+
+            /// All that is known of the format.
+            pub fn codec(self) -> &'static Codec {
+                match self {
+                    $(FormatKind::$kind => &$codec,)*
+                }
+            }
+        }
+    };
+}
+
+// Those with few certain bytes at their beginning come last.
+formats! {
     /// JPEG, baseline and progressive.
-    Jpeg,
+    Jpeg = jpeg::CODEC;
     /// PNG.
-    Png,
+    Png = png::CODEC;
     /// TIFF and BigTIFF.
-    Tiff,
+    Tiff = tiff::CODEC;
     /// WebP, lossy and lossless.
-    WebP,
-    /// Windows bitmap.
-    Bmp,
-    /// PBM, PGM, PPM, PAM and PFM.
-    Pnm,
+    WebP = webp::CODEC;
     /// GIF, first frame; read only.
-    Gif,
+    Gif = gif::CODEC;
+    /// Windows bitmap.
+    Bmp = bmp::CODEC;
+    /// PBM, PGM, PPM, PAM and PFM.
+    Pnm = pnm::CODEC;
 }
 
 impl FormatKind {
-    /// All formats.
-    pub const ALL: [FormatKind; 7] = [
-        FormatKind::Jpeg,
-        FormatKind::Png,
-        FormatKind::Tiff,
-        FormatKind::WebP,
-        FormatKind::Bmp,
-        FormatKind::Pnm,
-        FormatKind::Gif,
-    ];
+    /// So many bytes of a file's beginning are enough to tell its format.
+    pub const DETECT_BYTES: usize = 64;
 
-    /// The format of a file that begins with these bytes (16 are enough).
+    /// The format of a file that begins with these bytes.
     pub fn detect(start: &[u8]) -> Option<FormatKind> {
-        let pnm = || {
-            let (first, second, third) = (start.first()?, start.get(1)?, start.get(2)?);
-            let known = *first == b'P' && matches!(second, b'1'..=b'7' | b'f' | b'F');
-            (known && (third.is_ascii_whitespace() || *third == b'#')).then_some(FormatKind::Pnm)
-        };
-        match start {
-            [0xFF, 0xD8, 0xFF, ..] => Some(FormatKind::Jpeg),
-            [0x89, b'P', b'N', b'G', 0x0D, 0x0A, 0x1A, 0x0A, ..] => Some(FormatKind::Png),
-            [b'I', b'I', 42 | 43, 0, ..] | [b'M', b'M', 0, 42 | 43, ..] => Some(FormatKind::Tiff),
-            [
-                b'R',
-                b'I',
-                b'F',
-                b'F',
-                _,
-                _,
-                _,
-                _,
-                b'W',
-                b'E',
-                b'B',
-                b'P',
-                ..,
-            ] => Some(FormatKind::WebP),
-            [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => Some(FormatKind::Gif),
-            // The reserved field or the size of the second header tells a bitmap from a text.
-            [b'B', b'M', ..] if start.get(15..18).is_none_or(|high| high == [0, 0, 0]) => {
-                Some(FormatKind::Bmp)
-            }
-            _ => pnm(),
-        }
+        let all = FormatKind::ALL.iter().copied();
+        all.into_iter().find(|kind| (kind.codec().detect)(start))
     }
 
     /// File name extensions in lower case, the usual one first.
     pub fn extensions(self) -> &'static [&'static str] {
-        match self {
-            FormatKind::Jpeg => &["jpg", "jpeg", "jpe", "jfif"],
-            FormatKind::Png => &["png"],
-            FormatKind::Tiff => &["tif", "tiff", "btf", "tf8"],
-            FormatKind::WebP => &["webp"],
-            FormatKind::Bmp => &["bmp", "dib"],
-            FormatKind::Pnm => &["pnm", "pbm", "pgm", "ppm", "pam", "pfm"],
-            FormatKind::Gif => &["gif"],
-        }
+        self.codec().extensions
     }
 
     /// The format whose extension this is, in any case, without the dot.
     pub fn from_extension(extension: &str) -> Option<FormatKind> {
         let lower = extension.to_ascii_lowercase();
-        FormatKind::ALL
-            .into_iter()
-            .find(|kind| kind.extensions().contains(&lower.as_str()))
+        let mut all = FormatKind::ALL.iter().copied();
+        all.find(|kind| kind.extensions().contains(&lower.as_str()))
     }
 
-    /// `jpeg`, `png`, `tiff`, `webp`, `bmp`, `pnm`, `gif`.
+    /// As in `--format`: `jpeg`, `png`…
     pub fn name(self) -> &'static str {
-        match self {
-            FormatKind::Jpeg => "jpeg",
-            FormatKind::Png => "png",
-            FormatKind::Tiff => "tiff",
-            FormatKind::WebP => "webp",
-            FormatKind::Bmp => "bmp",
-            FormatKind::Pnm => "pnm",
-            FormatKind::Gif => "gif",
-        }
+        self.codec().name
+    }
+
+    /// The type of its files for browsers.
+    pub fn media_type(self) -> &'static str {
+        self.codec().media_type
     }
 
     /// Whether files of this kind are usually decoded row by row ([`super::Header::streams`] tells
     /// of a certain file).
     pub fn streams(self) -> bool {
-        !matches!(self, FormatKind::WebP | FormatKind::Gif)
+        self.codec().streams
     }
-}
-
-/// As [`FormatKind::streams`].
-pub fn streams(kind: FormatKind) -> bool {
-    kind.streams()
 }
 
 #[cfg(test)]
@@ -144,10 +114,13 @@ mod tests {
     }
 
     #[test]
-    fn extensions_belong_to_one_format() {
+    fn names_and_extensions_belong_to_one_format() {
         for kind in FormatKind::ALL {
+            assert!(kind.media_type().contains('/'));
+            let same = FormatKind::ALL.iter().filter(|k| k.name() == kind.name());
+            assert_eq!(same.count(), 1);
             for extension in kind.extensions() {
-                assert_eq!(FormatKind::from_extension(extension), Some(kind));
+                assert_eq!(FormatKind::from_extension(extension), Some(*kind));
             }
         }
         assert_eq!(FormatKind::from_extension("JPG"), Some(FormatKind::Jpeg));

@@ -20,14 +20,16 @@ pub mod orientation;
 mod parallel;
 mod png;
 mod pnm;
+mod table;
 mod tiff;
 mod webp;
 mod whole;
 
-pub use format::{Format, PngCompression, Subsampling, TiffCompression};
-pub use kind::{FormatKind, streams};
+pub use format::{Choice, Format, Options, Values};
+pub use kind::FormatKind;
 pub use limits::Limits;
 pub use memory::{MemoryFile, decode, encode};
+pub use table::{Codec, Output, Writer};
 
 use crate::error::{Error, Result};
 use crate::image::{Metadata, Rows, Shape, Stored};
@@ -142,13 +144,13 @@ impl Header {
     /// The shape when opened with [`OpenOptions::shrink`].
     pub fn shrunk(&self, shrink: u32) -> Shape {
         let by = |n: usize| n.div_ceil(shrink.max(1) as usize);
-        match self.kind {
-            FormatKind::Jpeg => Shape {
+        match self.kind.codec().shrinks {
+            true => Shape {
                 rows: by(self.shape.rows),
                 cols: by(self.shape.cols),
                 ..self.shape
             },
-            _ => self.shape,
+            false => self.shape,
         }
     }
 }
@@ -210,17 +212,21 @@ impl KeepMetadata {
 
 /// Tells the format from the first bytes and goes back to the beginning.
 pub fn detect(input: &mut dyn ReadSeek) -> Result<FormatKind> {
-    let mut start = Vec::with_capacity(32);
+    let most = FormatKind::DETECT_BYTES;
+    let mut start = Vec::with_capacity(most);
     input.seek(SeekFrom::Start(0))?;
-    (&mut *input).take(32).read_to_end(&mut start)?;
+    (&mut *input).take(most as u64).read_to_end(&mut start)?;
     input.seek(SeekFrom::Start(0))?;
     if start.is_empty() {
         return Err(Error::Decode("the file is empty".into()));
     }
     FormatKind::detect(&start).ok_or_else(|| {
-        Error::Decode(
-            "no image format that is known here (JPEG, PNG, TIFF, WebP, BMP, PNM, GIF)".into(),
-        )
+        let names = FormatKind::ALL.iter().map(|kind| kind.codec().title);
+        let names: Vec<&str> = names.collect();
+        Error::Decode(format!(
+            "no image format that is known here ({})",
+            names.join(", ")
+        ))
     })
 }
 
@@ -243,15 +249,7 @@ fn check_page(page: u32, pages: u32) -> Result<()> {
 pub fn probe_page(input: &mut dyn ReadSeek, limits: &Limits, page: u32) -> Result<Header> {
     let kind = detect(input)?;
     limits.file(input)?;
-    let header = match kind {
-        FormatKind::Jpeg => jpeg::probe(input, limits),
-        FormatKind::Png => png::probe(input, limits),
-        FormatKind::Tiff => tiff::probe(input, limits),
-        FormatKind::Pnm => pnm::probe(input, limits),
-        FormatKind::WebP => webp::probe(input, limits),
-        FormatKind::Bmp => bmp::probe(input, limits),
-        FormatKind::Gif => gif::probe(input, limits),
-    }?;
+    let header = (kind.codec().probe)(input, limits, page)?;
     check_page(page, header.pages)?;
     input.seek(SeekFrom::Start(0))?;
     Ok(header)
@@ -265,15 +263,7 @@ pub fn open(
 ) -> Result<Box<dyn RowSource>> {
     let kind = detect(&mut *input)?;
     limits.file(&mut *input)?;
-    match kind {
-        FormatKind::Jpeg => jpeg::open(input, limits, options),
-        FormatKind::Png => png::open(input, limits),
-        FormatKind::Tiff => tiff::open(input, limits),
-        FormatKind::Pnm => pnm::open(input, limits),
-        FormatKind::WebP => webp::open(input, limits),
-        FormatKind::Bmp => bmp::open(input, limits),
-        FormatKind::Gif => gif::open(input, limits),
-    }
+    (kind.codec().open)(input, limits, options)
 }
 
 /// Opens an encoder for rows of `shape`, which are converted to what the format can hold (see
@@ -296,18 +286,12 @@ pub fn create(
     }
     let metadata = keep.filter(metadata);
     let stored = format.stored(shape);
-    let sink = match format {
-        Format::Jpeg {
-            quality,
-            subsampling,
-        } => jpeg::create(output, *quality, *subsampling, stored, &metadata),
-        Format::Png { compression } => png::create(output, *compression, stored, &metadata),
-        Format::Tiff { compression } => tiff::create(output, *compression, stored, &metadata),
-        Format::Pnm => pnm::create(output, stored),
-        Format::WebP { quality } => webp::create(output, Some(*quality), stored, &metadata),
-        Format::WebPLossless => webp::create(output, None, stored, &metadata),
-        Format::Bmp => bmp::create(output, stored),
-    }?;
+    let sink = (format.writer().create)(table::Target {
+        output,
+        options: format.options(),
+        shape: stored,
+        metadata: &metadata,
+    })?;
     Ok(convert::before(sink, shape, stored))
 }
 
@@ -327,15 +311,7 @@ pub fn decoder_memory(header: &Header) -> usize {
 pub fn encoder_memory(format: &Format, shape: Shape) -> usize {
     const BUFFERS: usize = 256 << 10;
     let stored = format.stored(shape);
-    let own = match format {
-        Format::Png { compression } => png::encoder_memory(*compression, stored),
-        Format::Tiff { .. } => tiff::encoder_memory(stored),
-        // 16 rows of the planes before and after the transform.
-        Format::Jpeg { .. } => 64 * stored.row_bytes(),
-        Format::WebP { .. } => webp::encoder_memory(stored, false),
-        Format::WebPLossless => webp::encoder_memory(stored, true),
-        Format::Bmp | Format::Pnm => stored.row_bytes(),
-    };
+    let own = (format.writer().memory)(format.options(), stored);
     let converted = if stored == shape {
         0
     } else {

@@ -105,9 +105,9 @@ pub enum Content {
 /// Tells what the file holds from its first bytes and goes back to its beginning.
 pub fn sniff(file: &mut Opened, path: &Path) -> Result<Content> {
     let wrong = |e: io::Error| Error::Io(format!("{}: {e}", path.display()));
-    let mut start = Vec::with_capacity(32);
+    let mut start = Vec::with_capacity(FormatKind::DETECT_BYTES);
     file.by_ref()
-        .take(32)
+        .take(FormatKind::DETECT_BYTES as u64)
         .read_to_end(&mut start)
         .map_err(wrong)?;
     file.seek(SeekFrom::Start(0)).map_err(wrong)?;

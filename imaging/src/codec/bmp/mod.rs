@@ -5,16 +5,45 @@
 mod header;
 mod read;
 
+use super::table::{Codec, Output, Target, Writer};
 use super::whole::Whole;
-use super::{FormatKind, Header, Limits, ReadSeek, RowSink, RowSource, WriteSeek};
+use super::{FormatKind, Header, Limits, OpenOptions, ReadSeek, RowSink, RowSource, WriteSeek};
 use crate::error::{Error, Result};
-use crate::image::{Color, Metadata, Rows, Shape};
+use crate::image::{Color, Metadata, Rows, SampleType, Shape};
 use header::Coding;
 use std::io::{BufReader, BufWriter, Seek, SeekFrom, Write};
 
 const BUFFER: usize = 64 << 10;
 
-pub(super) fn probe(input: &mut dyn ReadSeek, limits: &Limits) -> Result<Header> {
+/// Windows bitmap.
+pub(super) static CODEC: Codec = Codec {
+    name: "bmp",
+    title: "BMP",
+    extensions: &["bmp", "dib"],
+    media_type: "image/bmp",
+    // The reserved field or the size of the second header tells a bitmap from a text.
+    detect: |start| {
+        start.starts_with(b"BM") && start.get(15..18).is_none_or(|high| high == [0, 0, 0])
+    },
+    probe,
+    open,
+    streams: true,
+    shrinks: false,
+    output: Output::Own(Writer {
+        options: &[],
+        holds: &[
+            (Color::Gray, &[SampleType::U8]),
+            (Color::Rgb, &[SampleType::U8]),
+            (Color::Rgba, &[SampleType::U8]),
+        ],
+        bands: &[],
+        pages: None,
+        create: |Target { output, shape, .. }| create(output, shape),
+        memory: |_, shape| shape.row_bytes(),
+    }),
+};
+
+fn probe(input: &mut dyn ReadSeek, limits: &Limits, _page: u32) -> Result<Header> {
     let head = header::parse(&mut BufReader::new(input), limits)?;
     let streams = !matches!(head.coding, Coding::Runs(_));
     let whole = if streams {
@@ -41,7 +70,11 @@ pub(super) fn probe(input: &mut dyn ReadSeek, limits: &Limits) -> Result<Header>
     })
 }
 
-pub(super) fn open(input: Box<dyn ReadSeek>, limits: &Limits) -> Result<Box<dyn RowSource>> {
+fn open(
+    input: Box<dyn ReadSeek>,
+    limits: &Limits,
+    _options: &OpenOptions,
+) -> Result<Box<dyn RowSource>> {
     let mut input = BufReader::with_capacity(BUFFER, input);
     let head = header::parse(&mut input, limits)?;
     if let Coding::Runs(palette) = &head.coding {
@@ -57,7 +90,7 @@ pub(super) fn open(input: Box<dyn ReadSeek>, limits: &Limits) -> Result<Box<dyn 
     Ok(Box::new(read::Source::new(input, head)?))
 }
 
-pub(super) fn create(output: Box<dyn WriteSeek>, shape: Shape) -> Result<Box<dyn RowSink>> {
+fn create(output: Box<dyn WriteSeek>, shape: Shape) -> Result<Box<dyn RowSink>> {
     let (bits, info, palette) = match shape.color {
         Color::Gray => (8u16, 40u32, 1024u32),
         Color::Rgba => (32, 108, 0),
@@ -209,7 +242,7 @@ mod tests {
     #[test]
     fn what_is_written_is_read_again() {
         for image in pictures(&COLORS, &[SampleType::U8]) {
-            assert_eq!(round_trip(&image, &Format::Bmp), image);
+            assert_eq!(round_trip(&image, &Format::of(FormatKind::Bmp)), image);
         }
     }
 
@@ -280,7 +313,7 @@ mod tests {
     #[test]
     fn broken_files_are_errors() {
         for image in pictures(&COLORS, &[SampleType::U8]) {
-            let bytes = encode(&image, &Format::Bmp, KeepMetadata::All).unwrap();
+            let bytes = encode(&image, &Format::of(FormatKind::Bmp), KeepMetadata::All).unwrap();
             // Up to three bytes of padding end the file.
             truncated(&bytes, 3);
             flipped(&bytes, 300);
@@ -291,7 +324,7 @@ mod tests {
         }
         let bomb = file(65535, 65535, 24, 0, &[], &[]);
         assert!(matches!(
-            probe(&mut std::io::Cursor::new(bomb), &small()),
+            probe(&mut std::io::Cursor::new(bomb), &small(), 0),
             Err(Error::Limit(_))
         ));
     }

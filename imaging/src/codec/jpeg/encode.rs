@@ -1,7 +1,8 @@
 //! Encoding by libjpeg, a few scanlines at a time: baseline, standard Huffman tables, exact DCT.
 
+use super::Subsampling;
 use super::link::{Report, abort, guarded, install};
-use crate::codec::{RowSink, Subsampling, WriteSeek};
+use crate::codec::{RowSink, WriteSeek};
 use crate::error::{Error, Result};
 use crate::image::{Color, Metadata, Rows, Shape};
 use mozjpeg_sys as sys;

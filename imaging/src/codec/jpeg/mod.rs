@@ -12,14 +12,68 @@ mod header;
 mod link;
 mod progressive;
 
-use super::{
-    FormatKind, Header, Limits, OpenOptions, ReadSeek, RowSink, RowSource, Subsampling, WriteSeek,
-};
+use super::format::{Choice, Values};
+use super::table::{Codec, Output, Target, Writer};
+use super::{FormatKind, Header, Limits, OpenOptions, ReadSeek, RowSink, RowSource};
 use crate::error::{Error, Result};
-use crate::image::{Metadata, Shape};
+use crate::image::{Color, SampleType};
 use std::io::BufReader;
 
-pub(super) fn probe(input: &mut dyn ReadSeek, limits: &Limits) -> Result<Header> {
+/// How many pixels share one pair of chroma samples.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Subsampling {
+    /// Each its own.
+    S444,
+    /// Two side by side.
+    S422,
+    /// Two by two.
+    S420,
+}
+
+const SUBSAMPLINGS: [Subsampling; 3] = [Subsampling::S444, Subsampling::S422, Subsampling::S420];
+
+/// JPEG.
+pub(super) static CODEC: Codec = Codec {
+    name: "jpeg",
+    title: "JPEG",
+    extensions: &["jpg", "jpeg", "jpe", "jfif"],
+    media_type: "image/jpeg",
+    detect: |start| start.starts_with(&[0xFF, 0xD8, 0xFF]),
+    probe,
+    open,
+    streams: true,
+    shrinks: true,
+    output: Output::Own(Writer {
+        options: &[
+            Choice {
+                name: "quality",
+                values: Values::Number {
+                    min: 1,
+                    max: 100,
+                    default: 90,
+                },
+            },
+            Choice {
+                name: "subsampling",
+                values: Values::Words {
+                    words: &["444", "422", "420"],
+                    default: 2,
+                },
+            },
+        ],
+        holds: &[
+            (Color::Gray, &[SampleType::U8]),
+            (Color::Rgb, &[SampleType::U8]),
+        ],
+        bands: &[],
+        pages: None,
+        create,
+        // 16 rows of the planes before and after the transform.
+        memory: |_, shape| 64 * shape.row_bytes(),
+    }),
+};
+
+fn probe(input: &mut dyn ReadSeek, limits: &Limits, _page: u32) -> Result<Header> {
     let head = header::parse(&mut BufReader::new(input), limits)?;
     Ok(Header {
         kind: FormatKind::Jpeg,
@@ -57,7 +111,7 @@ fn memory(head: &header::Head) -> usize {
     coefficients + rows + (256 << 10)
 }
 
-pub(super) fn open(
+fn open(
     mut input: Box<dyn ReadSeek>,
     limits: &Limits,
     options: &OpenOptions,
@@ -72,19 +126,13 @@ pub(super) fn open(
     Ok(Box::new(decode::Decoder::new(input, head, options.shrink)?))
 }
 
-pub(super) fn create(
-    output: Box<dyn WriteSeek>,
-    quality: u8,
-    subsampling: Subsampling,
-    shape: Shape,
-    metadata: &Metadata,
-) -> Result<Box<dyn RowSink>> {
+fn create(target: Target<'_>) -> Result<Box<dyn RowSink>> {
     Ok(Box::new(encode::Encoder::new(
-        output,
-        quality,
-        subsampling,
-        shape,
-        metadata,
+        target.output,
+        target.options.number(0) as u8,
+        target.options.pick(1, &SUBSAMPLINGS),
+        target.shape,
+        target.metadata,
     )?))
 }
 

@@ -5,8 +5,62 @@ mod filter;
 mod read;
 mod write;
 
-pub(super) use read::{open, probe};
-pub(super) use write::{create, encoder_memory};
+use super::format::{Choice, Values};
+use super::table::{Codec, Output, Writer};
+use crate::image::{Color, SampleType};
+
+/// Effort of the encoder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Compression {
+    /// Stored bytes.
+    None,
+    /// Quick.
+    Fast,
+    /// Between.
+    Balanced,
+    /// Small and slow.
+    Best,
+}
+
+const COMPRESSIONS: [Compression; 4] = [
+    Compression::None,
+    Compression::Fast,
+    Compression::Balanced,
+    Compression::Best,
+];
+const SAMPLES: &[SampleType] = &[SampleType::U8, SampleType::U16];
+
+/// PNG.
+pub(super) static CODEC: Codec = Codec {
+    name: "png",
+    title: "PNG",
+    extensions: &["png"],
+    media_type: "image/png",
+    detect: |start| start.starts_with(b"\x89PNG\r\n\x1a\n"),
+    probe: read::probe,
+    open: read::open,
+    streams: true,
+    shrinks: false,
+    output: Output::Own(Writer {
+        options: &[Choice {
+            name: "compression",
+            values: Values::Words {
+                words: &["none", "fast", "balanced", "best"],
+                default: 1,
+            },
+        }],
+        holds: &[
+            (Color::Gray, SAMPLES),
+            (Color::GrayAlpha, SAMPLES),
+            (Color::Rgb, SAMPLES),
+            (Color::Rgba, SAMPLES),
+        ],
+        bands: &[],
+        pages: None,
+        create: write::create,
+        memory: |options, shape| write::memory(options.pick(0, &COMPRESSIONS), shape),
+    }),
+};
 
 #[cfg(test)]
 mod tests;

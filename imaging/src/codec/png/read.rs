@@ -1,6 +1,6 @@
 //! PNG decoding. Every checksum counts, and the file must go on to its end chunk.
 
-use crate::codec::{FormatKind, Header, Limits, ReadSeek, RowSource, exif};
+use crate::codec::{FormatKind, Header, Limits, OpenOptions, ReadSeek, RowSource, exif};
 use crate::error::{Error, Result};
 use crate::image::{Color, Metadata, SampleType, Shape};
 use crate::window::Band;
@@ -90,12 +90,16 @@ fn color(color_type: ColorType, transparency: bool) -> Color {
 }
 
 /// Reads the header and all that stands before the pixels.
-pub fn probe(input: &mut dyn ReadSeek, limits: &Limits) -> Result<Header> {
+pub fn probe(input: &mut dyn ReadSeek, limits: &Limits, _page: u32) -> Result<Header> {
     start(input, limits).map(|(_, header, _)| header)
 }
 
 /// A decoder for the first or only image of the file.
-pub fn open(input: Box<dyn ReadSeek>, limits: &Limits) -> Result<Box<dyn RowSource>> {
+pub fn open(
+    input: Box<dyn ReadSeek>,
+    limits: &Limits,
+    _options: &OpenOptions,
+) -> Result<Box<dyn RowSource>> {
     let (reader, header, metadata) = start(input, limits)?;
     Ok(Box::new(Source {
         reader,

@@ -3,10 +3,12 @@
 //! rows alone, never on the threads.
 
 use super::filter::{self, Filter};
+use super::{COMPRESSIONS, Compression};
 use crate::codec::parallel;
-use crate::codec::{PngCompression, RowSink, WriteSeek, deflate};
+use crate::codec::table::Target;
+use crate::codec::{RowSink, WriteSeek, deflate};
 use crate::error::{Error, Result};
-use crate::image::{Color, Metadata, Rows, SampleType, Shape};
+use crate::image::{Color, Rows, SampleType, Shape};
 use std::io::Write;
 
 /// Bytes of rows in one segment, at least one row.
@@ -17,28 +19,30 @@ const LARGE_SEGMENT: usize = 1 << 20;
 const BLOCK: usize = 64 << 10;
 const SIGNATURE: [u8; 8] = *b"\x89PNG\r\n\x1a\n";
 
-fn segment_rows(compression: PngCompression, shape: Shape) -> usize {
+fn segment_rows(compression: Compression, shape: Shape) -> usize {
     let bytes = match compression {
-        PngCompression::None | PngCompression::Fast => SEGMENT,
-        PngCompression::Balanced | PngCompression::Best => LARGE_SEGMENT,
+        Compression::None | Compression::Fast => SEGMENT,
+        Compression::Balanced | Compression::Best => LARGE_SEGMENT,
     };
     (bytes / shape.row_bytes().max(1)).max(1)
 }
 
 /// Bytes held beside the rows given by one or two threads.
-pub fn encoder_memory(compression: PngCompression, shape: Shape) -> usize {
+pub fn memory(compression: Compression, shape: Shape) -> usize {
     // Rows, filtered rows and the compressed stream of a few segments.
     let segment = segment_rows(compression, shape).min(shape.rows) * shape.row_bytes();
     8 * (segment + 2 * shape.row_bytes())
 }
 
 /// An encoder that has written all up to the pixels.
-pub fn create(
-    mut output: Box<dyn WriteSeek>,
-    compression: PngCompression,
-    shape: Shape,
-    metadata: &Metadata,
-) -> Result<Box<dyn RowSink>> {
+pub fn create(target: Target<'_>) -> Result<Box<dyn RowSink>> {
+    let Target {
+        mut output,
+        options,
+        shape,
+        metadata,
+    } = target;
+    let compression = options.pick(0, &COMPRESSIONS);
     let largest = i32::MAX as usize;
     if shape.rows > largest || shape.cols > largest {
         return Err(Error::Encode(format!(
@@ -103,7 +107,7 @@ fn append_chunk(name: &[u8; 4], data: &[u8], out: &mut Vec<u8>) -> Result<()> {
 struct Sink {
     output: Box<dyn WriteSeek>,
     shape: Shape,
-    compression: PngCompression,
+    compression: Compression,
     segment_rows: usize,
     /// The last row of the segment before (at first zeros), then rows of segments to come, in the
     /// byte order of the file.
@@ -147,13 +151,13 @@ impl Sink {
 }
 
 /// Filters and compresses rows, the first of which is only looked back at.
-fn pack(rows: &[u8], shape: Shape, compression: PngCompression, opens: bool) -> Result<Packed> {
+fn pack(rows: &[u8], shape: Shape, compression: Compression, opens: bool) -> Result<Packed> {
     let len = shape.row_bytes();
     let pixel = shape.channels() * shape.sample.bytes();
     let choices: &[Filter] = match compression {
-        PngCompression::None => &[Filter::None],
-        PngCompression::Fast => &[Filter::Sub, Filter::Up, Filter::Average],
-        PngCompression::Balanced | PngCompression::Best => &[
+        Compression::None => &[Filter::None],
+        Compression::Fast => &[Filter::Sub, Filter::Up, Filter::Average],
+        Compression::Balanced | Compression::Best => &[
             Filter::None,
             Filter::Sub,
             Filter::Up,
@@ -172,10 +176,10 @@ fn pack(rows: &[u8], shape: Shape, compression: PngCompression, opens: bool) -> 
         data.extend_from_slice(&[0x78, 0x01]);
     }
     match compression {
-        PngCompression::None => deflate::append_stored(&filtered, &mut data),
-        PngCompression::Fast => append_fast(&filtered, &mut data),
-        PngCompression::Balanced | PngCompression::Best => {
-            let level = if compression == PngCompression::Best {
+        Compression::None => deflate::append_stored(&filtered, &mut data),
+        Compression::Fast => append_fast(&filtered, &mut data),
+        Compression::Balanced | Compression::Best => {
+            let level = if compression == Compression::Best {
                 9
             } else {
                 6

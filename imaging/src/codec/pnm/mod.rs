@@ -5,13 +5,48 @@
 mod header;
 mod read;
 
-use super::{FormatKind, Header, Limits, ReadSeek, RowSink, RowSource, WriteSeek};
+use super::table::{Codec, Output, Target, Writer};
+use super::{FormatKind, Header, Limits, OpenOptions, ReadSeek, RowSink, RowSource, WriteSeek};
 use crate::error::Result;
 use crate::image::{Color, Rows, SampleType, Shape};
 use header::{Coding, head};
 use std::io::{BufReader, BufWriter, Seek, SeekFrom, Write};
 
-pub(super) fn probe(input: &mut dyn ReadSeek, limits: &Limits) -> Result<Header> {
+const INTEGERS: &[SampleType] = &[SampleType::U8, SampleType::U16];
+const ALL: &[SampleType] = &[SampleType::U8, SampleType::U16, SampleType::F32];
+
+/// PGM, PPM, PAM or PFM by the image's kind.
+pub(super) static CODEC: Codec = Codec {
+    name: "pnm",
+    title: "PNM",
+    extensions: &["pnm", "pbm", "pgm", "ppm", "pam", "pfm"],
+    media_type: "image/x-portable-anymap",
+    detect: |start| match start {
+        [b'P', b'1'..=b'7' | b'f' | b'F', after, ..] => {
+            after.is_ascii_whitespace() || *after == b'#'
+        }
+        _ => false,
+    },
+    probe,
+    open,
+    streams: true,
+    shrinks: false,
+    output: Output::Own(Writer {
+        options: &[],
+        holds: &[
+            (Color::Gray, ALL),
+            (Color::Rgb, ALL),
+            (Color::GrayAlpha, INTEGERS),
+            (Color::Rgba, INTEGERS),
+        ],
+        bands: &[],
+        pages: None,
+        create: |Target { output, shape, .. }| create(output, shape),
+        memory: |_, shape| shape.row_bytes(),
+    }),
+};
+
+fn probe(input: &mut dyn ReadSeek, limits: &Limits, _page: u32) -> Result<Header> {
     let head = head(&mut BufReader::new(input), limits)?;
     Ok(Header {
         kind: FormatKind::Pnm,
@@ -34,13 +69,17 @@ pub(super) fn probe(input: &mut dyn ReadSeek, limits: &Limits) -> Result<Header>
 
 const BUFFER: usize = 64 << 10;
 
-pub(super) fn open(input: Box<dyn ReadSeek>, limits: &Limits) -> Result<Box<dyn RowSource>> {
+fn open(
+    input: Box<dyn ReadSeek>,
+    limits: &Limits,
+    _options: &OpenOptions,
+) -> Result<Box<dyn RowSource>> {
     let mut input = BufReader::with_capacity(BUFFER, input);
     let head = head(&mut input, limits)?;
     Ok(Box::new(read::Source::new(input, head)?))
 }
 
-pub(super) fn create(output: Box<dyn WriteSeek>, shape: Shape) -> Result<Box<dyn RowSink>> {
+fn create(output: Box<dyn WriteSeek>, shape: Shape) -> Result<Box<dyn RowSink>> {
     let mut output = BufWriter::with_capacity(BUFFER, output);
     let Shape { rows, cols, .. } = shape;
     let max = if shape.sample == SampleType::U8 {
@@ -128,10 +167,10 @@ mod tests {
     #[test]
     fn what_is_written_is_read_again() {
         for image in pictures(&COLORS, &[SampleType::U8, SampleType::U16]) {
-            assert_eq!(round_trip(&image, &Format::Pnm), image);
+            assert_eq!(round_trip(&image, &Format::of(FormatKind::Pnm)), image);
         }
         for image in pictures(&[Color::Gray, Color::Rgb], &[SampleType::F32]) {
-            assert_eq!(round_trip(&image, &Format::Pnm), image);
+            assert_eq!(round_trip(&image, &Format::of(FormatKind::Pnm)), image);
         }
     }
 
@@ -164,9 +203,13 @@ mod tests {
     #[test]
     fn rows_can_be_read_from_the_middle() {
         for image in pictures(&[Color::Rgb], &[SampleType::U8, SampleType::F32]) {
-            let bytes = encode(&image, &Format::Pnm, KeepMetadata::All).unwrap();
-            let mut source =
-                open(Box::new(std::io::Cursor::new(bytes)), &Limits::default()).unwrap();
+            let bytes = encode(&image, &Format::of(FormatKind::Pnm), KeepMetadata::All).unwrap();
+            let mut source = open(
+                Box::new(std::io::Cursor::new(bytes)),
+                &Limits::default(),
+                &OpenOptions::default(),
+            )
+            .unwrap();
             let last = image.shape().rows - 1;
             assert!(source.seek_row(last).unwrap());
             let mut row = Rows::zeroed(image.shape(), last..last + 1);
@@ -178,7 +221,7 @@ mod tests {
     #[test]
     fn broken_files_are_errors() {
         for image in pictures(&COLORS, &[SampleType::U8, SampleType::F32]) {
-            let bytes = encode(&image, &Format::Pnm, KeepMetadata::All).unwrap();
+            let bytes = encode(&image, &Format::of(FormatKind::Pnm), KeepMetadata::All).unwrap();
             truncated(&bytes, 0);
             flipped(&bytes, 200);
         }

@@ -13,5 +13,74 @@ mod tests;
 mod unpack;
 mod write;
 
-pub(super) use read::{open, probe};
-pub(super) use write::{create, encoder_memory};
+use super::PageKind;
+use super::format::{Choice, Values};
+use super::table::{Codec, Output, Writer};
+use crate::image::{Color, SampleType};
+
+/// Compression of strips.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum TiffCompression {
+    /// Stored bytes.
+    None,
+    /// LZW.
+    Lzw,
+    /// Deflate (zlib).
+    Deflate,
+    /// PackBits run lengths.
+    PackBits,
+}
+
+/// In the order of the words of the option.
+const COMPRESSIONS: [TiffCompression; 4] = [
+    TiffCompression::None,
+    TiffCompression::Lzw,
+    TiffCompression::Deflate,
+    TiffCompression::PackBits,
+];
+const SAMPLES: &[SampleType] = &[
+    SampleType::U8,
+    SampleType::U16,
+    SampleType::F32,
+    SampleType::F64,
+];
+
+/// TIFF, BigTIFF where it grows beyond 4 GiB.
+pub(super) static CODEC: Codec = Codec {
+    name: "tiff",
+    title: "TIFF",
+    extensions: &["tif", "tiff", "btf", "tf8"],
+    media_type: "image/tiff",
+    detect: |start| {
+        matches!(
+            start,
+            [b'I', b'I', 42 | 43, 0, ..] | [b'M', b'M', 0, 42 | 43, ..]
+        )
+    },
+    probe: read::probe,
+    open: read::open,
+    streams: true,
+    shrinks: false,
+    output: Output::Own(Writer {
+        options: &[Choice {
+            name: "compression",
+            values: Values::Words {
+                words: &["none", "lzw", "deflate", "packbits"],
+                default: 2,
+            },
+        }],
+        holds: &[
+            (Color::Gray, SAMPLES),
+            (Color::GrayAlpha, SAMPLES),
+            (Color::Rgb, SAMPLES),
+            (Color::Rgba, SAMPLES),
+        ],
+        bands: SAMPLES,
+        pages: Some(PageKind::Pages),
+        create: |target| {
+            let compression = target.options.pick(0, &COMPRESSIONS);
+            write::create(target.output, compression, target.shape, target.metadata)
+        },
+        memory: |_, shape| write::encoder_memory(shape),
+    }),
+};

@@ -5,7 +5,7 @@ use super::layout::{Layout, Packing};
 use super::samples::{Stored, convert, divide_by_alpha};
 use super::unpack::{finish, native, unpack};
 use super::{exif, layout};
-use crate::codec::{FormatKind, Header, Limits, ReadSeek, RowSource, parallel};
+use crate::codec::{FormatKind, Header, Limits, OpenOptions, ReadSeek, RowSource, parallel};
 use crate::error::Result;
 use crate::image::{Metadata, Shape};
 use crate::window::Band;
@@ -45,12 +45,16 @@ fn start(input: &mut dyn ReadSeek, limits: &Limits) -> Result<(Layout, Metadata,
 }
 
 /// Reads the first directory.
-pub fn probe(input: &mut dyn ReadSeek, limits: &Limits) -> Result<Header> {
+pub fn probe(input: &mut dyn ReadSeek, limits: &Limits, _page: u32) -> Result<Header> {
     start(input, limits).map(|(_, _, header)| header)
 }
 
 /// A decoder for the first page.
-pub fn open(mut input: Box<dyn ReadSeek>, limits: &Limits) -> Result<Box<dyn RowSource>> {
+pub fn open(
+    mut input: Box<dyn ReadSeek>,
+    limits: &Limits,
+    _options: &OpenOptions,
+) -> Result<Box<dyn RowSource>> {
     let (layout, metadata, _) = start(&mut *input, limits)?;
     let len = input.seek(std::io::SeekFrom::End(0))?;
     Ok(Box::new(Source {

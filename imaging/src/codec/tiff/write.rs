@@ -1,9 +1,9 @@
 //! TIFF encoding in strips, which are packed on all threads of the current pool. The bytes depend on
 //! the rows alone, never on the threads or the machine.
 
-use super::exif;
 use super::fields::{Field, serialise};
-use crate::codec::{RowSink, TiffCompression, WriteSeek, deflate, parallel};
+use super::{TiffCompression, exif};
+use crate::codec::{RowSink, WriteSeek, deflate, parallel};
 use crate::error::{Error, Result};
 use crate::image::{Color, Metadata, Rows, SampleType, Shape};
 use std::cell::RefCell;

@@ -5,15 +5,54 @@
 mod bitstream;
 mod container;
 
+use super::format::{Choice, Values};
+use super::table::{Codec, Output, Target, Writer};
 use super::whole::Whole;
-use super::{FormatKind, Header, Limits, ReadSeek, RowSink, RowSource, WriteSeek};
+use super::{FormatKind, Header, Limits, OpenOptions, ReadSeek, RowSink, RowSource, WriteSeek};
 use crate::error::{Error, Result};
-use crate::image::{Color, Metadata, Rows, Shape};
+use crate::image::{Color, Metadata, Rows, SampleType, Shape};
 
 /// Longest side of a WebP.
 const MAX_SIDE: usize = 16383;
 
-pub(super) fn probe(input: &mut dyn ReadSeek, limits: &Limits) -> Result<Header> {
+/// WebP, lossy or lossless.
+pub(super) static CODEC: Codec = Codec {
+    name: "webp",
+    title: "WebP",
+    extensions: &["webp"],
+    media_type: "image/webp",
+    detect: |start| start.starts_with(b"RIFF") && start.get(8..12) == Some(b"WEBP"),
+    probe,
+    open,
+    streams: false,
+    shrinks: false,
+    output: Output::Own(Writer {
+        options: &[
+            Choice {
+                name: "quality",
+                values: Values::Number {
+                    min: 0,
+                    max: 100,
+                    default: 80,
+                },
+            },
+            Choice {
+                name: "lossless",
+                values: Values::Flag,
+            },
+        ],
+        holds: &[
+            (Color::Rgb, &[SampleType::U8]),
+            (Color::Rgba, &[SampleType::U8]),
+        ],
+        bands: &[],
+        pages: None,
+        create,
+        memory: |options, shape| encoder_memory(shape, options.flag(1)),
+    }),
+};
+
+fn probe(input: &mut dyn ReadSeek, limits: &Limits, _page: u32) -> Result<Header> {
     let found = container::parse(input, limits)?;
     Ok(Header {
         kind: FormatKind::WebP,
@@ -34,7 +73,11 @@ pub(super) fn probe(input: &mut dyn ReadSeek, limits: &Limits) -> Result<Header>
     })
 }
 
-pub(super) fn open(mut input: Box<dyn ReadSeek>, limits: &Limits) -> Result<Box<dyn RowSource>> {
+fn open(
+    mut input: Box<dyn ReadSeek>,
+    limits: &Limits,
+    _options: &OpenOptions,
+) -> Result<Box<dyn RowSource>> {
     let found = container::parse(&mut *input, limits)?;
     let bytes = found.bitstream(&mut *input)?;
     let samples = match &found.first_frame {
@@ -67,12 +110,14 @@ pub(super) fn open(mut input: Box<dyn ReadSeek>, limits: &Limits) -> Result<Box<
 }
 
 /// The whole image waits in memory until the last row is there.
-pub(super) fn create(
-    output: Box<dyn WriteSeek>,
-    quality: Option<u8>,
-    shape: Shape,
-    metadata: &Metadata,
-) -> Result<Box<dyn RowSink>> {
+fn create(target: Target<'_>) -> Result<Box<dyn RowSink>> {
+    let Target {
+        output,
+        options,
+        shape,
+        metadata,
+    } = target;
+    let quality = (!options.flag(1)).then(|| options.number(0) as u8);
     if shape.rows.max(shape.cols) > MAX_SIDE {
         return Err(Error::Encode(format!(
             "{}x{} is too large for WebP, which holds {MAX_SIDE} pixels each way (tiff and png hold more)",
@@ -89,7 +134,7 @@ pub(super) fn create(
 }
 
 /// Bytes held while encoding: the image, libwebp's planes or (lossless) its search tables.
-pub(super) fn encoder_memory(shape: Shape, lossless: bool) -> usize {
+fn encoder_memory(shape: Shape, lossless: bool) -> usize {
     shape.bytes() + shape.pixels() * if lossless { 32 } else { 6 } + (4 << 20)
 }
 
@@ -143,14 +188,21 @@ mod tests {
         flipped, picture, pictures, round_trip, small, truncated, try_decode,
     };
     use crate::codec::{Format, KeepMetadata, encode, exif};
-    use crate::image::SampleType;
+
+    fn lossless() -> Format {
+        Format::parse("webp(lossless)").unwrap()
+    }
+
+    fn lossy(quality: u8) -> Format {
+        Format::parse(&format!("webp(quality={quality})")).unwrap()
+    }
 
     const COLORS: [Color; 2] = [Color::Rgb, Color::Rgba];
 
     #[test]
     fn lossless_is_lossless() {
         for image in pictures(&COLORS, &[SampleType::U8]) {
-            let mut again = round_trip(&image, &Format::WebPLossless);
+            let mut again = round_trip(&image, &lossless());
             // A picture without transparency needs no alpha.
             if again.shape().color == Color::Rgb && image.shape().color == Color::Rgba {
                 assert!(image.rows.data.bytes().chunks(4).all(|p| p[3] == 255));
@@ -163,20 +215,17 @@ mod tests {
     #[test]
     fn lossy_is_near() {
         for image in pictures(&COLORS, &[SampleType::U8]) {
-            let again = round_trip(&image, &Format::WebP { quality: 95 });
+            let again = round_trip(&image, &lossy(95));
             assert_eq!(again.shape(), image.shape());
         }
         let gray = picture(9, 9, Color::Gray, SampleType::U16);
-        assert_eq!(
-            round_trip(&gray, &Format::WebPLossless).shape().color,
-            Color::Rgb
-        );
+        assert_eq!(round_trip(&gray, &lossless()).shape().color, Color::Rgb);
     }
 
     #[test]
     fn metadata_is_kept() {
         for color in COLORS {
-            for format in [Format::WebPLossless, Format::WebP { quality: 50 }] {
+            for format in [lossless(), lossy(50)] {
                 let mut image = picture(11, 7, color, SampleType::U8);
                 image.metadata.icc = Some(vec![7; 31]);
                 image.metadata.exif = Some(exif::tests::block(false, 8));
@@ -191,7 +240,7 @@ mod tests {
     /// An animation of one frame inside of a larger canvas.
     fn animation() -> Vec<u8> {
         let image = picture(6, 4, Color::Rgb, SampleType::U8);
-        let plain = encode(&image, &Format::WebPLossless, KeepMetadata::None).unwrap();
+        let plain = encode(&image, &lossless(), KeepMetadata::None).unwrap();
         let mut frame = vec![1, 0, 0, 1, 0, 0, 3, 0, 0, 5, 0, 0, 9, 0, 0, 0];
         frame.extend(&plain[12..]);
         let canvas = Shape {
@@ -229,7 +278,7 @@ mod tests {
     #[test]
     fn broken_files_are_errors() {
         for color in COLORS {
-            for format in [Format::WebPLossless, Format::WebP { quality: 50 }] {
+            for format in [lossless(), lossy(50)] {
                 let mut image = picture(17, 19, color, SampleType::U8);
                 image.metadata.exif = Some(exif::tests::block(false, 1));
                 let bytes = encode(&image, &format, KeepMetadata::All).unwrap();
@@ -245,7 +294,7 @@ mod tests {
     #[test]
     fn a_container_cut_and_mended_is_still_an_error() {
         let image = picture(64, 64, Color::Rgb, SampleType::U8);
-        for format in [Format::WebPLossless, Format::WebP { quality: 90 }] {
+        for format in [lossless(), lossy(90)] {
             let bytes = encode(&image, &format, KeepMetadata::None).unwrap();
             for cut in [20, 100, bytes.len() / 2] {
                 let mut short = bytes[..(bytes.len() - cut) & !1].to_vec();
@@ -260,7 +309,7 @@ mod tests {
     #[test]
     fn a_large_canvas_is_refused() {
         let image = picture(4, 4, Color::Rgb, SampleType::U8);
-        let plain = encode(&image, &Format::WebPLossless, KeepMetadata::None).unwrap();
+        let plain = encode(&image, &lossless(), KeepMetadata::None).unwrap();
         let canvas = Shape {
             rows: 1 << 24,
             cols: 1 << 24,
@@ -269,7 +318,7 @@ mod tests {
         let chunks: Vec<_> = container::chunks(&plain[12..]).collect();
         let bytes = container::riff(canvas, 0, &chunks).unwrap();
         assert!(matches!(
-            probe(&mut std::io::Cursor::new(bytes), &small()),
+            probe(&mut std::io::Cursor::new(bytes), &small(), 0),
             Err(Error::Limit(_))
         ));
     }
