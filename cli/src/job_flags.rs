@@ -52,12 +52,14 @@ pub enum Mode {
 
 #[derive(Clone, Copy, ValueEnum)]
 enum KeepMetadata {
-    /// ICC profile and EXIF
+    /// All, adapted to what was done to the pixels
     All,
     /// None
     None,
     /// The ICC profile alone
     Icc,
+    /// What colours mean, and the copyright
+    Web,
 }
 
 impl JobFlags {

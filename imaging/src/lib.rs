@@ -14,6 +14,7 @@ pub mod halo;
 pub mod image;
 pub mod kernels;
 pub mod memory;
+pub mod metadata;
 pub mod op;
 pub mod ops;
 pub mod pipeline;

@@ -6,6 +6,7 @@
 use crate::error::{Error, Result};
 use crate::image::{SampleType, Shape};
 use crate::kernels::table::Table;
+use crate::metadata::Affine;
 use crate::op::{Collective, Local, Measured, Step};
 use crate::pipeline::Pipeline;
 use std::ops::Range;
@@ -251,6 +252,20 @@ impl Plan {
             output: shape,
             stages,
         })
+    }
+
+    /// Where the result's pixels come from in the source, as far as the steps tell.
+    pub fn geometry(&self) -> Option<Affine> {
+        let mut whole = Affine::IDENTITY;
+        for stage in &self.stages {
+            if let Head::Collective(collective) = &stage.head {
+                whole = collective.geometry(stage.input)?.then(&whole);
+            }
+            for (k, local) in stage.segment.locals.iter().enumerate() {
+                whole = local.geometry(stage.segment.input_of(k))?.then(&whole);
+            }
+        }
+        Some(whole)
     }
 
     /// Whether rows can stream from source to result without the whole image in memory.

@@ -57,6 +57,7 @@ impl Settings {
                 job::KeepMetadata::All => KeepMetadata::All,
                 job::KeepMetadata::None => KeepMetadata::None,
                 job::KeepMetadata::Icc => KeepMetadata::Icc,
+                job::KeepMetadata::Web => KeepMetadata::Web,
             },
             timeout,
             memory: job.limits.memory.map(|size| size.0),

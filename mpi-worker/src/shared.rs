@@ -8,8 +8,9 @@ use crate::task::{Done, Finished, Order};
 use imaging::codec::{self, Header, OpenOptions, RowSink, RowSource};
 use imaging::comm::{Comm, agree};
 use imaging::executor::{Context, Stop, gather, guarded, run_rows, scatter};
+use imaging::metadata::{self, Change};
 use imaging::window::Band;
-use imaging::{Plan, Result, Rows};
+use imaging::{Plan, Result, Rows, Warning};
 use protocol::receipt::StageMs;
 use std::time::{Duration, Instant};
 
@@ -46,6 +47,7 @@ fn attempt(
     let prepared = agree(comm, guarded(|| prepare(order, settings, comm.rank())))?;
     let Prepared {
         plan,
+        shrink,
         header,
         mut source,
         hash,
@@ -71,18 +73,28 @@ fn attempt(
     let encoding = Instant::now();
     let mut output = agree(
         comm,
-        guarded(|| begin_output(comm, order, settings, &plan, &header, source.as_deref())),
+        guarded(|| {
+            let source = source.as_deref().filter(|_| comm.rank() == 0);
+            let begin = |source| begin_output(order, settings, &plan, &header, shrink, source);
+            source.map(begin).transpose()
+        }),
     )?;
     gather(
         &mut context,
         &rows,
-        output.as_mut().map(|(_, sink)| sink as &mut dyn RowSink),
+        (output.as_mut()).map(|output| &mut output.sink as &mut dyn RowSink),
     )?;
     let mut halo = [context.halo.bytes as i64];
     comm.all_reduce(&mut halo, imaging::comm::Reduce::Sum);
+    let mut told = Vec::new();
     let finished = match output {
         None => Ok(None),
-        Some((pending, sink)) => guarded(|| {
+        Some(Begun {
+            pending,
+            sink,
+            warnings,
+        }) => guarded(|| {
+            told = warnings;
             Box::new(sink).finish()?;
             let encode = encoding.elapsed();
             *input_sha256 = hash.map(Hash::finish).transpose()?;
@@ -109,13 +121,16 @@ fn attempt(
             encode: ms(encode),
             store: ms(store),
         },
-        warnings: source.map(|s| texts(s.warnings())).unwrap_or_default(),
+        warnings: source
+            .map(|s| [texts(s.warnings()), texts(&told)].concat())
+            .unwrap_or_default(),
         halo_bytes: halo[0] as u64,
     })
 }
 
 struct Prepared {
     plan: Plan,
+    shrink: u32,
     header: Header,
     /// On rank 0, and on all ranks where each can decode its own rows.
     source: Option<Box<dyn RowSource>>,
@@ -131,6 +146,7 @@ fn prepare(order: &Order, settings: &Settings, rank: usize) -> Result<Prepared> 
         let source = codec::open(input, &settings.limits, &OpenOptions { shrink, page: 0 })?;
         return Ok(Prepared {
             plan,
+            shrink,
             header,
             source: Some(source),
             hash: Some(hash),
@@ -138,7 +154,7 @@ fn prepare(order: &Order, settings: &Settings, rank: usize) -> Result<Prepared> 
     }
     let mut input = open(&path)?;
     let header = codec::probe(&mut input, &settings.limits)?;
-    let (plan, _) = settings.plan(&header)?;
+    let (plan, shrink) = settings.plan(&header)?;
     let source = match header.seekable {
         true => Some(codec::open(
             Box::new(input),
@@ -149,6 +165,7 @@ fn prepare(order: &Order, settings: &Settings, rank: usize) -> Result<Prepared> 
     };
     Ok(Prepared {
         plan,
+        shrink,
         header,
         source,
         hash: None,
@@ -168,31 +185,39 @@ fn read_part(
     Ok(rows)
 }
 
+/// An output being written.
+struct Begun {
+    pending: Pending,
+    sink: TimedSink,
+    warnings: Vec<Warning>,
+}
+
 fn begin_output(
-    comm: &dyn Comm,
     order: &Order,
     settings: &Settings,
     plan: &Plan,
     header: &Header,
-    source: Option<&dyn RowSource>,
-) -> Result<Option<(Pending, TimedSink)>> {
-    let Some(source) = source.filter(|_| comm.rank() == 0) else {
-        return Ok(None);
-    };
+    shrink: u32,
+    source: &dyn RowSource,
+) -> Result<Begun> {
     let pending = settings.pending(&order.output_path())?;
     let format = settings.format_for(header.kind);
+    let change = Change::of(header.shape, plan, shrink);
+    let (metadata, warnings) =
+        metadata::for_output(source.metadata(), &change, settings.keep, format.kind());
     let inner = codec::create(
         Box::new(pending.writer()),
         &format,
         plan.output,
-        source.metadata(),
+        &metadata,
         settings.keep,
     )?;
-    Ok(Some((
+    Ok(Begun {
         pending,
-        TimedSink {
+        sink: TimedSink {
             inner,
             spent: Duration::ZERO,
         },
-    )))
+        warnings,
+    })
 }

@@ -6,6 +6,7 @@ use crate::task::{Done, Finished, Order};
 use imaging::codec::{self, OpenOptions, RowSink, RowSource};
 use imaging::comm::serial::Serial;
 use imaging::executor::{Context, Stop, guarded, run_file};
+use imaging::metadata::{self, Change};
 use imaging::{Error, Result, Spare};
 use protocol::receipt::StageMs;
 use std::sync::Arc;
@@ -64,11 +65,14 @@ fn attempt(
     let opened = begun.elapsed();
     let format = settings.format_for(header.kind);
     let pending = settings.pending(&order.output_path())?;
+    let change = Change::of(header.shape, &plan, shrink);
+    let (metadata, told) =
+        metadata::for_output(source.metadata(), &change, settings.keep, format.kind());
     let sink = codec::create(
         Box::new(pending.writer()),
         &format,
         plan.output,
-        source.metadata(),
+        &metadata,
         settings.keep,
     )?;
 
@@ -95,7 +99,8 @@ fn attempt(
     let (decode, encode) = (source.spent, sink.spent);
     sink.finish()?;
     let encode = encode + encoding.elapsed();
-    let warnings = texts(source.warnings());
+    let mut warnings = texts(source.warnings());
+    warnings.extend(texts(&told));
     *input_sha256 = Some(hash.finish()?);
     let storing = Instant::now();
     let digested = pending.commit()?;

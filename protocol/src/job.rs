@@ -125,13 +125,15 @@ pub enum OnError {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum KeepMetadata {
-    /// ICC profile and EXIF.
+    /// All, adapted to what was done to the pixels.
     #[default]
     All,
     /// None.
     None,
     /// The ICC profile alone.
     Icc,
+    /// What colours mean, and the copyright.
+    Web,
 }
 
 /// What is refused, per image; `memory` for the whole job on one machine.

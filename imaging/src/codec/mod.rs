@@ -13,6 +13,7 @@ mod gif;
 #[cfg(test)]
 mod hostile;
 mod jpeg;
+mod keep;
 mod kind;
 mod limits;
 mod memory;
@@ -26,6 +27,7 @@ mod webp;
 mod whole;
 
 pub use format::{Choice, Format, Options, Values};
+pub use keep::KeepMetadata;
 pub use kind::FormatKind;
 pub use limits::Limits;
 pub use memory::{MemoryFile, decode, encode};
@@ -33,6 +35,7 @@ pub use table::{Codec, Output, Writer};
 
 use crate::error::{Error, Result};
 use crate::image::{Metadata, Rows, Shape, Stored};
+use crate::metadata;
 use crate::warning::Warning;
 use crate::window::Band;
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -170,46 +173,6 @@ impl Default for OpenOptions {
     }
 }
 
-/// Which metadata goes into the output. The orientation written is always 1, since pixels are
-/// turned upright before they are encoded.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum KeepMetadata {
-    /// ICC profile and EXIF.
-    #[default]
-    All,
-    /// Pixels alone.
-    None,
-    /// The ICC profile, so that colours keep their meaning, and nothing personal.
-    Icc,
-}
-
-impl KeepMetadata {
-    /// From `all`, `none` or `icc`.
-    pub fn from_name(name: &str) -> Option<KeepMetadata> {
-        match name {
-            "all" => Some(KeepMetadata::All),
-            "none" => Some(KeepMetadata::None),
-            "icc" => Some(KeepMetadata::Icc),
-            _ => None,
-        }
-    }
-
-    /// What is left of the metadata, with orientation 1.
-    pub fn filter(self, metadata: &Metadata) -> Metadata {
-        let (icc, exif) = match self {
-            KeepMetadata::All => (metadata.icc.clone(), metadata.exif.clone()),
-            KeepMetadata::Icc => (metadata.icc.clone(), None),
-            KeepMetadata::None => (None, None),
-        };
-        Metadata {
-            icc,
-            exif: exif.map(exif::upright),
-            orientation: 1,
-            ..metadata.clone()
-        }
-    }
-}
-
 /// Tells the format from the first bytes and goes back to the beginning.
 pub fn detect(input: &mut dyn ReadSeek) -> Result<FormatKind> {
     let most = FormatKind::DETECT_BYTES;
@@ -284,7 +247,8 @@ pub fn create(
     if shape.color.bands().is_some() && !format.holds_bands() {
         return Err(no_bands(format.kind().name(), shape));
     }
-    let metadata = keep.filter(metadata);
+    let metadata = metadata::sized(keep.filter(metadata), shape);
+    let metadata = metadata::fit(metadata, format.kind(), &mut Vec::new());
     let stored = format.stored(shape);
     let sink = (format.writer().create)(table::Target {
         output,

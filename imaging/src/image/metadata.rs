@@ -1,6 +1,7 @@
 //! What a file says beside its pixels.
 
 use super::SampleType;
+use crate::metadata::{Coding, Geo, Resolution, Text};
 
 /// The type of samples in a file, where it says more than the type that they are computed in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -63,6 +64,24 @@ pub struct Metadata {
     pub exif: Option<Vec<u8>>,
     /// EXIF orientation 1..=8 of the stored pixels.
     pub orientation: u8,
+    /// XMP packet, raw.
+    pub xmp: Option<Vec<u8>>,
+    /// IPTC datasets, raw.
+    pub iptc: Option<Vec<u8>>,
+    /// Comments and other texts.
+    pub texts: Vec<Text>,
+    /// Pixels per length.
+    pub resolution: Option<Resolution>,
+    /// What a PNG says of its colours beside a profile.
+    pub coding: Coding,
+    /// Where on the earth the pixels lie.
+    pub geo: Option<Box<Geo>>,
+    /// GDAL_NODATA: the value that stands for none.
+    pub nodata: Option<String>,
+    /// GDAL_METADATA: XML.
+    pub gdal: Option<String>,
+    /// The colour, in 16 bits, that lies behind what is transparent where a format holds no alpha; white where not given.
+    pub background: Option<[u16; 3]>,
     /// The type of samples in the file where it is not the one that they are computed in. Encoders that can write it do,
     /// so whoever computes takes it away where samples lost their units.
     pub stored: Option<Stored>,

@@ -6,6 +6,7 @@ use crate::error::Result;
 use crate::executor::Context;
 use crate::halo::partition;
 use crate::image::{Rows, Shape};
+use crate::metadata::Affine;
 use crate::op::Collective;
 use rayon::prelude::*;
 
@@ -22,6 +23,10 @@ impl Collective for QuarterTurn {
             cols: input.rows,
             ..input
         })
+    }
+
+    fn geometry(&self, input: Shape) -> Option<Affine> {
+        Some(Affine::quarter(self.clockwise, (input.cols, input.rows)))
     }
 
     fn cost(&self) -> f64 {

@@ -3,6 +3,7 @@
 use super::output_size::limited;
 use crate::error::Result;
 use crate::image::{Element, Shape};
+use crate::metadata::Affine;
 use crate::op::Local;
 use crate::window::{Band, Scratch, Window};
 use std::ops::Range;
@@ -129,6 +130,19 @@ impl Local for Turn {
         let first = self.reach(out.start, input, output);
         let last = self.reach(out.end - 1, input, output);
         first.start..last.end
+    }
+
+    fn geometry(&self, input: Shape) -> Option<Affine> {
+        let output = self.canvas(input);
+        let (sin, cos) = (self.sin, self.cos);
+        let half = |n: usize| n as f64 / 2.0;
+        let (x, y) = (half(output.cols), half(output.rows));
+        Some(Affine {
+            m: [
+                [cos, sin, half(input.cols) - cos * x - sin * y],
+                [-sin, cos, half(input.rows) + sin * x - cos * y],
+            ],
+        })
     }
 
     fn cost(&self) -> f64 {

@@ -9,6 +9,7 @@ use crate::comm::Comm;
 use crate::error::Result;
 use crate::executor::Context;
 use crate::image::{Rows, Shape};
+use crate::metadata::Affine;
 use crate::window::{Band, Scratch, Window};
 use std::ops::Range;
 use std::sync::Arc;
@@ -143,6 +144,13 @@ pub trait Local: Send + Sync {
         None
     }
 
+    /// Where the output's pixels come from in an input of that shape, or `None` where that cannot be said.
+    /// Steps that keep the size keep every pixel in its place unless they say otherwise.
+    fn geometry(&self, input: Shape) -> Option<Affine> {
+        let output = self.output(input).ok()?;
+        ((output.rows, output.cols) == (input.rows, input.cols)).then_some(Affine::IDENTITY)
+    }
+
     /// Fill the band. Rows of the window are asked for by their index in the input image.
     fn apply(&self, input: &Window<'_>, out: &mut Band<'_>, scratch: &mut Scratch);
 }
@@ -218,6 +226,12 @@ pub trait Collective: Send + Sync {
     /// Shape of the output for that input.
     fn output(&self, input: Shape) -> Result<Shape> {
         Ok(input)
+    }
+
+    /// As [`Local::geometry`].
+    fn geometry(&self, input: Shape) -> Option<Affine> {
+        let output = self.output(input).ok()?;
+        ((output.rows, output.cols) == (input.rows, input.cols)).then_some(Affine::IDENTITY)
     }
 
     /// Turn this rank's rows of the input into this rank's rows of the output (both as cut by

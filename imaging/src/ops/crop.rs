@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::image::Shape;
+use crate::metadata::Affine;
 use crate::op::{Group, Local, Op, Param, Step};
 use crate::window::{Band, Scratch, Window};
 use std::ops::Range;
@@ -57,6 +58,10 @@ impl Local for Crop {
 
     fn rows_needed(&self, out: Range<usize>, _input: Shape) -> Range<isize> {
         (self.y + out.start) as isize..(self.y + out.end) as isize
+    }
+
+    fn geometry(&self, _input: Shape) -> Option<Affine> {
+        Some(Affine::shift(self.x as f64, self.y as f64))
     }
 
     fn is_identity(&self, input: Shape) -> bool {

@@ -2,6 +2,7 @@
 
 use crate::image::Shape;
 use crate::kernels::reverse_pixels::reverse_pixels;
+use crate::metadata::Affine;
 use crate::op::{Group, Local, Op, Param, Step};
 use crate::window::{Band, Scratch, Window};
 use std::ops::Range;
@@ -42,6 +43,14 @@ impl Local for Flip {
             }
             false => out.start as isize..out.end as isize,
         }
+    }
+
+    fn geometry(&self, input: Shape) -> Option<Affine> {
+        Some(Affine::flip(
+            self.columns,
+            self.rows,
+            (input.cols, input.rows),
+        ))
     }
 
     fn cost(&self) -> f64 {

@@ -4,6 +4,7 @@ use crate::border::Border;
 use crate::error::Result;
 use crate::image::{Element, Shape};
 use crate::kernels::output_size::limited;
+use crate::metadata::Affine;
 use crate::op::{Group, Local, Op, Param, Step};
 use crate::window::{Band, Scratch, Window};
 use std::ops::Range;
@@ -129,6 +130,10 @@ impl Local for Pad {
             end = end.max(y + 1);
         }
         start as isize..end.max(start) as isize
+    }
+
+    fn geometry(&self, _input: Shape) -> Option<Affine> {
+        Some(Affine::shift(-(self.left as f64), -(self.top as f64)))
     }
 
     fn is_identity(&self, _input: Shape) -> bool {

@@ -5,6 +5,7 @@ use crate::image::{SampleType, Shape};
 use crate::kernels::output_size::limited;
 use crate::kernels::resample::Resample;
 use crate::kernels::resample_axis::{Axis, Filter};
+use crate::metadata::Affine;
 use crate::op::{Group, Local, Op, Param, Step};
 use crate::window::{Band, Scratch, Window};
 use std::any::Any;
@@ -306,6 +307,18 @@ impl Local for Resize {
         let axes = self.axes(input);
         let (first, last) = (axes.rows.range(out.start), axes.rows.range(out.end - 1));
         first.start as isize..last.end as isize
+    }
+
+    fn geometry(&self, input: Shape) -> Option<Affine> {
+        let (width, height) = self.size(input);
+        let (x, y) = self.shown(input);
+        let scale = |shown: &Range<f64>, len: usize| (shown.end - shown.start) / len as f64;
+        Some(Affine {
+            m: [
+                [scale(&x, width), 0.0, x.start],
+                [0.0, scale(&y, height), y.start],
+            ],
+        })
     }
 
     fn is_identity(&self, input: Shape) -> bool {

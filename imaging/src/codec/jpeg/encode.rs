@@ -2,6 +2,7 @@
 
 use super::Subsampling;
 use super::link::{Report, abort, guarded, install};
+use super::side;
 use crate::codec::{RowSink, WriteSeek};
 use crate::error::{Error, Result};
 use crate::image::{Color, Metadata, Rows, Shape};
@@ -9,9 +10,6 @@ use mozjpeg_sys as sys;
 use std::os::raw::c_int;
 
 const BUFFER: usize = 64 << 10;
-/// The longest payload of a segment.
-const MAX_SEGMENT: usize = 65533;
-const ICC_PART: usize = MAX_SEGMENT - 14;
 
 /// All that libjpeg and its callbacks hold pointers to; see the decoder's.
 #[repr(C)]
@@ -49,7 +47,7 @@ impl Encoder {
                 shape.cols, shape.rows
             )));
         }
-        let segments = segments(metadata)?;
+        let segments = side::segments(metadata)?;
         // SAFETY: plain C structs, for which zeros are valid (null pointers, first enum variants).
         let (errors, target, cinfo) =
             unsafe { (std::mem::zeroed(), std::mem::zeroed(), std::mem::zeroed()) };
@@ -104,6 +102,12 @@ impl Encoder {
                     (*cinfo.comp_info).h_samp_factor = h;
                     (*cinfo.comp_info).v_samp_factor = v;
                 }
+                if let Some(resolution) = &metadata.resolution {
+                    let (unit, x, y) = resolution.in_jfif();
+                    cinfo.density_unit = unit;
+                    cinfo.X_density = x;
+                    cinfo.Y_density = y;
+                }
                 sys::jpeg_start_compress(cinfo, 1);
                 for (marker, body) in &segments {
                     sys::jpeg_write_marker(cinfo, *marker, body.as_ptr(), body.len() as u32);
@@ -112,35 +116,6 @@ impl Encoder {
         }
         Ok(encoder)
     }
-}
-
-/// EXIF and ICC profile as application segments.
-fn segments(metadata: &Metadata) -> Result<Vec<(c_int, Vec<u8>)>> {
-    let too_long = |what: &str, len: usize, hint: &str| {
-        Err(Error::Encode(format!(
-            "{what} of {len} bytes does not fit into a JPEG (leave it out with --keep-metadata {hint})"
-        )))
-    };
-    let mut all = Vec::new();
-    if let Some(exif) = &metadata.exif {
-        if exif.len() + 6 > MAX_SEGMENT {
-            return too_long("EXIF", exif.len(), "icc");
-        }
-        all.push((0xE1, [b"Exif\0\0", exif.as_slice()].concat()));
-    }
-    if let Some(icc) = &metadata.icc {
-        let parts = icc.chunks(ICC_PART);
-        let Ok(count) = u8::try_from(parts.len()) else {
-            return too_long("an ICC profile", icc.len(), "none");
-        };
-        for (number, part) in (1..=count).zip(parts) {
-            all.push((
-                0xE2,
-                [b"ICC_PROFILE\0", &[number, count][..], part].concat(),
-            ));
-        }
-    }
-    Ok(all)
 }
 
 impl RowSink for Encoder {

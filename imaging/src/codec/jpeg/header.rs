@@ -2,8 +2,9 @@
 //!
 //! Read here rather than by libjpeg, so that limits hold before that allocates anything.
 
+use super::side::Side;
+use crate::codec::Limits;
 use crate::codec::limits::read_full;
-use crate::codec::{Limits, exif};
 use crate::error::{Error, Result};
 use crate::image::{Color, Metadata, SampleType, Shape};
 use crate::{Warning, WarningKind};
@@ -29,7 +30,7 @@ fn bad(what: impl std::fmt::Display) -> Error {
 /// Reads from the beginning to the first scan.
 pub(super) fn parse<R: BufRead + Seek>(input: &mut R, limits: &Limits) -> Result<Head> {
     let mut frame: Option<(Shape, u8, bool, Vec<(u8, u8)>)> = None;
-    let mut block: Option<Vec<u8>> = None;
+    let mut side = Side::default();
     let mut profile = Profile::default();
     let mut kept = 0;
     let mut start = [0; 2];
@@ -51,8 +52,10 @@ pub(super) fn parse<R: BufRead + Seek>(input: &mut R, limits: &Limits) -> Result
         if length < 2 {
             return Err(bad(format!("a segment of length {length}")));
         }
-        let wanted = matches!(marker, 0xC0..=0xCF | 0xDA | 0xE1 | 0xE2)
-            && !matches!(marker, 0xC4 | 0xC8 | 0xCC);
+        let wanted = matches!(
+            marker,
+            0xC0..=0xCF | 0xDA | 0xE0 | 0xE1 | 0xE2 | 0xED | 0xFE
+        ) && !matches!(marker, 0xC4 | 0xC8 | 0xCC);
         if !wanted {
             input.seek_relative(length as i64 - 2)?;
             continue;
@@ -60,12 +63,10 @@ pub(super) fn parse<R: BufRead + Seek>(input: &mut R, limits: &Limits) -> Result
         let mut body = vec![0; length - 2];
         read_full(input, &mut body, "JPEG")?;
         match marker {
-            0xE1 if block.is_none() => {
-                if let Some(tiff) = body.strip_prefix(b"Exif\0\0") {
-                    kept += tiff.len();
-                    limits.metadata(kept)?;
-                    block = Some(tiff.to_vec());
-                }
+            0xE0 | 0xE1 | 0xED | 0xFE => {
+                kept += body.len();
+                limits.metadata(kept)?;
+                side.segment(marker, body);
             }
             0xE2 => {
                 if let Some(part) = body.strip_prefix(b"ICC_PROFILE\0") {
@@ -79,16 +80,13 @@ pub(super) fn parse<R: BufRead + Seek>(input: &mut R, limits: &Limits) -> Result
                     return Err(bad("a scan comes before the size"));
                 };
                 let (icc, warning) = profile.assemble();
-                let orientation = block.as_deref().map_or(1, exif::orientation);
                 let in_scan = body.first().copied().unwrap_or(0);
                 return Ok(Head {
                     shape,
                     precision,
                     metadata: Metadata {
                         icc,
-                        exif: block,
-                        orientation,
-                        ..Metadata::default()
+                        ..side.metadata()
                     },
                     whole: progressive || usize::from(in_scan) < sampling.len(),
                     sampling,

@@ -11,6 +11,7 @@ mod encode;
 mod header;
 mod link;
 mod progressive;
+mod side;
 
 use super::format::{Choice, Values};
 use super::table::{Codec, Output, Target, Writer};

@@ -3,6 +3,7 @@
 mod chunks;
 mod filter;
 mod read;
+mod side;
 mod write;
 
 use super::format::{Choice, Values};

@@ -1,11 +1,11 @@
 //! PNG decoding. Every checksum counts, and the file must go on to its end chunk.
 
-use crate::codec::{FormatKind, Header, Limits, OpenOptions, ReadSeek, RowSource, exif};
+use crate::codec::{FormatKind, Header, Limits, OpenOptions, ReadSeek, RowSource};
 use crate::error::{Error, Result};
 use crate::image::{Color, Metadata, SampleType, Shape};
 use crate::window::Band;
 use ::png::{BitDepth, ColorType, DecodeOptions, Decoder, DecodingError, Reader, Transformations};
-use std::io::{BufReader, ErrorKind, Read, Seek};
+use std::io::{BufReader, ErrorKind, Read, Seek, SeekFrom};
 
 /// Bytes read from the file at once.
 const BUFFER: usize = 256 << 10;
@@ -31,6 +31,12 @@ fn start<R: Read + Seek>(
     limits: &Limits,
 ) -> Result<(Reader<BufReader<R>>, Header, Metadata)> {
     super::chunks::check(&mut input, limits)?;
+    let mut metadata = Metadata {
+        orientation: 1,
+        ..Metadata::default()
+    };
+    super::side::read(&mut input, limits, &mut metadata)?;
+    input.seek(SeekFrom::Start(0))?;
     let mut options = DecodeOptions::default();
     options.set_ignore_checksums(false);
     options.set_skip_ancillary_crc_failures(false);
@@ -52,15 +58,7 @@ fn start<R: Read + Seek>(
     let reader = decoder.read_info().map_err(error)?;
     let info = reader.info();
     let shape = limits.shape(rows, cols, color(color_type, info.trns.is_some()), sample)?;
-    let metadata = Metadata {
-        icc: info.icc_profile.as_ref().map(|icc| icc.to_vec()),
-        exif: info.exif_metadata.as_ref().map(|exif| exif.to_vec()),
-        orientation: info
-            .exif_metadata
-            .as_ref()
-            .map_or(1, |block| exif::orientation(block)),
-        ..Metadata::default()
-    };
+    metadata.icc = info.icc_profile.as_ref().map(|icc| icc.to_vec());
     let whole = if info.interlaced { shape.bytes() } else { 0 };
     let header = Header {
         kind: FormatKind::Png,

@@ -73,8 +73,8 @@ pub fn create(target: Target<'_>) -> Result<Box<dyn RowSink>> {
         profile.extend(deflate::zlib(icc));
         append_chunk(b"iCCP", &profile, &mut start)?;
     }
-    if let Some(exif) = &metadata.exif {
-        append_chunk(b"eXIf", exif, &mut start)?;
+    for (name, data) in super::side::chunks(metadata) {
+        append_chunk(&name, &data, &mut start)?;
     }
     output.write_all(&start)?;
     Ok(Box::new(Sink {

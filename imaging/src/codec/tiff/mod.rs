@@ -8,10 +8,14 @@ mod fields;
 mod layout;
 mod read;
 mod samples;
+mod side;
 #[cfg(test)]
 mod tests;
 mod unpack;
 mod write;
+
+pub(super) use exif::fields_of;
+pub(super) use fields::{Field, serialise};
 
 use super::PageKind;
 use super::format::{Choice, Values};

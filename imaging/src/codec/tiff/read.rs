@@ -4,7 +4,7 @@ use super::directory::File;
 use super::layout::{Layout, Packing};
 use super::samples::{Stored, convert, divide_by_alpha};
 use super::unpack::{finish, native, unpack};
-use super::{exif, layout};
+use super::{exif, layout, side};
 use crate::codec::{FormatKind, Header, Limits, OpenOptions, ReadSeek, RowSource, parallel};
 use crate::error::Result;
 use crate::image::{Metadata, Shape};
@@ -20,7 +20,8 @@ fn start(input: &mut dyn ReadSeek, limits: &Limits) -> Result<(Layout, Metadata,
     let mut file = File::open(input)?;
     let (entries, pages) = file.first_directory()?;
     let layout = layout::read(&mut file, &entries, limits)?;
-    let metadata = exif::metadata(&mut file, &entries, limits)?;
+    let mut metadata = exif::metadata(&mut file, &entries, limits)?;
+    side::read(&mut file, &entries, limits, &mut metadata);
     let group = layout.row_of_chunks_bytes().max(GROUP);
     let held = match (layout.is_plain(), layout.packing, layout.tiled) {
         (true, _, _) => 0,

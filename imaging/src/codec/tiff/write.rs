@@ -2,7 +2,7 @@
 //! the rows alone, never on the threads or the machine.
 
 use super::fields::{Field, serialise};
-use super::{TiffCompression, exif};
+use super::{TiffCompression, side};
 use crate::codec::{RowSink, WriteSeek, deflate, parallel};
 use crate::error::{Error, Result};
 use crate::image::{Color, Metadata, Rows, SampleType, Shape};
@@ -40,8 +40,7 @@ pub fn create(
             u32::MAX
         )));
     }
-    let extra = metadata.icc.as_ref().map_or(0, Vec::len) as u64
-        + metadata.exif.as_ref().map_or(0, Vec::len) as u64;
+    let extra = side::bytes(metadata);
     let tables = 16 * shape.rows.div_ceil(strip_rows(shape)) as u64 + (64 << 10);
     let pixels = shape.bytes() as u64;
     let most = match compression {
@@ -168,9 +167,7 @@ impl Sink {
         if let Some(icc) = &self.metadata.icc {
             fields.push(Field::new(34675, 7, icc.len(), icc.clone()));
         }
-        if let Some(exif) = &self.metadata.exif {
-            fields.extend(exif::fields_of(exif));
-        }
+        fields.extend(side::fields(&self.metadata));
         fields
     }
 }

@@ -4,9 +4,11 @@ use crate::codec::limits::read_full;
 use crate::codec::{Limits, ReadSeek, exif};
 use crate::error::{Error, Result};
 use crate::image::{Color, Metadata, SampleType, Shape};
+use crate::metadata::xmp;
 use std::io::{Read, SeekFrom};
 
 pub(super) const ANIMATION: u8 = 2;
+pub(super) const XMP: u8 = 4;
 pub(super) const EXIF: u8 = 8;
 pub(super) const ALPHA: u8 = 16;
 pub(super) const ICC: u8 = 32;
@@ -106,7 +108,7 @@ pub(super) fn parse(input: &mut dyn ReadSeek, limits: &Limits) -> Result<Contain
                     });
                 }
             }
-            name @ (b"ICCP" | b"EXIF") => {
+            name @ (b"ICCP" | b"EXIF" | b"XMP ") => {
                 kept = usize::try_from(size)
                     .unwrap_or(usize::MAX)
                     .saturating_add(kept);
@@ -115,6 +117,7 @@ pub(super) fn parse(input: &mut dyn ReadSeek, limits: &Limits) -> Result<Contain
                 read_full(input, &mut bytes, "WebP")?;
                 match name {
                     b"ICCP" => metadata.icc = Some(bytes),
+                    b"XMP " => metadata.xmp = Some(bytes),
                     // Some writers leave the prefix of JPEG in.
                     _ => {
                         metadata.exif = Some(match bytes.strip_prefix(b"Exif\0\0") {
@@ -128,7 +131,10 @@ pub(super) fn parse(input: &mut dyn ReadSeek, limits: &Limits) -> Result<Contain
         }
         at = next;
     }
-    metadata.orientation = metadata.exif.as_deref().map_or(1, exif::orientation);
+    let stated = metadata.exif.as_deref().and_then(exif::stated_orientation);
+    let stated = stated.or_else(|| metadata.xmp.as_deref().and_then(xmp::orientation));
+    metadata.orientation = stated.unwrap_or(1);
+    metadata.resolution = metadata.exif.as_deref().and_then(exif::resolution);
     let (shape, first_frame) = match (canvas, picture, first_frame) {
         (Some((canvas, flags)), _, Some(frame)) if flags & ANIMATION != 0 => {
             if frame.left + frame.cols > canvas.cols || frame.top + frame.rows > canvas.rows {

@@ -155,8 +155,8 @@ impl RowSink for Sink {
 
     fn finish(mut self: Box<Self>) -> Result<()> {
         let plain = bitstream::encode(&self.samples, self.shape, self.quality)?;
-        let Metadata { icc, exif, .. } = &self.metadata;
-        let bytes = if icc.is_none() && exif.is_none() {
+        let Metadata { icc, exif, xmp, .. } = &self.metadata;
+        let bytes = if icc.is_none() && exif.is_none() && xmp.is_none() {
             plain
         } else {
             let mut flags = 0;
@@ -173,6 +173,10 @@ impl RowSink for Sink {
             if let Some(exif) = exif {
                 flags |= container::EXIF;
                 chunks.push((b"EXIF", exif));
+            }
+            if let Some(xmp) = xmp {
+                flags |= container::XMP;
+                chunks.push((b"XMP ", xmp));
             }
             container::riff(self.shape, flags, &chunks)?
         };
