@@ -1,0 +1,140 @@
+variable "project" {
+  description = "The project that all of it belongs to."
+  type        = string
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{4,28}[a-z0-9]$", var.project))
+    error_message = "A project's id has 6 to 30 lower-case letters, digits and hyphens, and begins with a letter."
+  }
+}
+
+variable "name" {
+  description = "What the names of all resources begin with, so that several deployments share a project."
+  type        = string
+  default     = "sundog"
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{1,18}[a-z0-9]$", var.name))
+    error_message = "The name has 3 to 20 lower-case letters, digits and hyphens, and begins with a letter."
+  }
+}
+
+variable "region" {
+  description = "Where it runs, as europe-west1."
+  type        = string
+  default     = "europe-west1"
+  validation {
+    condition     = can(regex("^[a-z]+-[a-z]+[0-9]{1,2}$", var.region))
+    error_message = "A region is written as europe-west1 (the zone is the variable zone)."
+  }
+}
+
+variable "zone" {
+  description = "The zone of the machines that there is one of: a letter."
+  type        = string
+  default     = "b"
+  validation {
+    condition     = can(regex("^[a-f]$", var.zone))
+    error_message = "The zone is one letter, as b."
+  }
+}
+
+variable "size" {
+  description = "small, medium or large: docs/deploy.md says what each has and costs."
+  type        = string
+  default     = "small"
+  validation {
+    condition     = contains(["small", "medium", "large"], var.size)
+    error_message = "The size is small, medium or large."
+  }
+}
+
+variable "image" {
+  description = "The image of Sundog, with a tag or digest, in a registry that the machines can read."
+  type        = string
+  validation {
+    condition     = can(regex("(:[A-Za-z0-9_][A-Za-z0-9._-]*|@sha256:[0-9a-f]{64})$", var.image)) && !endswith(var.image, ":latest")
+    error_message = "The image needs a tag other than latest, or a digest, so that all machines run the same."
+  }
+}
+
+variable "broker_image" {
+  description = "The image of RabbitMQ, 3.12 or newer, with a tag or digest."
+  type        = string
+  default     = "rabbitmq:4.1-management"
+}
+
+variable "domain" {
+  description = "The name that the gateway is reached by; its certificate is managed by the cloud."
+  type        = string
+  validation {
+    condition     = can(regex("^([a-z0-9]([a-z0-9-]*[a-z0-9])?\\.)+[a-z]{2,}$", var.domain))
+    error_message = "The domain is a full name, as sundog.example.org."
+  }
+}
+
+variable "gateway_cidrs" {
+  description = "Who may reach the gateway on port 443."
+  type        = list(string)
+  default     = ["0.0.0.0/0"]
+  validation {
+    condition     = length(var.gateway_cidrs) > 0 && alltrue([for cidr in var.gateway_cidrs : can(cidrnetmask(cidr))])
+    error_message = "These are networks of IPv4 as 192.0.2.0/24, one at least."
+  }
+}
+
+variable "dispatchers" {
+  description = "How many dispatchers there are at least and at most; the queue's depth decides between."
+  type        = object({ min = number, max = number })
+  default     = { min = 1, max = 4 }
+  validation {
+    condition     = var.dispatchers.min >= 1 && var.dispatchers.max >= var.dispatchers.min && var.dispatchers.max <= 200
+    error_message = "There must be 1 <= min <= max <= 200 (the queue's depth is seen only while one dispatcher runs)."
+  }
+}
+
+variable "tasks_per_dispatcher" {
+  description = "Waiting tasks for which one more dispatcher is worth its start."
+  type        = number
+  default     = 64
+  validation {
+    condition     = var.tasks_per_dispatcher >= 1
+    error_message = "This is at least 1."
+  }
+}
+
+variable "world_hosts" {
+  description = "Machines of one world of ranks for images that are too large for one; 0: there is none."
+  type        = number
+  default     = 0
+  validation {
+    condition     = var.world_hosts == 0 || (var.world_hosts >= 2 && var.world_hosts <= 32)
+    error_message = "A world over several machines has 2 to 32 of them, or it is left out with 0."
+  }
+}
+
+variable "spot" {
+  description = "Whether dispatchers are machines that may be taken away; what they had in hand is done by others."
+  type        = bool
+  default     = true
+}
+
+variable "retention_days" {
+  description = "Days after which jobs and their outputs are removed; uploads that no job used go after two."
+  type        = number
+  default     = 30
+  validation {
+    condition     = var.retention_days >= 1 && var.retention_days <= 3650 && floor(var.retention_days) == var.retention_days
+    error_message = "Jobs are kept for 1 to 3650 whole days."
+  }
+}
+
+variable "protect" {
+  description = "Whether the bucket and its contents outlive `terraform destroy`."
+  type        = bool
+  default     = true
+}
+
+variable "labels" {
+  description = "Labels of all resources, beside app, deployment and managed-by."
+  type        = map(string)
+  default     = {}
+}
