@@ -78,6 +78,8 @@ pub enum Command {
     Config(commands::config::Args),
     /// Check this machine's set-up; each failure with its fix
     Doctor(commands::doctor::Args),
+    /// Ask a service of this machine whether it is ready
+    Health(commands::health::Args),
     /// Print the JSON Schema of a job file, receipt or event
     Schema(commands::schema::Args),
     /// Print a completion script for a shell

@@ -108,6 +108,9 @@ const KEYS: &[(&str, &str, Setter)] = &[
     ("token", "SUNDOG_TOKEN", User),
 ];
 
+/// Keys whose variable may have `_FILE` behind its name and then gives the path of a file with the secret.
+const IN_FILES: &[&str] = &["broker", "redis", "token"];
+
 /// Keys of a job that a configuration cannot set.
 const JOB_KEYS: &[&str] = &[
     "name",
@@ -218,9 +221,22 @@ impl Layers {
 
     fn environment(&mut self, variable: impl Fn(&str) -> Option<String>) -> Result<()> {
         for (key, name, _) in KEYS {
-            if let Some(text) = variable(name) {
+            let mut text = variable(name);
+            let in_file = format!("{name}_FILE");
+            if IN_FILES.contains(key)
+                && let Some(path) = variable(&in_file)
+            {
+                if text.is_some() {
+                    return Err(Failure::usage(format!(
+                        "{in_file}: {name} is set, too; leave one of them out"
+                    )));
+                }
+                let read = cloud::config::secret_file(&in_file, &path);
+                text = Some(read.map_err(|error| Failure::usage(error.to_string()))?);
+            }
+            if let Some(text) = text {
                 let value = value_of(key, &text).map_err(|message| {
-                    let shown = if is_secret(key) { "…" } else { &text };
+                    let shown = if IN_FILES.contains(key) { "…" } else { &text };
                     Failure::usage(format!("{name} = {shown}: {message}"))
                 })?;
                 self.set((*key).to_owned(), value, name);
@@ -394,6 +410,25 @@ mod tests {
             Value::from("amqp://me:…@host/v")
         );
         assert_eq!(shown("mode", &"rows".into()), Value::from("rows"));
+    }
+
+    #[test]
+    fn a_secret_may_be_in_a_file() {
+        let path = std::env::temp_dir().join(format!("sundog-token-{}", std::process::id()));
+        std::fs::write(&path, "abc\n").unwrap();
+        let layers = environment("SUNDOG_TOKEN_FILE", path.to_str().unwrap());
+        assert_eq!(layers.unwrap().text("token"), Some("abc"));
+        std::fs::remove_file(&path).unwrap();
+        let error = environment("SUNDOG_TOKEN_FILE", path.to_str().unwrap());
+        let message = error.err().map(|f| f.message).unwrap_or_default();
+        assert!(message.contains("SUNDOG_TOKEN_FILE"), "{message}");
+        // What is no secret has no such variable.
+        assert!(
+            environment("SUNDOG_STORE_FILE", "x")
+                .unwrap()
+                .text("store")
+                .is_none()
+        );
     }
 
     #[test]

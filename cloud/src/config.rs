@@ -1,7 +1,8 @@
 //! From settings of the environment to adapters.
 //!
 //! `SUNDOG_BROKER`, `SUNDOG_REDIS`, `SUNDOG_STORE`, `SUNDOG_S3_ENDPOINT`; the credentials of a store come from
-//! its provider's usual variables (`AWS_…`, `GOOGLE_…`). What is not set stays in this process.
+//! its provider's usual variables (`AWS_…`, `GOOGLE_…`). What is not set stays in this process. What is secret may
+//! be in a file instead, whose path is in the variable of the same name with `_FILE` behind it.
 
 use crate::error::{Error, Result};
 use crate::events::Events;
@@ -17,6 +18,7 @@ use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
 use object_store::{BackoffConfig, ClientOptions, RetryConfig};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io::Read as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -25,6 +27,35 @@ use url::Url;
 /// How long links live when they are signed with temporary credentials whose end nobody told: the
 /// shortest session that providers give out by default.
 const TEMPORARY: Duration = Duration::from_secs(3600);
+
+/// Variables that may be given as a file, as orchestrators hand out secrets; others such as
+/// `AWS_WEB_IDENTITY_TOKEN_FILE` are the provider's own.
+const IN_FILES: [&str; 5] = [
+    "SUNDOG_BROKER",
+    "SUNDOG_REDIS",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+];
+/// Longest secret that is read.
+const MAX_SECRET: u64 = 16 << 10;
+
+/// Reads the secret that a variable `name` gives as the path of a file. A line break at its end is not part of it.
+pub fn secret_file(name: &str, path: &str) -> Result<String> {
+    let invalid = |reason: String| Error::invalid(name, format!("{path}: {reason}"));
+    let file = std::fs::File::open(path).map_err(|error| invalid(error.to_string()))?;
+    let mut text = String::new();
+    let read = file.take(MAX_SECRET + 1).read_to_string(&mut text);
+    read.map_err(|error| invalid(error.to_string()))?;
+    let secret = text.trim_end_matches(['\r', '\n']);
+    match secret.len() as u64 {
+        0 => Err(invalid("the file is empty".into())),
+        length if length > MAX_SECRET => Err(invalid(format!(
+            "the file is larger than a secret may be ({MAX_SECRET} bytes)"
+        ))),
+        _ => Ok(secret.to_owned()),
+    }
+}
 
 /// Where a store is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -128,10 +159,19 @@ impl Config {
     /// Reads settings by their names in the environment; empty ones count as not set.
     pub fn from_vars(vars: impl IntoIterator<Item = (String, String)>) -> Result<Config> {
         let mut config = Config::default();
-        for (name, value) in vars {
-            if value.is_empty() {
-                continue;
+        let set = vars.into_iter().filter(|(_, value)| !value.is_empty());
+        let mut vars: BTreeMap<String, String> = set.collect();
+        for name in IN_FILES {
+            let in_file = format!("{name}_FILE");
+            if let Some(path) = vars.remove(&in_file) {
+                if vars.contains_key(name) {
+                    let both = format!("{name} is set, too; leave one of them out");
+                    return Err(Error::invalid(&in_file, both));
+                }
+                vars.insert(name.to_owned(), secret_file(&in_file, &path)?);
             }
+        }
+        for (name, value) in vars {
             let named = |error: Error| match error {
                 Error::Invalid { reason, .. } => Error::Invalid {
                     what: name.clone(),
@@ -409,6 +449,41 @@ mod tests {
         for wrong in ["", "s3://", "file:relative", "http://x", "gs:///p"] {
             assert!(Location::parse(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn secrets_are_read_from_files() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str, text: &str| {
+            let path = dir.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            path.to_str().unwrap().to_owned()
+        };
+        let broker = path("broker", "amqps://ada:swordfish@broker.example/v\n");
+        let key = path("key", "swordfish");
+        let read = config(&[
+            ("SUNDOG_BROKER_FILE", &broker),
+            ("AWS_SECRET_ACCESS_KEY_FILE", &key),
+        ])
+        .unwrap();
+        assert!(read.broker.is_some());
+        assert_eq!(read.provider["AWS_SECRET_ACCESS_KEY"], "swordfish");
+        assert!(!read.provider.contains_key("AWS_SECRET_ACCESS_KEY_FILE"));
+        let refused = |vars: &[(&str, &str)]| config(vars).unwrap_err().to_string();
+        let empty = path("empty", "\n");
+        let missing = refused(&[("SUNDOG_BROKER_FILE", "/nowhere/broker")]);
+        assert!(missing.contains("SUNDOG_BROKER_FILE") && missing.contains("/nowhere/broker"));
+        assert!(refused(&[("SUNDOG_REDIS_FILE", &empty)]).contains("empty"));
+        let long = path("long", &"x".repeat(20_000));
+        assert!(refused(&[("SUNDOG_REDIS_FILE", &long)]).contains("larger"));
+        let both = refused(&[
+            ("SUNDOG_BROKER_FILE", &broker),
+            ("SUNDOG_BROKER", "amqps://ada:swordfish@broker.example/v"),
+        ]);
+        assert!(
+            both.contains("leave one") && !both.contains("swordfish"),
+            "{both}"
+        );
     }
 
     #[test]

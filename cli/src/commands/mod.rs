@@ -7,6 +7,7 @@ pub mod dispatcher;
 pub mod docs;
 pub mod doctor;
 pub mod gateway;
+pub mod health;
 pub mod info;
 pub mod man;
 pub mod nodes;
@@ -63,6 +64,7 @@ pub fn run() -> Result {
         Command::DeadLetters(args) => nodes::letters(args),
         Command::Config(args) => config::run(args),
         Command::Doctor(args) => doctor::run(args),
+        Command::Health(args) => health::run(&args),
         Command::Schema(args) => schema::run(args),
         Command::Completions(args) => completions::run(args),
         Command::Man => man::run(),

@@ -116,7 +116,8 @@ pub fn router(tokens: Option<Tokens>) -> Router {
     }
 }
 
-/// Serves `/metrics` alone, for programs without an HTTP service, until `shutdown`.
+/// Serves `/metrics`, and `/healthz` and `/readyz` without a token, for programs without an HTTP service, until
+/// `shutdown`.
 pub async fn serve(listener: TcpListener, tokens: Option<Tokens>, shutdown: CancellationToken) {
     let limits = Limits {
         connections: 16,
@@ -124,6 +125,8 @@ pub async fn serve(listener: TcpListener, tokens: Option<Tokens>, shutdown: Canc
         ..Limits::default()
     };
     let router = router(tokens)
+        .route("/healthz", get(async || "ok\n"))
+        .route("/readyz", get(ready))
         .fallback(crate::listen::no_route)
         .method_not_allowed_fallback(crate::listen::no_method);
     crate::listen::serve(listener, router, limits, shutdown).await;
@@ -154,6 +157,33 @@ impl FromRef<Guard> for Tokens {
     }
 }
 
+/// Whether a dispatcher can work, by what it last counted: it has ranks, and the broker answers.
+async fn ready() -> impl IntoResponse {
+    let text = RECORDER.get().map(PrometheusHandle::render);
+    let (ranks, queue) = can_work(&text.unwrap_or_default());
+    let status = match ranks && queue {
+        true => http::StatusCode::OK,
+        false => http::StatusCode::SERVICE_UNAVAILABLE,
+    };
+    let word = |ok: bool| if ok { "ok" } else { "no answer" };
+    let checks = serde_json::json!({"ranks": word(ranks), "queue": word(queue)});
+    (
+        status,
+        axum::Json(serde_json::json!({"ready": ranks && queue, "checks": checks})),
+    )
+}
+
+/// Whether there are ranks, and whether the queue of tasks is seen.
+fn can_work(metrics: &str) -> (bool, bool) {
+    let value = |series: &str| {
+        let line = metrics.lines().find_map(|line| line.strip_prefix(series))?;
+        line.trim().parse::<f64>().ok()
+    };
+    let ranks = value("sundog_ranks_alive ").is_some_and(|ranks| ranks > 0.0);
+    let queue = value("sundog_queue_messages{queue=\"tasks\"} ").is_some_and(|n| !n.is_nan());
+    (ranks, queue)
+}
+
 fn render() -> impl IntoResponse {
     // Nothing was counted where nothing was started.
     let text = RECORDER.get().map(PrometheusHandle::render);
@@ -165,6 +195,24 @@ fn render() -> impl IntoResponse {
 mod tests {
     use super::*;
     use std::collections::BTreeSet;
+
+    #[test]
+    fn a_dispatcher_is_ready_with_ranks_and_a_broker() {
+        let queue = |n: &str| format!("sundog_queue_messages{{queue=\"tasks\"}} {n}\n");
+        assert_eq!(can_work(""), (false, false));
+        assert_eq!(
+            can_work("# TYPE sundog_ranks_alive gauge\nsundog_ranks_alive 0\n"),
+            (false, false)
+        );
+        assert_eq!(
+            can_work(&(queue("NaN") + "sundog_ranks_alive 4\n")),
+            (true, false)
+        );
+        assert_eq!(
+            can_work(&(queue("0") + "sundog_ranks_alive 4\n")),
+            (true, true)
+        );
+    }
 
     #[test]
     fn the_documentation_names_each_metric_and_no_other() {
