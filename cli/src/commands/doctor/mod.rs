@@ -47,7 +47,7 @@ pub fn run(args: Args) -> Result {
     };
     let start = Start::new(&layers, args.mpirun, None);
     let services = Services::new(layers);
-    let checks: [(&str, &dyn Fn() -> Found); 15] = [
+    let checks: [(&str, &dyn Fn() -> Found); 16] = [
         ("configuration", &|| match &configuration {
             Found::Broken(what, fix) => Found::Broken(what.clone(), fix),
             _ => Found::Ok("readable".into()),
@@ -55,6 +55,7 @@ pub fn run(args: Args) -> Result {
         ("threads", &threads),
         ("memory", &memory),
         ("simd", &simd_level),
+        ("libraries", &libraries),
         ("temporary directory", &temporary),
         ("clock", &clock),
         ("mpirun", &|| mpirun(&start)),
@@ -141,6 +142,22 @@ fn group_limit() -> Option<u64> {
         .take_while(|d| d.starts_with(root))
         .filter_map(limit)
         .min()
+}
+
+/// The system's libraries that some files are read by.
+fn libraries() -> Found {
+    let known = imaging::codec::libraries();
+    let there = |library: &imaging::codec::Library| {
+        (library.version).map(|version| format!("{} {version}", library.name))
+    };
+    let found: Vec<String> = known.iter().filter_map(there).collect();
+    match known.iter().find(|library| library.version.is_none()) {
+        None => Found::Ok(found.join(", ")),
+        Some(lacking) => Found::Missing(
+            format!("no {}, which reads {}", lacking.name, lacking.reads),
+            lacking.install,
+        ),
+    }
 }
 
 fn simd_level() -> Found {

@@ -6,11 +6,7 @@
 use crate::codec::ReadSeek;
 use crate::codec::limits::read_full;
 use crate::error::{Error, Result};
-use std::collections::BTreeSet;
 use std::io::SeekFrom;
-
-/// Pages counted at most; the count is for information only.
-const MAX_PAGES: usize = 10_000;
 
 /// An error for a file that breaks the rules.
 pub fn bad(what: impl std::fmt::Display) -> Error {
@@ -46,6 +42,17 @@ pub struct Entry {
     pub count: u64,
     /// The values, or their position.
     slot: [u8; 8],
+}
+
+/// What stands in one directory.
+#[derive(Clone, Debug, Default)]
+pub struct Directory {
+    /// Entries whose values lie within the file.
+    pub entries: Vec<Entry>,
+    /// Tags of those whose values do not.
+    pub broken: Vec<u16>,
+    /// Position of the next directory, 0 after the last; none where the file ends before it.
+    pub next: Option<u64>,
 }
 
 /// Bytes of one value of that type; 0 for types that are not known.
@@ -128,52 +135,40 @@ impl<'r> File<'r> {
         }
     }
 
-    /// The entries of the first directory, and the number of directories.
-    pub fn first_directory(&mut self) -> Result<(Vec<Entry>, u32)> {
-        let (entries, mut next) = self.directory(self.first)?;
-        let mut seen = BTreeSet::from([self.first]);
-        while next != 0 && seen.len() < MAX_PAGES {
-            if !seen.insert(next) {
-                return Err(bad("its directories form a circle"));
-            }
-            next = self.directory_end(next)?.1;
-        }
-        Ok((entries, seen.len() as u32))
-    }
-
-    /// Number of entries of a directory, and the position of the next one.
-    fn directory_end(&mut self, at: u64) -> Result<(u64, u64)> {
-        let (count_bytes, entry_bytes, next_bytes) = self.sizes();
+    /// Number of entries of a directory.
+    fn directory_len(&mut self, at: u64) -> Result<u64> {
+        let (count_bytes, entry_bytes, _) = self.sizes();
         let mut number = [0; 8];
         self.read_at(at, &mut number[..count_bytes])?;
         let count = self.number(&number[..count_bytes]);
         let entries = count
             .checked_mul(entry_bytes as u64)
             .ok_or_else(truncated)?;
-        self.check(at, entries)?;
+        self.check(at + count_bytes as u64, entries)?;
         if count == 0 {
             return Err(bad("a directory without entries"));
         }
-        let after = at + count_bytes as u64 + entries;
-        self.read_at(after, &mut number[..next_bytes])?;
-        Ok((count, self.number(&number[..next_bytes])))
+        Ok(count)
     }
 
     fn sizes(&self) -> (usize, usize, usize) {
         if self.wide { (8, 20, 8) } else { (2, 12, 4) }
     }
 
-    /// The entries of the directory at `at`, and the position of the next one or 0. The values of
-    /// every entry lie within the file.
-    pub fn directory(&mut self, at: u64) -> Result<(Vec<Entry>, u64)> {
-        let (count, next) = self.directory_end(at)?;
+    /// The directory at `at`. Entries whose values lie beyond the file's end are left out and named.
+    pub fn directory(&mut self, at: u64) -> Result<Directory> {
+        let count = self.directory_len(at)?;
         if count > 65_535 {
             return Err(bad(format!("a directory of {count} entries")));
         }
-        let (count_bytes, entry_bytes, _) = self.sizes();
+        let (count_bytes, entry_bytes, next_bytes) = self.sizes();
         let mut raw = vec![0; count as usize * entry_bytes];
         self.read_at(at + count_bytes as u64, &mut raw)?;
-        let mut entries = Vec::with_capacity(count as usize);
+        let mut directory = Directory {
+            entries: Vec::with_capacity(count as usize),
+            broken: Vec::new(),
+            next: None,
+        };
         for raw in raw.chunks_exact(entry_bytes) {
             let half = if self.wide { 12 } else { 8 };
             let mut slot = [0; 8];
@@ -184,12 +179,20 @@ impl<'r> File<'r> {
                 count: self.number(&raw[4..half]),
                 slot,
             };
-            if kind_bytes(entry.kind) > 0 {
-                self.place(&entry)?;
-                entries.push(entry);
+            if kind_bytes(entry.kind) == 0 {
+                continue;
+            }
+            match self.place(&entry) {
+                Ok(_) => directory.entries.push(entry),
+                Err(_) => directory.broken.push(entry.tag),
             }
         }
-        Ok((entries, next))
+        let mut next = [0; 8];
+        let after = at + (count_bytes + raw.len()) as u64;
+        if self.read_at(after, &mut next[..next_bytes]).is_ok() {
+            directory.next = Some(self.number(&next[..next_bytes]));
+        }
+        Ok(directory)
     }
 
     /// Bytes of an entry's values, and their position unless they stand in the entry itself.
@@ -224,7 +227,8 @@ impl<'r> File<'r> {
     /// An entry's first whole numbers, at most `most`.
     pub fn numbers(&mut self, entry: &Entry, most: usize) -> Result<Vec<u64>> {
         let size = match entry.kind {
-            1 | 3 | 4 | 7 | 13 | 16 | 18 => kind_bytes(entry.kind) as usize,
+            // Some writers give lengths as signed numbers.
+            1 | 3 | 4 | 6..=9 | 13 | 16..=18 => kind_bytes(entry.kind) as usize,
             kind => {
                 return Err(bad(format!("tag {} has type {kind}", entry.tag)));
             }
@@ -241,33 +245,30 @@ mod tests {
 
     fn message(bytes: &[u8]) -> String {
         let mut cursor = Cursor::new(bytes.to_vec());
-        let mut file = match File::open(&mut cursor) {
-            Ok(file) => file,
-            Err(error) => return error.to_string(),
-        };
-        match file.first_directory() {
-            Ok((entries, pages)) => format!("{} entries, {pages} pages", entries.len()),
+        let read = |file: &mut File<'_>| file.directory(file.first);
+        match File::open(&mut cursor).and_then(|mut file| read(&mut file)) {
+            Ok(d) => format!(
+                "{} entries, broken {:?}, next {:?}",
+                d.entries.len(),
+                d.broken,
+                d.next
+            ),
             Err(error) => error.to_string(),
         }
     }
 
     #[test]
-    fn directories_are_read_in_either_order_and_circles_are_noticed() {
+    fn directories_are_read_in_either_order_and_broken_entries_are_named() {
         let little = b"II*\0\x08\0\0\0\x01\0\0\x01\x03\0\x01\0\0\0\x05\0\0\0\0\0\0\0";
-        assert_eq!(message(little), "1 entries, 1 pages");
+        assert_eq!(message(little), "1 entries, broken [], next Some(0)");
         let big = b"MM\0*\0\0\0\x08\0\x01\x01\0\0\x03\0\0\0\x01\0\x05\0\0\0\0\0\0";
-        assert_eq!(message(big), "1 entries, 1 pages");
-        let mut circle = little.to_vec();
-        circle[22] = 8;
-        assert!(message(&circle).contains("circle"));
-        let mut beyond = little.to_vec();
-        beyond[22] = 80;
-        assert!(message(&beyond).contains("truncated"));
+        assert_eq!(message(big), "1 entries, broken [], next Some(0)");
         let mut many = little.to_vec();
         many[14..18].fill(0xFF);
-        assert!(message(&many).contains("truncated"));
-        for len in 0..little.len() {
+        assert_eq!(message(&many), "0 entries, broken [256], next Some(0)");
+        for len in 0..22 {
             assert!(message(&little[..len]).contains("truncated"));
         }
+        assert_eq!(message(&little[..25]), "1 entries, broken [], next None");
     }
 }

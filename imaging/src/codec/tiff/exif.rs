@@ -5,11 +5,12 @@
 //! stored stay behind. Values are copied, so maker notes that hold positions within their old file
 //! lose what they point to, as with most programs that rewrite files.
 
-use super::directory::{Entry, File, kind_bytes};
+use super::directory::{Directory, Entry, File, kind_bytes};
 use super::fields::{Field, serialise};
 use crate::codec::Limits;
 use crate::error::Result;
 use crate::image::Metadata;
+use crate::warning::{Warning, WarningKind};
 use std::io::Cursor;
 
 const ORIENTATION: u16 = 274;
@@ -20,23 +21,37 @@ const CARRIED: [u16; 11] = [270, 271, 272, 282, 283, 296, 305, 306, 315, 316, 33
 /// Fields that point to the directories of exposure, position and interoperability.
 const DIRECTORIES: [u16; 3] = [34665, 34853, 40965];
 
-/// ICC profile, EXIF and orientation.
-pub fn metadata(file: &mut File<'_>, entries: &[Entry], limits: &Limits) -> Result<Metadata> {
-    let mut left = limits.max_metadata;
+/// ICC profile, EXIF and orientation. What cannot be read is left out, with a warning.
+pub fn metadata(
+    file: &mut File<'_>,
+    directory: &Directory,
+    limits: &Limits,
+    warnings: &mut Vec<Warning>,
+) -> Result<Metadata> {
+    let mut side = Side {
+        left: limits.max_metadata,
+        limits,
+        warnings,
+    };
     let mut icc = None;
     let mut orientation = 1;
-    for entry in entries {
+    for tag in &directory.broken {
+        side.warn(*tag, "its values lie beyond the end of the file");
+    }
+    for entry in &directory.entries {
         match entry.tag {
-            ICC => icc = Some(bounded(file, entry, &mut left, limits)?),
+            ICC => icc = side.bounded(file, entry)?,
             ORIENTATION => {
-                if let Some(&value @ 1..=8) = file.numbers(entry, 1)?.first() {
-                    orientation = value as u8;
+                let value = file.numbers(entry, 1).ok();
+                match value.as_deref().and_then(<[u64]>::first) {
+                    Some(&value @ 1..=8) => orientation = value as u8,
+                    _ => side.warn(ORIENTATION, "its value is not one of 1 to 8"),
                 }
             }
             _ => {}
         }
     }
-    let mut fields = carried(file, entries, &mut left, limits, 0)?;
+    let mut fields = side.carried(file, &directory.entries, 0)?;
     let exif = (!fields.is_empty()).then(|| {
         fields.push(Field::shorts(ORIENTATION, &[u16::from(orientation)]));
         let mut block = b"II*\0\x08\0\0\0".to_vec();
@@ -51,56 +66,119 @@ pub fn metadata(file: &mut File<'_>, entries: &[Entry], limits: &Limits) -> Resu
     })
 }
 
-fn bounded(
-    file: &mut File<'_>,
-    entry: &Entry,
-    left: &mut usize,
-    limits: &Limits,
-) -> Result<Vec<u8>> {
-    let data = file.bytes(entry, left.saturating_add(1))?;
-    match left.checked_sub(data.len()) {
-        Some(rest) => *left = rest,
-        None => limits.metadata(limits.max_metadata.saturating_add(1))?,
-    }
-    Ok(data)
+/// Reading of side data: bounded, and lenient.
+struct Side<'a> {
+    left: usize,
+    limits: &'a Limits,
+    warnings: &'a mut Vec<Warning>,
 }
 
-/// The fields of a directory that are carried; within inner directories (`depth` > 0) all.
-fn carried(
-    file: &mut File<'_>,
-    entries: &[Entry],
-    left: &mut usize,
-    limits: &Limits,
-    depth: usize,
-) -> Result<Vec<Field>> {
-    let mut fields: Vec<Field> = Vec::new();
-    for entry in entries {
-        if fields.iter().any(|field| field.tag == entry.tag) {
-            continue;
-        }
-        if DIRECTORIES.contains(&entry.tag) {
-            let at = file.numbers(entry, 1)?.first().copied().unwrap_or(0);
-            if at != 0 && depth < 2 {
-                let (inner, _) = file.directory(at)?;
-                let inner = carried(file, &inner, left, limits, depth + 1)?;
-                if !inner.is_empty() {
-                    fields.push(Field::directory(entry.tag, inner));
-                }
-            }
-        } else if depth > 0 || CARRIED.contains(&entry.tag) {
-            let mut data = bounded(file, entry, left, limits)?;
-            if entry.kind > 12 {
-                // Types of BigTIFF mean nothing in an EXIF block.
-                continue;
-            }
-            if file.big {
-                swap(&mut data, entry.kind);
-            }
-            let count = data.len() / kind_bytes(entry.kind).max(1) as usize;
-            fields.push(Field::new(entry.tag, entry.kind, count, data));
+impl Side<'_> {
+    fn warn(&mut self, tag: u16, what: impl std::fmt::Display) {
+        const MOST: usize = 16;
+        let name = match tag {
+            ICC => "the ICC profile",
+            34665 => "EXIF",
+            34853 => "GPS",
+            40965 => "EXIF's interoperability",
+            ORIENTATION => "the orientation",
+            700 => "XMP",
+            33723 => "IPTC",
+            _ => "",
+        };
+        let name = match name {
+            "" => format!("tag {tag}"),
+            name => format!("{name} (tag {tag})"),
+        };
+        if self.warnings.len() < MOST {
+            let text = format!("{name} cannot be read: {what}");
+            self.warnings
+                .push(Warning::new(WarningKind::Metadata, text));
         }
     }
-    Ok(fields)
+
+    /// An entry's bytes; none, with a warning, where they cannot be read. Too many are an error.
+    fn bounded(&mut self, file: &mut File<'_>, entry: &Entry) -> Result<Option<Vec<u8>>> {
+        let data = match file.bytes(entry, self.left.saturating_add(1)) {
+            Ok(data) => data,
+            Err(error) => {
+                self.warn(entry.tag, error);
+                return Ok(None);
+            }
+        };
+        match self.left.checked_sub(data.len()) {
+            Some(rest) => self.left = rest,
+            None => self
+                .limits
+                .metadata(self.limits.max_metadata.saturating_add(1))?,
+        }
+        Ok(Some(data))
+    }
+
+    /// The fields of a directory that are carried; within inner directories (`depth` > 0) all.
+    fn carried(
+        &mut self,
+        file: &mut File<'_>,
+        entries: &[Entry],
+        depth: usize,
+    ) -> Result<Vec<Field>> {
+        let mut fields: Vec<Field> = Vec::new();
+        for entry in entries {
+            if fields.iter().any(|field| field.tag == entry.tag) {
+                continue;
+            }
+            if DIRECTORIES.contains(&entry.tag) {
+                if depth < 2
+                    && let Some(inner) = self.inner(file, entry, depth)?
+                {
+                    fields.push(Field::directory(entry.tag, inner));
+                }
+            } else if depth > 0 || CARRIED.contains(&entry.tag) {
+                let Some(mut data) = self.bounded(file, entry)? else {
+                    continue;
+                };
+                if entry.kind > 12 {
+                    // Types of BigTIFF mean nothing in an EXIF block.
+                    continue;
+                }
+                if file.big {
+                    swap(&mut data, entry.kind);
+                }
+                let count = data.len() / kind_bytes(entry.kind).max(1) as usize;
+                fields.push(Field::new(entry.tag, entry.kind, count, data));
+            }
+        }
+        Ok(fields)
+    }
+
+    /// The fields of the directory that an entry points to.
+    fn inner(
+        &mut self,
+        file: &mut File<'_>,
+        entry: &Entry,
+        depth: usize,
+    ) -> Result<Option<Vec<Field>>> {
+        let read = file.numbers(entry, 1).and_then(|at| match at.first() {
+            None | Some(0) => Ok(None),
+            Some(&at) => file.directory(at).map(Some),
+        });
+        let directory = match read {
+            Ok(Some(directory)) => directory,
+            Ok(None) => return Ok(None),
+            Err(error) => {
+                self.warn(entry.tag, error);
+                return Ok(None);
+            }
+        };
+        for _ in &directory.broken {
+            self.warn(
+                entry.tag,
+                "some of its values lie beyond the end of the file",
+            );
+        }
+        let inner = self.carried(file, &directory.entries, depth + 1)?;
+        Ok((!inner.is_empty()).then_some(inner))
+    }
 }
 
 /// Reverses the bytes of each number.
@@ -117,11 +195,15 @@ fn swap(data: &mut [u8], kind: u16) {
 pub fn fields_of(block: &[u8]) -> Vec<Field> {
     let mut cursor = Cursor::new(block.to_vec());
     let limits = Limits::default();
-    let mut left = limits.max_metadata;
+    let mut side = Side {
+        left: limits.max_metadata,
+        limits: &limits,
+        warnings: &mut Vec::new(),
+    };
     let mut read = || -> Result<Vec<Field>> {
         let mut file = File::open(&mut cursor)?;
-        let (entries, _) = file.directory(file.first)?;
-        carried(&mut file, &entries, &mut left, &limits, 0)
+        let directory = file.directory(file.first)?;
+        side.carried(&mut file, &directory.entries, 0)
     };
     read().unwrap_or_default()
 }

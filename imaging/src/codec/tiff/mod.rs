@@ -1,14 +1,22 @@
-//! TIFF by rows: strips and tiles, classic and BigTIFF.
+//! TIFF by rows: strips and tiles, classic and BigTIFF, pages one by one.
 //!
-//! Of several pages the first is read. Colours multiplied by alpha are divided by it.
+//! Our own reader unpacks what is not packed, LZW, zlib and PackBits; what else there is, libtiff unpacks
+//! ([`library`]). Faults of side data cost that data and a warning. Colours multiplied by alpha are divided by it.
 
+mod bits;
+mod chunks;
+mod color;
 mod directory;
 mod exif;
 mod fields;
 mod layout;
+mod library;
+mod pages;
+mod parse;
 mod read;
 mod samples;
 mod side;
+mod tags;
 #[cfg(test)]
 mod tests;
 mod unpack;
@@ -20,7 +28,7 @@ pub(super) use fields::{Field, serialise};
 use super::PageKind;
 use super::format::{Choice, Values};
 use super::table::{Codec, Output, Writer};
-use crate::image::{Color, SampleType};
+use crate::image::{Color, SampleType, Stored};
 
 /// Compression of strips.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,3 +96,15 @@ pub(super) static CODEC: Codec = Codec {
         memory: |_, shape| write::encoder_memory(shape),
     }),
 };
+
+/// The version of libtiff that is loaded.
+pub(super) fn library_version() -> Option<&'static str> {
+    library::get().map(|library| library.version.as_str())
+}
+
+/// The stored type where the type that is computed in does not say it. Samples of fewer than 8 bits become bytes, as
+/// what is computed of them needs the room.
+fn stored_beside(stored: Stored, sample: SampleType) -> Option<Stored> {
+    let told = stored == Stored::of(sample) || matches!(stored, Stored::Unsigned(..=7));
+    (!told).then_some(stored)
+}

@@ -1,13 +1,18 @@
-//! TIFF decoding: rows from strips and tiles, which are unpacked on all threads of the current pool.
+//! TIFF decoding: rows from strips and tiles, which are unpacked on all threads of the current pool, or by libtiff.
 
+use super::color::divide_by_alpha;
 use super::directory::File;
-use super::layout::{Layout, Packing};
-use super::samples::{Stored, convert, divide_by_alpha};
+use super::layout::{Layout, Packing, Unpacked};
+use super::library::Handle;
+use super::samples::{Scratch, Stored, convert};
 use super::unpack::{finish, native, unpack};
-use super::{exif, layout, side};
-use crate::codec::{FormatKind, Header, Limits, OpenOptions, ReadSeek, RowSource, parallel};
-use crate::error::Result;
+use super::{exif, pages, parse, side};
+use crate::codec::{
+    FormatKind, Header, Limits, OpenOptions, PageKind, ReadSeek, RowSource, parallel,
+};
+use crate::error::{Error, Result};
 use crate::image::{Metadata, Shape};
+use crate::warning::Warning;
 use crate::window::Band;
 use std::ops::Range;
 
@@ -15,57 +20,120 @@ use std::ops::Range;
 const GROUP: usize = 2 << 20;
 /// Strips or tiles are read together when not more than this lies between them.
 const GAP: u64 = 16 << 10;
+/// Warnings kept of one page.
+const WARNINGS: usize = 32;
 
-fn start(input: &mut dyn ReadSeek, limits: &Limits) -> Result<(Layout, Metadata, Header)> {
+/// What is known before pixels are read.
+struct Start {
+    layout: Layout,
+    metadata: Metadata,
+    header: Header,
+    warnings: Vec<Warning>,
+    /// Position of the page's directory.
+    at: u64,
+    /// Bytes that libtiff may ask for at a time.
+    most: usize,
+}
+
+fn start(input: &mut dyn ReadSeek, limits: &Limits, page: u32) -> Result<Start> {
     let mut file = File::open(input)?;
-    let (entries, pages) = file.first_directory()?;
-    let layout = layout::read(&mut file, &entries, limits)?;
-    let mut metadata = exif::metadata(&mut file, &entries, limits)?;
-    side::read(&mut file, &entries, limits, &mut metadata);
+    let pages = pages::find(&mut file)?;
+    let at = pages.place(page)?;
+    let directory = file.directory(at)?;
+    let layout = parse::layout(&mut file, &directory, limits)?;
+    let mut warnings = pages.warnings;
+    let mut metadata = exif::metadata(&mut file, &directory, limits, &mut warnings)?;
+    side::read(&mut file, &directory.entries, limits, &mut metadata);
+    let stored = super::stored_beside(layout.stored, layout.shape.sample);
+    metadata.stored = stored;
+    metadata.rgb_bands = layout.rgb_bands;
     let group = layout.row_of_chunks_bytes().max(GROUP);
-    let held = match (layout.is_plain(), layout.packing, layout.tiled) {
-        (true, _, _) => 0,
-        (_, Packing::None, false) => GROUP + layout.chunk_row_bytes() * layout.planes(),
-        (_, Packing::None, true) => group,
-        _ => 2 * group,
+    let (held, most) = match (layout.packing, layout.tiled) {
+        _ if layout.is_plain() => (0, 0),
+        (Packing::Library(unpacked), _) => library_memory(&layout, unpacked),
+        (Packing::None, _) if layout.by_rows() => {
+            (GROUP + layout.chunk_row_bytes() * layout.planes(), 0)
+        }
+        (Packing::None, _) => (group, 0),
+        _ => (2 * group, 0),
     };
     let header = Header {
         kind: FormatKind::Tiff,
         shape: layout.shape,
-        bits: layout.bits as u8,
+        bits: layout.bits() as u8,
         orientation: metadata.orientation,
         has_icc: metadata.icc.is_some(),
-        pages,
-        page_kind: super::super::PageKind::Pages,
-        stored: None,
-        streams: layout.down > 1 || held <= GROUP.max(layout.shape.bytes() / 2),
-        seekable: true,
+        pages: pages.places.len() as u32,
+        page_kind: PageKind::Pages,
+        stored,
+        streams: layout.down > 1
+            || layout.by_scanlines()
+            || held <= GROUP.max(layout.shape.bytes() / 2),
+        seekable: !layout.by_scanlines(),
         decoder_bytes: held + 16 * layout.chunks.len(),
     };
-    Ok((layout, metadata, header))
+    Ok(Start {
+        layout,
+        metadata,
+        header,
+        warnings,
+        at,
+        most,
+    })
 }
 
-/// Reads the first directory.
-pub fn probe(input: &mut dyn ReadSeek, limits: &Limits, _page: u32) -> Result<Header> {
-    start(input, limits).map(|(_, _, header)| header)
+/// Bytes that are held where libtiff unpacks, and those that it may ask for at a time.
+fn library_memory(layout: &Layout, unpacked: Unpacked) -> (usize, usize) {
+    let chunk = layout.chunk_bytes();
+    let packed = layout.chunks.iter().map(|c| c.1).max().unwrap_or(0) as usize;
+    let held = match layout.by_scanlines() {
+        true => GROUP + layout.chunk_row_bytes(),
+        false => layout.row_of_chunks_bytes().max(GROUP),
+    };
+    // The window of ZSTD and LZMA, the whole picture of WebP and LERC, the raster and the samples of what is converted.
+    let codec = match layout.compression {
+        34925 => 9 << 20,
+        50000 => chunk.min(8 << 20) + (256 << 10),
+        50001 | 34887 => 2 * chunk,
+        _ if unpacked == Unpacked::Rgba => chunk / 3 * 8,
+        _ => 64 * layout.chunk_row_bytes(),
+    };
+    let lists = 32 * layout.chunks.len();
+    let most = chunk
+        .saturating_mul(4)
+        .max(packed.saturating_mul(2))
+        .saturating_add(lists + (16 << 20));
+    (held + packed + codec + lists + (128 << 10), most)
 }
 
-/// A decoder for the first page.
+/// Reads the directories.
+pub fn probe(input: &mut dyn ReadSeek, limits: &Limits, page: u32) -> Result<Header> {
+    start(input, limits, page).map(|start| start.header)
+}
+
+/// A decoder for one page.
 pub fn open(
     mut input: Box<dyn ReadSeek>,
     limits: &Limits,
-    _options: &OpenOptions,
+    options: &OpenOptions,
 ) -> Result<Box<dyn RowSource>> {
-    let (layout, metadata, _) = start(&mut *input, limits)?;
+    let start = start(&mut *input, limits, options.page)?;
     let len = input.seek(std::io::SeekFrom::End(0))?;
+    let from = match start.layout.packing {
+        Packing::Library(_) => {
+            From::Library(Handle::open(input, start.at, &start.layout, start.most)?)
+        }
+        _ => From::File(input, len),
+    };
     Ok(Box::new(Source {
-        input,
-        len,
-        layout,
-        metadata,
+        from,
+        layout: start.layout,
+        metadata: start.metadata,
+        warnings: start.warnings,
         next: 0,
         held: Held::default(),
-        unpacked: Vec::new(),
+        scratch: Scratch::default(),
+        raster: Vec::new(),
     }))
 }
 
@@ -79,14 +147,34 @@ struct Held {
     packed: Vec<u8>,
 }
 
+/// Who reads the file.
+enum From {
+    /// We, and its length.
+    File(Box<dyn ReadSeek>, u64),
+    Library(Handle),
+}
+
 struct Source {
-    input: Box<dyn ReadSeek>,
-    len: u64,
+    from: From,
     layout: Layout,
     metadata: Metadata,
+    warnings: Vec<Warning>,
     next: usize,
     held: Held,
-    unpacked: Vec<u8>,
+    scratch: Scratch,
+    raster: Vec<u32>,
+}
+
+/// One strip or tile to be unpacked.
+struct Chunk {
+    number: usize,
+    /// Position and bytes in the file; (0, 0) where it was left out.
+    at: u64,
+    len: u64,
+    /// Unpacked bytes that are wanted.
+    bytes: usize,
+    /// First column and row.
+    place: (usize, usize),
 }
 
 /// Joins neighbouring reads: `(position, bytes)` in the order they are wanted.
@@ -102,8 +190,11 @@ fn joined(reads: impl Iterator<Item = (u64, u64)>) -> Vec<(u64, u64)> {
 }
 
 impl Source {
-    fn file(&mut self) -> File<'_> {
-        File::resume(&mut *self.input, self.len)
+    fn file(&mut self) -> Result<File<'_>> {
+        match &mut self.from {
+            From::File(input, len) => Ok(File::resume(&mut **input, *len)),
+            From::Library(_) => Err(Error::Decode("the file is read by libtiff".into())),
+        }
     }
 
     /// Reads rows of one plane of strips that are not packed.
@@ -117,7 +208,7 @@ impl Source {
         let mut rest = out;
         for (at, bytes) in reads {
             let (piece, after) = rest.split_at_mut(bytes as usize);
-            self.file().read_at(at, piece)?;
+            self.file()?.read_at(at, piece)?;
             rest = after;
         }
         Ok(())
@@ -126,12 +217,34 @@ impl Source {
     /// Makes row `y` and some below it held.
     fn hold(&mut self, y: usize) -> Result<()> {
         self.held.rows = 0..0;
-        let rows = match self.layout.packing == Packing::None && !self.layout.tiled {
-            true => self.hold_rows(y)?,
-            false => self.hold_chunks(y)?,
+        let rows = if self.layout.by_scanlines() {
+            self.hold_scanlines(y)?
+        } else if self.layout.by_rows() {
+            self.hold_rows(y)?
+        } else {
+            self.hold_chunks(y)?
         };
         self.held.rows = rows;
         Ok(())
+    }
+
+    /// Rows of strips that are too high to be unpacked as a whole.
+    fn hold_scanlines(&mut self, y: usize) -> Result<Range<usize>> {
+        let len = self.layout.chunk_row_bytes();
+        let count = (GROUP / len).clamp(1, self.layout.shape.rows - y);
+        self.held.data.resize(count * len, 0);
+        let From::Library(handle) = &mut self.from else {
+            return Err(Error::Decode("the file is not read by libtiff".into()));
+        };
+        let mut done = Ok(());
+        for (row, out) in (y..).zip(self.held.data.chunks_exact_mut(len)) {
+            done = handle.row(row, out);
+            if done.is_err() {
+                break;
+            }
+        }
+        note(&mut self.warnings, handle.warnings());
+        done.map(|()| y..y + count)
     }
 
     fn hold_rows(&mut self, y: usize) -> Result<Range<usize>> {
@@ -161,66 +274,106 @@ impl Source {
             for plane in 0..layout.planes() {
                 for across in 0..layout.across {
                     let (at, len) = layout.chunk(plane, down, across);
-                    // No packing grows so much: what follows is not needed.
-                    chunks.push((at, len.min(2 * bytes as u64 + 1024), bytes));
+                    chunks.push(Chunk {
+                        number: layout.chunk_index(plane, down, across),
+                        at,
+                        // No packing grows so much: what follows is not needed.
+                        len: len.min(2 * bytes as u64 + 1024),
+                        bytes,
+                        place: (across * layout.chunk_cols, down * layout.chunk_rows),
+                    });
                 }
             }
         }
         let mut data = std::mem::take(&mut self.held.data);
         data.resize(downs.len() * layout.row_of_chunks_bytes(), 0);
+        let mut slots: Vec<(Chunk, &mut [u8])> = Vec::with_capacity(chunks.len());
+        for (chunk, slot) in chunks
+            .into_iter()
+            .zip(data.chunks_exact_mut(layout.chunk_bytes()))
+        {
+            let slot = &mut slot[..chunk.bytes];
+            match (chunk.at, chunk.len) {
+                (0, 0) => fill(slot, layout.absent.as_deref()),
+                _ => slots.push((chunk, slot)),
+            }
+        }
         match layout.packing {
-            Packing::None => self.read_tiles(&chunks, &mut data)?,
-            _ => self.unpack_chunks(&chunks, &mut data)?,
+            Packing::Library(unpacked) => self.ask_library(unpacked, slots)?,
+            Packing::None => self.read_whole(slots)?,
+            _ => self.unpack_chunks(slots)?,
         }
         self.held.data = data;
         let rows = |down: usize| (down * self.layout.chunk_rows).min(self.layout.shape.rows);
         Ok(rows(downs.start)..rows(downs.end))
     }
 
-    /// Reads tiles that are not packed into their places.
-    fn read_tiles(&mut self, chunks: &[(u64, u64, usize)], data: &mut [u8]) -> Result<()> {
-        let reads = joined(chunks.iter().map(|&(at, _, bytes)| (at, bytes as u64)));
-        let mut rest = &mut data[..];
-        for (at, bytes) in reads {
-            let (piece, after) = rest.split_at_mut(bytes as usize);
-            self.file().read_at(at, piece)?;
-            rest = after;
+    fn ask_library(&mut self, unpacked: Unpacked, slots: Vec<(Chunk, &mut [u8])>) -> Result<()> {
+        let From::Library(handle) = &mut self.from else {
+            return Err(Error::Decode("the file is not read by libtiff".into()));
+        };
+        let layout = &self.layout;
+        let mut done = Ok(());
+        for (chunk, slot) in slots {
+            done = match unpacked {
+                Unpacked::Rgba => {
+                    self.raster.resize(layout.chunk_rows * layout.chunk_cols, 0);
+                    let (x, y) = chunk.place;
+                    handle
+                        .colors(layout.tiled, x, y, &mut self.raster)
+                        .map(|()| upright(&self.raster, layout, slot))
+                }
+                _ => handle.chunk(layout.tiled, chunk.number, slot),
+            };
+            if done.is_err() {
+                break;
+            }
+        }
+        note(&mut self.warnings, handle.warnings());
+        done
+    }
+
+    /// Reads strips or tiles that are not packed into their places.
+    fn read_whole(&mut self, slots: Vec<(Chunk, &mut [u8])>) -> Result<()> {
+        let mut places = Vec::with_capacity(slots.len());
+        for (chunk, slot) in slots {
+            self.file()?.read_at(chunk.at, slot)?;
+            places.push(slot);
         }
         let layout = &self.layout;
-        if layout.reversed {
-            data.iter_mut().for_each(|byte| *byte = byte.reverse_bits());
-        }
-        if layout.bits > 8 {
-            let tiles = data.chunks_exact_mut(layout.chunk_bytes()).collect();
-            parallel::map(tiles, |_, tile| finish(layout, tile));
-        }
+        parallel::map(places, |_, slot| {
+            if layout.reversed {
+                slot.iter_mut().for_each(|byte| *byte = byte.reverse_bits());
+            }
+            finish(layout, slot);
+        });
         Ok(())
     }
 
     /// Reads packed strips or tiles in few pieces and unpacks each into its place.
-    fn unpack_chunks(&mut self, chunks: &[(u64, u64, usize)], data: &mut [u8]) -> Result<()> {
-        let mut order: Vec<usize> = (0..chunks.len()).collect();
-        order.sort_unstable_by_key(|&i| chunks[i].0);
+    fn unpack_chunks(&mut self, slots: Vec<(Chunk, &mut [u8])>) -> Result<()> {
+        let mut order: Vec<usize> = (0..slots.len()).collect();
+        order.sort_unstable_by_key(|&i| slots[i].0.at);
         let mut packed = std::mem::take(&mut self.held.packed);
         packed.clear();
-        let mut places = vec![0; chunks.len()];
+        let mut places = vec![0; slots.len()];
         let mut i = 0;
         while i < order.len() {
-            let start = chunks[order[i]].0;
+            let start = slots[order[i]].0.at;
             let mut end = start;
             let from = i;
-            while let Some(&(at, len, _)) = order.get(i).map(|&next| &chunks[next]) {
+            while let Some((chunk, _)) = order.get(i).map(|&next| &slots[next]) {
                 // Chunks that lie over one another may be read twice, but not grow without bound.
-                if i > from && (at > end + GAP || at < end) {
+                if i > from && (chunk.at > end + GAP || chunk.at < end) {
                     break;
                 }
-                places[order[i]] = packed.len() + (at - start) as usize;
-                end = at + len;
+                places[order[i]] = packed.len() + (chunk.at - start) as usize;
+                end = chunk.at + chunk.len;
                 i += 1;
             }
             let begin = packed.len();
             packed.resize(begin + (end - start) as usize, 0);
-            self.file().read_at(start, &mut packed[begin..])?;
+            self.file()?.read_at(start, &mut packed[begin..])?;
         }
         let layout = &self.layout;
         if layout.reversed {
@@ -228,15 +381,12 @@ impl Source {
                 .iter_mut()
                 .for_each(|byte| *byte = byte.reverse_bits());
         }
-        let work = data
-            .chunks_exact_mut(layout.chunk_bytes())
-            .zip(chunks)
+        let work = slots
+            .into_iter()
             .zip(&places)
-            .map(|((slot, &(_, len, bytes)), &at)| (slot, &packed[at..at + len as usize], bytes))
+            .map(|((chunk, slot), &at)| (slot, &packed[at..at + chunk.len as usize]))
             .collect();
-        let done = parallel::map(work, |_, (slot, packed, bytes): (&mut [u8], _, _)| {
-            unpack(layout, packed, &mut slot[..bytes])
-        });
+        let done = parallel::map(work, |_, (slot, packed)| unpack(layout, packed, slot));
         self.held.packed = packed;
         done.into_iter().collect()
     }
@@ -248,7 +398,7 @@ impl Source {
         let len = layout.chunk_row_bytes();
         let mut planes: Vec<&[u8]> = Vec::with_capacity(layout.planes());
         let pixel = layout.shape.channels() * layout.shape.sample.bytes();
-        let by_rows = layout.packing == Packing::None && !layout.tiled;
+        let by_rows = layout.by_rows() || layout.by_scanlines();
         for across in 0..layout.across {
             planes.clear();
             planes.extend((0..layout.planes()).map(|plane| {
@@ -266,12 +416,7 @@ impl Source {
                 planes: &planes,
                 cols: layout.chunk_cols.min(layout.shape.cols - left),
             };
-            convert(
-                layout,
-                &stored,
-                &mut out[left * pixel..],
-                &mut self.unpacked,
-            );
+            convert(layout, &stored, &mut out[left * pixel..], &mut self.scratch);
         }
     }
 }
@@ -307,7 +452,49 @@ impl RowSource for Source {
     }
 
     fn seek_row(&mut self, row: usize) -> Result<bool> {
+        if self.layout.by_scanlines() {
+            return Ok(row == self.next);
+        }
         self.next = row.min(self.layout.shape.rows);
         Ok(true)
+    }
+
+    fn release(&mut self) {
+        self.held = Held::default();
+        self.raster = Vec::new();
+    }
+
+    fn warnings(&self) -> &[Warning] {
+        &self.warnings
+    }
+}
+
+/// Keeps what was not said before.
+fn note(warnings: &mut Vec<Warning>, said: Vec<Warning>) {
+    for warning in said {
+        if warnings.len() < WARNINGS && !warnings.contains(&warning) {
+            warnings.push(warning);
+        }
+    }
+}
+
+/// Fills a strip or tile that was left out.
+fn fill(slot: &mut [u8], absent: Option<&[u8]>) {
+    slot.fill(0);
+    if let Some(sample) = absent {
+        slot.chunks_exact_mut(sample.len())
+            .for_each(|out| out.copy_from_slice(sample));
+    }
+}
+
+/// RGB of a raster of libtiff, whose last row comes first.
+fn upright(raster: &[u32], layout: &Layout, slot: &mut [u8]) {
+    let cols = layout.chunk_cols;
+    let rows = slot.len() / layout.chunk_row_bytes();
+    let lines = raster[..rows * cols].chunks_exact(cols).rev();
+    for (line, out) in lines.zip(slot.chunks_exact_mut(layout.chunk_row_bytes())) {
+        for (pixel, out) in line.iter().zip(out.chunks_exact_mut(3)) {
+            out.copy_from_slice(&pixel.to_le_bytes()[..3]);
+        }
     }
 }

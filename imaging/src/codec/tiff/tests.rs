@@ -1,8 +1,9 @@
 //! Round trips, files built field by field, truncation and damage.
 
 use super::fields::{Field, serialise};
-use crate::codec::hostile::{flipped, picture, pictures, round_trip, small, truncated, try_decode};
+use crate::codec::hostile::{flipped, picture, pictures, round_trip, small, try_decode};
 use crate::codec::{Format, KeepMetadata, Limits, OpenOptions, decode, encode, exif, open, probe};
+use crate::error::Error;
 use crate::image::{Buffer, Color, Image, Rows, SampleType, Shape};
 use crate::window::Band;
 use std::io::Cursor;
@@ -134,9 +135,21 @@ impl Made {
         let bytes = self.bytes();
         probe(&mut Cursor::new(&bytes), &small()).unwrap();
         let image = decode(bytes.clone(), &small(), &OpenOptions::default()).unwrap();
-        truncated(&bytes, 0);
+        cut(&bytes);
         flipped(&bytes, 500);
         image
+    }
+}
+
+/// The file cut at every length is an error, or has all its pixels and lacks side data only.
+fn cut(bytes: &[u8]) {
+    let whole = try_decode(bytes).expect("the whole file is sound");
+    for len in 0..bytes.len() {
+        match try_decode(&bytes[..len]) {
+            Err(Error::Decode(_)) => {}
+            Err(other) => panic!("cut at {len}: {other:?}"),
+            Ok(image) => assert_eq!(image.rows, whole.rows, "cut at {len} of {}", bytes.len()),
+        }
     }
 }
 
@@ -184,7 +197,10 @@ fn planes_extra_channels_and_multiplied_alpha_are_put_right() {
     let extra = Made::new(1, 2, &[8; 5], 2)
         .with(338, &[0, 2])
         .chunks(&[&[1, 2, 3, 4, 5, 6, 7, 8, 9, 10]]);
-    assert_eq!(u8s(&extra.image()), [1, 2, 3, 5, 6, 7, 8, 10]);
+    let image = extra.image();
+    assert_eq!(image.shape().color, Color::Bands(5));
+    assert!(image.metadata.rgb_bands);
+    assert_eq!(u8s(&image), [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
     let multiplied = Made::new(1, 2, &[8; 2], 1)
         .with(338, &[1])
         .chunks(&[&[50, 100, 7, 0]]);
@@ -232,12 +248,12 @@ fn floats_of_either_width_are_read() {
         .flat_map(|v| (*v as f32).to_le_bytes())
         .collect();
     let wide: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
-    for (bits, bytes) in [(32, narrow), (64, wide)] {
-        let made = Made::new(1, 3, &[bits], 1)
-            .with(339, &[3])
-            .chunks(&[&bytes]);
-        assert_eq!(made.image().rows.data, Buffer::F32(vec![0.25, -3.5, 1.0]));
-    }
+    let image = |bits, bytes: &[u8]| {
+        let made = Made::new(1, 3, &[bits], 1).with(339, &[3]);
+        made.chunks(&[bytes]).image().rows.data
+    };
+    assert_eq!(image(32, &narrow), Buffer::F32(vec![0.25, -3.5, 1.0]));
+    assert_eq!(image(64, &wide), Buffer::F64(values.to_vec()));
 }
 
 #[test]
@@ -247,7 +263,7 @@ fn every_truncation_is_an_error_and_damage_never_panics() {
     image.metadata.exif = Some(exif::tests::block(false, 1));
     for compression in ALL {
         let bytes = encode(&image, &tiff(compression), KeepMetadata::All).unwrap();
-        truncated(&bytes, 0);
+        cut(&bytes);
         flipped(&bytes, 4000);
     }
 }
@@ -272,7 +288,7 @@ fn hostile_numbers_are_refused_before_anything_is_allocated() {
         .with(259, &[8])
         .chunks(&[row]);
     assert!(refused(bomb).contains("cannot unpack"));
-    assert!(refused(Made::new(1, 1, &[8; 3000], 1).chunks(&[row])).contains("3000 channels"));
+    assert!(refused(Made::new(1, 1, &[8; 3000], 1).chunks(&[row])).contains("3000 are needed"));
     let short = crate::codec::deflate::zlib(&[7; 15]);
     let short = Made::new(4, 4, &[8], 1).with(259, &[8]).chunks(&[&short]);
     assert!(refused(short).contains("before its rows do"));

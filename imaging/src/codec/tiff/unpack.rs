@@ -16,6 +16,7 @@ pub fn unpack(layout: &Layout, packed: &[u8], out: &mut [u8]) -> Result<()> {
         Packing::Lzw => lzw(packed, out)?,
         Packing::Deflate => inflate(packed, out)?,
         Packing::PackBits => pack_bits(packed, out)?,
+        Packing::Library(_) => return Err(bad("it is unpacked by libtiff")),
     }
     finish(layout, out);
     Ok(())
@@ -95,7 +96,7 @@ pub fn finish(layout: &Layout, out: &mut [u8]) {
     }
     let stride = layout.channels_together();
     let rows = out.chunks_exact_mut(layout.chunk_row_bytes());
-    match (layout.predictor, layout.bits) {
+    match (layout.predictor, layout.bits()) {
         (Predictor::None, _) => {}
         (Predictor::Horizontal, 8) => rows.for_each(|row| match stride {
             1 => add_left_bytes::<1>(row),
@@ -119,8 +120,9 @@ pub fn native(layout: &Layout, samples: &mut [u8]) {
     if layout.big == cfg!(target_endian = "big") {
         return;
     }
-    match layout.bits {
+    match layout.bits() {
         16 => samples.chunks_exact_mut(2).for_each(<[u8]>::reverse),
+        24 => samples.chunks_exact_mut(3).for_each(<[u8]>::reverse),
         32 => samples.chunks_exact_mut(4).for_each(<[u8]>::reverse),
         64 => samples.chunks_exact_mut(8).for_each(<[u8]>::reverse),
         _ => {}
