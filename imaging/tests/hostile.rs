@@ -152,6 +152,9 @@ fn harmless(bytes: &[u8]) -> usize {
     match detect(&mut Cursor::new(bytes)).expect("a known format") {
         FormatKind::Gif => 4,
         FormatKind::Bmp => 3,
+        // The end marker; the end chunk.
+        FormatKind::Jpeg => 3,
+        FormatKind::Png => 12,
         _ => 0,
     }
 }

@@ -18,6 +18,7 @@ mod kind;
 mod libraries;
 mod limits;
 mod memory;
+mod mend;
 pub mod orientation;
 mod parallel;
 mod png;

@@ -7,9 +7,10 @@ use crate::codec::{ReadSeek, RowSource};
 use crate::error::{Error, Result};
 use crate::image::{Color, Metadata, Shape};
 use crate::window::Band;
+use crate::{Warning, WarningKind};
 use mozjpeg_sys as sys;
 use std::io::SeekFrom;
-use std::os::raw::c_long;
+use std::os::raw::{c_int, c_long};
 
 const BUFFER: usize = 64 << 10;
 
@@ -23,6 +24,8 @@ struct State {
     progress: sys::jpeg_progress_mgr,
     source: sys::jpeg_source_mgr,
     scans: Scans,
+    /// Whether components come in several scans.
+    apart: bool,
     input: Box<dyn ReadSeek>,
     buffer: Vec<u8>,
 }
@@ -76,6 +79,7 @@ impl Decoder {
             progress,
             source,
             scans,
+            apart: head.whole,
             input,
             buffer: vec![0; BUFFER],
         }));
@@ -280,7 +284,8 @@ unsafe extern "C-unwind" fn between_steps(cinfo: &mut sys::jpeg_common_struct) {
 
 unsafe extern "C-unwind" fn nothing(_cinfo: &mut sys::jpeg_decompress_struct) {}
 
-/// Reads the next piece of the file. An end here is always too early: libjpeg stops at the end marker.
+/// Reads the next piece of the file. An end here is too early, since libjpeg stops at the end marker; where all pixels
+/// were there before it, the marker is put in. libjpeg warns, and so gives up, if it needs further pixels after that.
 unsafe extern "C-unwind" fn fill(cinfo: &mut sys::jpeg_decompress_struct) -> sys::boolean {
     // SAFETY: `client_data` is the state made in `new`; no other reference to it lives.
     unsafe {
@@ -291,10 +296,19 @@ unsafe extern "C-unwind" fn fill(cinfo: &mut sys::jpeg_decompress_struct) -> sys
             match input.read(buffer) {
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
                 Err(error) => abort(&mut cinfo.common, error.into()),
-                Ok(0) => abort(
+                Ok(0) if (*state).report.in_header || !may_end(cinfo, (*state).apart) => abort(
                     &mut cinfo.common,
                     Error::Decode("truncated JPEG: the file ends before the image does".into()),
                 ),
+                Ok(0) => {
+                    let text = "the JPEG has no end marker; its pixels are all there";
+                    let warnings = &mut (*state).report.warnings;
+                    if warnings.iter().all(|known| known.text != text) {
+                        warnings.push(Warning::new(WarningKind::Damaged, text));
+                    }
+                    buffer[..2].copy_from_slice(&[0xFF, 0xD9]);
+                    break 2;
+                }
                 Ok(got) => break got,
             }
         };
@@ -302,6 +316,22 @@ unsafe extern "C-unwind" fn fill(cinfo: &mut sys::jpeg_decompress_struct) -> sys
         (*state).source.bytes_in_buffer = got;
     }
     1
+}
+
+/// Whether the scan at hand may be the last: of a file with several, those before gave all but its own pixels.
+///
+/// # Safety
+/// `cinfo` must be a decoder whose header was read.
+unsafe fn may_end(cinfo: &sys::jpeg_decompress_struct, apart: bool) -> bool {
+    let components = cinfo.num_components.max(0) as usize;
+    if cinfo.coef_bits.is_null() {
+        // Each component on its own, or all at once.
+        return !apart || cinfo.input_scan_number >= cinfo.num_components;
+    }
+    // SAFETY: libjpeg keeps how exact each coefficient is for each component.
+    let exact =
+        unsafe { std::slice::from_raw_parts(cinfo.coef_bits.cast::<[c_int; 64]>(), components) };
+    exact.iter().all(|bits| bits.iter().all(|bit| *bit == 0))
 }
 
 unsafe extern "C-unwind" fn skip(cinfo: &mut sys::jpeg_decompress_struct, count: c_long) {

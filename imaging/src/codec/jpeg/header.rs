@@ -2,6 +2,7 @@
 //!
 //! Read here rather than by libjpeg, so that limits hold before that allocates anything.
 
+use super::late;
 use super::side::Side;
 use crate::codec::Limits;
 use crate::codec::limits::read_full;
@@ -21,9 +22,11 @@ pub(super) struct Head {
     /// Whether coefficients of the whole image are kept until the last scan.
     pub whole: bool,
     pub warnings: Vec<Warning>,
+    /// Where the height stands, and what it is, where the header leaves it to a marker after the first scan.
+    pub height: Option<(u64, u16)>,
 }
 
-fn bad(what: impl std::fmt::Display) -> Error {
+pub(super) fn bad(what: impl std::fmt::Display) -> Error {
     Error::Decode(format!("not a sound JPEG: {what}"))
 }
 
@@ -33,6 +36,7 @@ pub(super) fn parse<R: BufRead + Seek>(input: &mut R, limits: &Limits) -> Result
     let mut side = Side::default();
     let mut profile = Profile::default();
     let mut kept = 0;
+    let mut height = None;
     let mut start = [0; 2];
     read_full(input, &mut start, "JPEG")?;
     if start != [0xFF, 0xD8] {
@@ -61,6 +65,7 @@ pub(super) fn parse<R: BufRead + Seek>(input: &mut R, limits: &Limits) -> Result
             continue;
         }
         let mut body = vec![0; length - 2];
+        let place = input.stream_position()?;
         read_full(input, &mut body, "JPEG")?;
         match marker {
             0xE0 | 0xE1 | 0xED | 0xFE => {
@@ -80,6 +85,10 @@ pub(super) fn parse<R: BufRead + Seek>(input: &mut R, limits: &Limits) -> Result
                     return Err(bad("a scan comes before the size"));
                 };
                 let (icc, warning) = profile.assemble();
+                let told_late = height.map(|_| {
+                    let text = "the JPEG tells its height only after its first scan";
+                    Warning::new(WarningKind::Damaged, text)
+                });
                 let in_scan = body.first().copied().unwrap_or(0);
                 return Ok(Head {
                     shape,
@@ -93,11 +102,20 @@ pub(super) fn parse<R: BufRead + Seek>(input: &mut R, limits: &Limits) -> Result
                     warnings: warning
                         .into_iter()
                         .map(|text| Warning::new(WarningKind::Metadata, text))
+                        .chain(told_late)
                         .collect(),
+                    height,
                 });
             }
             0xC0..=0xCF if frame.is_some() => return Err(bad("it has two sizes")),
-            0xC0..=0xCF => frame = Some(frame_of(marker, &body, limits)?),
+            0xC0..=0xCF => {
+                if let [_, high @ 0, low @ 0, ..] = &mut body[..] {
+                    let found = late::height(input)?;
+                    [*high, *low] = found.to_be_bytes();
+                    height = Some((place + 1, found));
+                }
+                frame = Some(frame_of(marker, &body, limits)?);
+            }
             _ => {}
         }
     }
@@ -137,7 +155,7 @@ fn frame_of(marker: u8, body: &[u8], limits: &Limits) -> Result<(Shape, u8, bool
 }
 
 /// The next marker's code; bytes before it are skipped (libjpeg reports them).
-fn next_marker(input: &mut impl BufRead) -> Result<u8> {
+pub(super) fn next_marker(input: &mut impl BufRead) -> Result<u8> {
     let mut last = 0;
     loop {
         let mut byte = [0];

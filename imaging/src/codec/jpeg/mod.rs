@@ -3,17 +3,19 @@
 //! Progressive files take a faster entropy decoding of ours (see [`progressive`]).
 //!
 //! Pixels equal those of other programs on libjpeg-turbo to the bit: exact integer DCT, smooth
-//! chroma. A truncated file, corrupt data and every warning of libjpeg are errors, except stray
-//! bytes between markers that cost no pixel (see [`RowSource::warnings`]).
+//! chroma. A truncated file, corrupt data and every warning of libjpeg are errors, except what costs no pixel:
+//! stray bytes between markers, a missing end marker (see [`RowSource::warnings`]).
 
 mod decode;
 mod encode;
 mod header;
+mod late;
 mod link;
 mod progressive;
 mod side;
 
 use super::format::{Choice, Values};
+use super::mend::Mended;
 use super::table::{Codec, Output, Target, Writer};
 use super::{FormatKind, Header, Limits, OpenOptions, ReadSeek, RowSink, RowSource};
 use crate::error::{Error, Result};
@@ -124,6 +126,11 @@ fn open(
         )));
     }
     let head = header::parse(&mut BufReader::new(&mut *input), limits)?;
+    if let Some((at, height)) = head.height {
+        let mut mended = Mended::new(input)?;
+        mended.replace(at, height.to_be_bytes().to_vec());
+        input = Box::new(mended);
+    }
     Ok(Box::new(decode::Decoder::new(input, head, options.shrink)?))
 }
 

@@ -90,7 +90,7 @@ fn shrinking_rounds_sizes_up() {
 fn truncated_files_are_errors() {
     for color in [Color::Gray, Color::Rgb] {
         for subsampling in ALL {
-            truncated(&bytes(19, 21, color, subsampling), 0);
+            truncated(&bytes(19, 21, color, subsampling), 3);
         }
     }
 }
@@ -197,7 +197,7 @@ fn progressive_files_are_read_and_broken_ones_refused() {
     let file = progressive();
     let header = probe(&mut Cursor::new(&file), &small()).unwrap();
     assert!(!header.streams && header.shape.cols == 23);
-    truncated(&file, 0);
+    truncated(&file, 3);
     flipped(&file, 3000);
 }
 
@@ -225,11 +225,60 @@ fn components_may_come_one_after_the_other() {
     let file = scan_by_scan(1);
     assert!(!probe(&mut Cursor::new(&file), &small()).unwrap().streams);
     try_decode(&file).unwrap();
-    truncated(&file, 0);
+    truncated(&file, 3);
 }
 
 #[test]
 fn absurdly_many_scans_are_refused() {
     let refused = try_decode(&scan_by_scan(5_000)).unwrap_err().to_string();
     assert!(refused.contains("more than 200 scans"), "{refused}");
+}
+
+/// The rows, and what is told of the file.
+fn read(file: Vec<u8>) -> (crate::Rows, Vec<crate::Warning>) {
+    let input = Box::new(Cursor::new(file));
+    let mut source = crate::codec::open(input, &small(), &OpenOptions::default()).unwrap();
+    let shape = source.shape();
+    let mut rows = crate::Rows::zeroed(shape, 0..shape.rows);
+    let mut band = crate::window::Band::of(&mut rows);
+    source.read(&mut band).unwrap();
+    (rows, source.warnings().to_vec())
+}
+
+#[test]
+fn a_missing_end_marker_is_a_warning_where_all_pixels_are_there() {
+    let several = scan_by_scan(1);
+    for whole in [bytes(48, 64, Color::Rgb, 444), progressive(), several] {
+        let rows = try_decode(&whole).unwrap().rows;
+        let cut = whole[..whole.len() - 2].to_vec();
+        // Text that some cameras' movies leave behind the picture.
+        let trailed = [&cut[..], &b"mp4 ".repeat(400)].concat();
+        for file in [cut, trailed] {
+            let (found, warnings) = read(file);
+            assert_eq!(found, rows);
+            assert_eq!(warnings[0].kind, crate::WarningKind::Damaged);
+            let told = |w: &crate::Warning| w.text.contains("no end marker");
+            assert!(warnings.iter().any(told), "{warnings:?}");
+        }
+    }
+}
+
+#[test]
+fn the_height_may_be_told_after_the_first_scan() {
+    for file in [bytes(45, 64, Color::Rgb, 420), progressive()] {
+        let rows = try_decode(&file).unwrap().rows;
+        let mut late = file.clone();
+        let sof = |w: &[u8]| matches!(w, [0xFF, 0xC0 | 0xC2]);
+        let at = late.windows(2).position(sof).unwrap() + 5;
+        let height = [late[at], late[at + 1]];
+        late[at..at + 2].fill(0);
+        assert!(try_decode(&late).is_err());
+        let scan = late.windows(2).position(|w| w == [0xFF, 0xDA]).unwrap() + 2;
+        let marker = |w: &[u8]| w[0] == 0xFF && w[1] != 0;
+        let end = late[scan..].windows(2).position(marker).unwrap() + scan;
+        late.splice(end..end, [0xFF, 0xDC, 0, 4, height[0], height[1]]);
+        let (found, warnings) = read(late);
+        assert_eq!(found, rows);
+        assert!(warnings[0].text.contains("height"), "{warnings:?}");
+    }
 }

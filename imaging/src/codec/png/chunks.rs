@@ -1,10 +1,10 @@
 //! The chunks before the pixels: how much profile, EXIF and text they hold, also once inflated.
 //!
-//! The decoder passes over text and drops profiles that it cannot inflate; a file that hides a bomb
-//! there, or whose colours would silently lose their meaning, is refused instead.
+//! The decoder passes over text and drops profiles that it cannot inflate (which [`super::lenient`] tells); a file
+//! that hides a bomb there is refused.
 
 use crate::codec::Limits;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use flate2::read::ZlibDecoder;
 use std::io::{Read, Seek, SeekFrom};
 
@@ -23,13 +23,7 @@ pub fn check<R: Read + Seek>(mut input: R, limits: &Limits) -> Result<()> {
         let len = u64::from(u32::from_be_bytes([a, b, c, d]));
         match &name {
             b"IDAT" | b"IEND" => break,
-            b"iCCP" => {
-                let inflated = inflated(&mut input, len, 1, limits)?.ok_or_else(|| {
-                    Error::Decode("not a sound PNG file: its ICC profile is damaged".into())
-                })?;
-                total += inflated;
-            }
-            b"zTXt" => total += inflated(&mut input, len, 1, limits)?.unwrap_or(len),
+            b"iCCP" | b"zTXt" => total += inflated(&mut input, len, 1, limits)?.unwrap_or(len),
             b"tEXt" | b"iTXt" | b"eXIf" => total += len,
             _ => {}
         }
@@ -60,6 +54,7 @@ fn inflated<R: Read>(input: &mut R, len: u64, skip: usize, limits: &Limits) -> R
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Error;
     use std::io::{Cursor, Write};
 
     fn file(name: &[u8; 4], inflated: usize) -> Vec<u8> {

@@ -2,6 +2,7 @@
 
 mod chunks;
 mod filter;
+mod lenient;
 mod read;
 mod side;
 mod write;

@@ -1,5 +1,8 @@
-//! PNG decoding. Every checksum counts, and the file must go on to its end chunk.
+//! PNG decoding. Every checksum of what makes pixels counts, and the file must go on to its end chunk; for what is
+//! forgiven see [`super::lenient`].
 
+use crate::Warning;
+use crate::codec::mend::Mended;
 use crate::codec::{FormatKind, Header, Limits, OpenOptions, ReadSeek, RowSource};
 use crate::error::{Error, Result};
 use crate::image::{Color, Metadata, SampleType, Shape};
@@ -29,7 +32,7 @@ fn error(error: DecodingError) -> Error {
 fn start<R: Read + Seek>(
     mut input: R,
     limits: &Limits,
-) -> Result<(Reader<BufReader<R>>, Header, Metadata)> {
+) -> Result<(Reader<BufReader<Mended<R>>>, Header, Metadata, Vec<Warning>)> {
     super::chunks::check(&mut input, limits)?;
     let mut metadata = Metadata {
         orientation: 1,
@@ -37,9 +40,10 @@ fn start<R: Read + Seek>(
     };
     super::side::read(&mut input, limits, &mut metadata)?;
     input.seek(SeekFrom::Start(0))?;
+    let (input, warnings) = super::lenient::mend(input)?;
     let mut options = DecodeOptions::default();
     options.set_ignore_checksums(false);
-    options.set_skip_ancillary_crc_failures(false);
+    options.set_skip_ancillary_crc_failures(true);
     options.set_ignore_text_chunk(true);
     let mut decoder = Decoder::new_with_options(BufReader::with_capacity(BUFFER, input), options);
     let info = decoder.read_header_info().map_err(error)?;
@@ -75,7 +79,7 @@ fn start<R: Read + Seek>(
         seekable: false,
         decoder_bytes: BUFFER + WINDOW + 3 * shape.row_bytes() + whole,
     };
-    Ok((reader, header, metadata))
+    Ok((reader, header, metadata, warnings))
 }
 
 fn color(color_type: ColorType, transparency: bool) -> Color {
@@ -89,7 +93,7 @@ fn color(color_type: ColorType, transparency: bool) -> Color {
 
 /// Reads the header and all that stands before the pixels.
 pub fn probe(input: &mut dyn ReadSeek, limits: &Limits, _page: u32) -> Result<Header> {
-    start(input, limits).map(|(_, header, _)| header)
+    start(input, limits).map(|(_, header, ..)| header)
 }
 
 /// A decoder for the first or only image of the file.
@@ -98,18 +102,20 @@ pub fn open(
     limits: &Limits,
     _options: &OpenOptions,
 ) -> Result<Box<dyn RowSource>> {
-    let (reader, header, metadata) = start(input, limits)?;
+    let (reader, header, metadata, warnings) = start(input, limits)?;
     Ok(Box::new(Source {
         reader,
         shape: header.shape,
         metadata,
+        warnings,
         next: 0,
         whole: None,
     }))
 }
 
 struct Source {
-    reader: Reader<BufReader<Box<dyn ReadSeek>>>,
+    reader: Reader<BufReader<Mended<Box<dyn ReadSeek>>>>,
+    warnings: Vec<Warning>,
     shape: Shape,
     metadata: Metadata,
     next: usize,
@@ -131,6 +137,10 @@ impl RowSource for Source {
 
     fn metadata(&self) -> &Metadata {
         &self.metadata
+    }
+
+    fn warnings(&self) -> &[Warning] {
+        &self.warnings
     }
 
     fn read(&mut self, band: &mut Band<'_>) -> Result<()> {

@@ -58,7 +58,8 @@ fn every_truncation_is_an_error() {
     image.metadata.icc = Some(vec![5; 300]);
     for compression in ALL {
         let bytes = encode(&image, &png(compression), KeepMetadata::All).unwrap();
-        truncated(&bytes, 0);
+        // The end chunk.
+        truncated(&bytes, 12);
     }
 }
 
@@ -69,7 +70,11 @@ fn every_changed_byte_is_an_error() {
     for at in 0..bytes.len() {
         let mut wild = bytes.clone();
         wild[at] ^= 0x10;
-        assert!(try_decode(&wild).is_err(), "byte {at}");
+        match try_decode(&wild) {
+            Err(_) => {}
+            // In the end chunk nothing is at stake.
+            Ok(found) => assert!(at >= bytes.len() - 12 && found == image, "byte {at}"),
+        }
     }
 }
 
@@ -169,5 +174,5 @@ fn missing_pixels_and_missing_ends_are_errors() {
     let interlaced = [0, 0, 0, 1, 0, 0, 0, 2, 8, 0, 0, 0, 1];
     let file = handmade(interlaced, &[], &[0, 7, 0, 9]);
     assert_eq!(try_decode(&file).unwrap().rows.data, Buffer::U8(vec![7, 9]));
-    truncated(&file, 0);
+    truncated(&file, 12);
 }

@@ -84,7 +84,8 @@ fn every_script_gives_libjpegs_pixels() {
 fn cut_files_give_libjpegs_errors() {
     for script in SCRIPTS {
         let file = encoded(*script, 33, 27);
-        for len in (0..file.len()).step_by(3) {
+        // Without the end marker alone, and what fills up the last byte, all pixels are there.
+        for len in (0..file.len() - 3).step_by(3) {
             let what = || format!("{} cut at {len}", script.name);
             assert!(!same(&file[..len], 1, 1 << 16, &what), "{}", what());
         }
