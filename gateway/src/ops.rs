@@ -22,6 +22,9 @@ pub fn describe(op: &Op) -> Value {
             Kind::Word(words) => json!({"type": "word", "values": words, "default": words[0]}),
             Kind::Bool(default) => json!({"type": "bool", "default": default}),
             Kind::Matrix { max } => json!({"type": "matrix", "max": max}),
+            Kind::Bands => json!({"type": "list"}),
+            Kind::Level(default) => json!({"type": "level", "default": default}),
+            Kind::Color(default) => json!({"type": "color", "default": default}),
         };
         fields["name"] = param.name.into();
         fields["about"] = param.about.into();

@@ -11,12 +11,33 @@ use crate::image::{Buffer, Rows, Shape};
 use crate::plan::Segment;
 use crate::window::{Band, Scratch, Window};
 use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Bytes of one band of the widest image of a segment.
 const BAND_BYTES: usize = 192 << 10;
 
+/// Rows of every band where a test asked for them, else 0.
+static FORCED: AtomicUsize = AtomicUsize::new(0);
+
+/// Makes every band, and every part of an image that a thread takes, so many rows high, or with 0 as high as is good.
+/// For tests: results must not depend on it.
+pub fn force_rows(rows: usize) {
+    FORCED.store(rows, Ordering::Relaxed);
+}
+
+/// The rows that [`force_rows`] asked for.
+pub fn forced_rows() -> Option<usize> {
+    match FORCED.load(Ordering::Relaxed) {
+        0 => None,
+        rows => Some(rows),
+    }
+}
+
 /// Rows per band for a segment.
 pub fn band_rows(segment: &Segment) -> usize {
+    if let Some(rows) = forced_rows() {
+        return rows;
+    }
     (BAND_BYTES / segment.widest_row().max(1)).clamp(4, 256)
 }
 

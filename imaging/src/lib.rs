@@ -3,10 +3,12 @@
 //! This crate is pure: it opens no file or socket, reads no environment variable and does not know
 //! MPI. Its callers hand it bytes, readers and a [`comm::Comm`].
 
+pub mod adapt;
 pub mod bands;
 mod bands_parallel;
 pub mod border;
 pub mod codec;
+pub mod color;
 pub mod comm;
 pub mod error;
 pub mod executor;

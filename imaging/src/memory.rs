@@ -1,6 +1,6 @@
 //! How much memory a plan will take, so that a cap can be kept and a number announced beforehand.
 
-use crate::bands::band_rows;
+use crate::bands::{band_rows, forced_rows};
 use crate::plan::{Head, Plan, Segment, Stage};
 
 /// Bytes held by one walk down a segment: rolling buffers and the kernels' own rows.
@@ -33,6 +33,9 @@ pub fn walk_bytes(segment: &Segment) -> usize {
 pub fn superband_rows(segment: &Segment, threads: usize) -> usize {
     const MOST_BYTES: usize = 8 << 20;
     let band = band_rows(segment);
+    if forced_rows().is_some() {
+        return 2 * band;
+    }
     match threads {
         1 => band,
         n => {

@@ -2,8 +2,9 @@
 //!
 //! Text: `equalize | gaussian(sigma=2)`. JSON: `[{"op": "gaussian", "sigma": 2}]`.
 
+use crate::adapt::{Colors, Weighted};
 use crate::error::{Error, Result};
-use crate::op::{Args, Op, Step, Value, nearest};
+use crate::op::{self, Args, Channels, Op, Step, Value, nearest};
 use crate::ops;
 
 /// One operation with its arguments.
@@ -114,6 +115,7 @@ impl Pipeline {
                     Value::Word(v) => v.clone().into(),
                     Value::Bool(v) => (*v).into(),
                     Value::Matrix(v) => serde_json::json!(v),
+                    Value::List(v) => serde_json::json!(v),
                 };
                 fields.insert((*name).into(), json);
             }
@@ -126,10 +128,39 @@ impl Pipeline {
     pub fn steps(&self) -> Result<Vec<Step>> {
         let mut steps = Vec::new();
         for call in &self.calls {
-            steps.extend((call.op.build)(&call.args)?);
+            if call.op.channels == Channels::Mixed {
+                steps.push(Step::local(Colors { name: call.op.name }));
+            }
+            let own = (call.op.build)(&call.args)?;
+            match call.args.is(&op::ALPHA, "weighted") {
+                true => steps.push(weighted(own)),
+                false => steps.extend(own),
+            }
         }
         Ok(steps)
     }
+
+    /// Whether samples have the units of the input afterwards, so that they can be stored as they were.
+    pub fn keeps_units(&self) -> bool {
+        self.calls.iter().all(|call| call.op.group.keeps_units())
+    }
+
+    /// The first operation after which samples are no longer in the units of the input.
+    pub fn leaves_units(&self) -> Option<&'static str> {
+        let leaves = |call: &&Call| !call.op.group.keeps_units();
+        self.calls.iter().find(leaves).map(|call| call.op.name)
+    }
+}
+
+/// One step that runs local steps on colours weighted by alpha.
+fn weighted(steps: Vec<Step>) -> Step {
+    let local = |step: Step| match step {
+        Step::Local(local) => local,
+        Step::Measured(_) | Step::Collective(_) => {
+            unreachable!("operations with the parameter `alpha` are local")
+        }
+    };
+    Step::local(Weighted(steps.into_iter().map(local).collect()))
 }
 
 fn call(name: &str, given: Vec<(String, Value)>) -> Result<Call> {
@@ -162,6 +193,9 @@ fn value_of(key: &str, json: &serde_json::Value) -> Result<Value> {
         },
         Json::String(word) => Value::Word(word.clone()),
         Json::Bool(v) => Value::Bool(*v),
+        Json::Array(items) if items.iter().all(Json::is_number) => {
+            Value::List(items.iter().filter_map(Json::as_f64).collect())
+        }
         Json::Array(rows) => {
             let row = |r: &Json| {
                 r.as_array()
@@ -252,25 +286,21 @@ impl Parser<'_> {
 
     fn value(&mut self) -> Result<Value> {
         if self.accept('[') {
+            self.space();
+            if !self.rest().starts_with('[') {
+                return Ok(Value::List(self.numbers()?));
+            }
             let mut rows = Vec::new();
             loop {
                 self.expect('[')?;
-                let mut row = Vec::new();
-                loop {
-                    row.push(self.number()?);
-                    if self.accept(']') {
-                        break;
-                    }
-                    self.expect(',')?;
-                }
-                rows.push(row);
+                rows.push(self.numbers()?);
                 if self.accept(']') {
                     return Ok(Value::Matrix(rows));
                 }
                 self.expect(',')?;
             }
         }
-        let token = self.token("a value", |c| c.is_alphanumeric() || "_-+.".contains(c))?;
+        let token = self.token("a value", |c| c.is_alphanumeric() || "_-+.%#".contains(c))?;
         if let Ok(v) = token.parse::<i64>() {
             return Ok(Value::Int(v));
         }
@@ -282,6 +312,18 @@ impl Parser<'_> {
             }
             _ => Value::Word(token),
         })
+    }
+
+    /// The rest of a list, its bracket included.
+    fn numbers(&mut self) -> Result<Vec<f64>> {
+        let mut numbers = Vec::new();
+        loop {
+            numbers.push(self.number()?);
+            if self.accept(']') {
+                return Ok(numbers);
+            }
+            self.expect(',')?;
+        }
     }
 
     fn number(&mut self) -> Result<f64> {

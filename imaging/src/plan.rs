@@ -3,12 +3,14 @@
 //! A maximal run of local steps is a *segment*: one halo exchange of the summed depth comes before
 //! it, and rows stream through all of its steps without a whole image in between.
 
+use crate::adapt;
 use crate::error::{Error, Result};
 use crate::image::{SampleType, Shape};
 use crate::kernels::table::Table;
 use crate::metadata::Affine;
 use crate::op::{Collective, Local, Measured, Step};
 use crate::pipeline::Pipeline;
+use crate::warning::{Warning, WarningKind};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -33,27 +35,38 @@ impl Segment {
         };
         let mut pending: Option<[u8; 256]> = None;
         for local in locals {
-            let shape = local.output(segment.output())?;
-            if local.is_identity(segment.output()) {
-                continue;
-            }
-            let table = local
-                .table()
-                .filter(|_| segment.output().sample == SampleType::U8);
-            match (table, pending.take()) {
-                (Some(next), Some(first)) => {
-                    pending = Some(std::array::from_fn(|v| next[first[v] as usize]));
-                }
-                (Some(next), None) => pending = Some(next),
-                (None, first) => {
-                    segment.flush(first);
-                    segment.locals.push(local.clone());
-                    segment.shapes.push(shape);
-                }
-            }
+            segment.push(local, &mut pending)?;
         }
         segment.flush(pending);
         Ok(segment)
+    }
+
+    /// Adds a step, or the steps that stand for it on the shape that it meets.
+    fn push(&mut self, local: &Arc<dyn Local>, pending: &mut Option<[u8; 256]>) -> Result<()> {
+        let input = self.output();
+        let shape = local.output(input)?;
+        if local.is_identity(input) {
+            return Ok(());
+        }
+        let fit = adapt::local(local, input);
+        if let [same] = &fit[..]
+            && Arc::ptr_eq(same, local)
+        {
+            let table = local.table().filter(|_| input.sample == SampleType::U8);
+            match (table, pending.take()) {
+                (Some(next), Some(first)) => {
+                    *pending = Some(std::array::from_fn(|v| next[first[v] as usize]));
+                }
+                (Some(next), None) => *pending = Some(next),
+                (None, first) => {
+                    self.flush(first);
+                    self.locals.push(local.clone());
+                    self.shapes.push(shape);
+                }
+            }
+            return Ok(());
+        }
+        fit.iter().try_for_each(|step| self.push(step, pending))
     }
 
     fn flush(&mut self, table: Option<[u8; 256]>) {
@@ -168,6 +181,56 @@ pub struct Plan {
     pub output: Shape,
     /// At least one stage; only the first has [`Head::Source`].
     pub stages: Vec<Stage>,
+    /// What the steps cost beside what they are asked for.
+    pub warnings: Vec<Warning>,
+}
+
+/// A stage to which steps are still added.
+struct Open {
+    head: Head,
+    input: Shape,
+    tail: Vec<Arc<dyn Local>>,
+}
+
+impl Open {
+    fn new(head: Head, input: Shape) -> Open {
+        Open {
+            head,
+            input,
+            tail: Vec::new(),
+        }
+    }
+
+    fn segment(&self) -> Result<Segment> {
+        match &self.head {
+            Head::Source => Segment::new(self.input, &self.tail),
+            Head::Measured(m) => {
+                let mut locals = m.finish(self.input, &m.empty(self.input))?;
+                locals.extend(self.tail.iter().cloned());
+                Segment::new(self.input, &locals)
+            }
+            Head::Collective(c) => Segment::new(c.output(self.input)?, &self.tail),
+        }
+    }
+
+    /// The shape that the next head meets, 64-bit floats narrowed unless it takes them.
+    fn ends(&mut self, takes_f64: bool) -> Result<Shape> {
+        let shape = self.segment()?.output();
+        if shape.sample != SampleType::F64 || takes_f64 {
+            return Ok(shape);
+        }
+        self.tail.push(Arc::new(adapt::Narrow));
+        Ok(self.segment()?.output())
+    }
+
+    fn close(self) -> Result<Stage> {
+        Ok(Stage {
+            segment: self.segment()?,
+            head: self.head,
+            input: self.input,
+            tail: self.tail,
+        })
+    }
 }
 
 impl Plan {
@@ -214,44 +277,46 @@ impl Plan {
 
     /// Fits steps to a shape.
     pub fn from_steps(steps: &[Step], input: Shape) -> Result<Plan> {
-        let mut groups: Vec<(Head, Vec<Arc<dyn Local>>)> = vec![(Head::Source, Vec::new())];
+        let mut stages = Vec::new();
+        let mut open = Open {
+            head: Head::Source,
+            input,
+            tail: Vec::new(),
+        };
         for step in steps {
             match step {
-                Step::Local(local) => match groups.last_mut() {
-                    Some((_, tail)) => tail.push(local.clone()),
-                    None => unreachable!("there is a first group"),
-                },
-                Step::Measured(m) => groups.push((Head::Measured(m.clone()), Vec::new())),
-                Step::Collective(c) => groups.push((Head::Collective(c.clone()), Vec::new())),
+                Step::Local(local) => open.tail.push(local.clone()),
+                Step::Measured(measured) => {
+                    let shape = open.ends(measured.takes_f64())?;
+                    let head = Head::Measured(adapt::measured(measured, shape));
+                    stages.push(open.close()?);
+                    open = Open::new(head, shape);
+                }
+                Step::Collective(collective) => {
+                    let shape = open.ends(collective.takes_bands())?;
+                    let head = Head::Collective(adapt::collective(collective, shape));
+                    stages.push(open.close()?);
+                    open = Open::new(head, shape);
+                }
             }
         }
         // Nothing local before the first head: the head takes the source itself.
-        let mut stages = Vec::new();
-        let mut shape = input;
-        for (head, tail) in groups {
-            let segment = match &head {
-                Head::Source => Segment::new(shape, &tail)?,
-                Head::Measured(m) => {
-                    let mut locals = m.finish(shape, &m.empty(shape))?;
-                    locals.extend(tail.iter().cloned());
-                    Segment::new(shape, &locals)?
-                }
-                Head::Collective(c) => Segment::new(c.output(shape)?, &tail)?,
-            };
-            let output = segment.output();
-            stages.push(Stage {
-                head,
-                input: shape,
-                tail,
-                segment,
-            });
-            shape = output;
-        }
-        Ok(Plan {
+        let last = open.close()?;
+        let output = last.segment.output();
+        stages.push(last);
+        let mut plan = Plan {
             input,
-            output: shape,
+            output,
             stages,
-        })
+            warnings: Vec::new(),
+        };
+        if input.sample == SampleType::F64 && output.sample != SampleType::F64 {
+            plan.warnings.push(Warning::new(
+                WarningKind::Converted,
+                "64-bit floats were computed in 32 bits",
+            ));
+        }
+        Ok(plan)
     }
 
     /// Where the result's pixels come from in the source, as far as the steps tell.

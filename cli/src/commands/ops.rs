@@ -89,6 +89,9 @@ pub fn range(kind: &Kind) -> String {
         Kind::Word(words) => words.join(", "),
         Kind::Bool(_) => "true, false".into(),
         Kind::Matrix { max } => format!("rows of numbers, odd by odd, at most {max} by {max}"),
+        Kind::Bands => "channels from 1".into(),
+        Kind::Level(_) => "a number, min, max, or 0%..=100%".into(),
+        Kind::Color(_) => "a name or #rrggbb".into(),
     }
 }
 

@@ -26,6 +26,12 @@ function paramField(param, id) {
   if (param.type === "matrix") {
     return element("input", { id, placeholder: "[[0,1,0],[1,4,1],[0,1,0]]", required: param.required });
   }
+  if (param.type === "list") {
+    return element("input", { id, placeholder: "[1, 2, 3]", required: param.required });
+  }
+  if (param.type === "level" || param.type === "color") {
+    return element("input", { id, placeholder: param.default });
+  }
   const field = element("input", { id, type: "number", required: param.required });
   field.step = param.type === "int" ? "1" : "any";
   field.min = param.min;
@@ -66,6 +72,13 @@ function addStep(name) {
   byId("steps").append(item);
 }
 
+function readValue(type, text) {
+  if (type === "matrix" || type === "list") return JSON.parse(text);
+  if (type === "color") return text;
+  if (type === "level") return Number.isNaN(Number(text)) ? text : Number(text);
+  return Number(text);
+}
+
 // The calls as a job file holds them. Throws what is wrong, in words.
 function readSteps() {
   return [...byId("steps").children].map((item) => {
@@ -77,9 +90,9 @@ function readSteps() {
       else if (field.value !== "" || field.validity.badInput) {
         if (!field.checkValidity()) throw new Error(`${step.op}: ${param}: ${field.validationMessage}`);
         try {
-          step[param] = type === "matrix" ? JSON.parse(field.value) : Number(field.value);
+          step[param] = readValue(type, field.value.trim());
         } catch {
-          throw new Error(`${step.op}: ${param}: expected rows of numbers, such as [[0,1],[1,0]]`);
+          throw new Error(`${step.op}: ${param}: expected a list such as ${field.placeholder}`);
         }
       } else if (field.required) throw new Error(`${step.op}: ${param} is needed`);
     }

@@ -8,7 +8,7 @@ mod file;
 pub use distribute::{MESSAGE_BYTES, gather, scatter};
 pub use file::run_file;
 
-use crate::bands::{Memory, Walk, band_rows};
+use crate::bands::{Memory, Walk, band_rows, forced_rows};
 use crate::comm::{Comm, agree};
 use crate::error::{Error, Result};
 use crate::halo::{self, HaloStats, partition};
@@ -219,7 +219,8 @@ pub fn stream(
     match pool {
         Some(pool) if pool.current_num_threads() > 1 => {
             // Each part begins with the rows above it computed anew: parts much taller than that.
-            let least = (4 * segment.depth()).max(band_rows(segment)).max(16);
+            let good = || (4 * segment.depth()).max(band_rows(segment)).max(16);
+            let least = forced_rows().unwrap_or_else(good);
             let parts = (out.count / least).clamp(1, 4 * pool.current_num_threads());
             let bands = split(out, parts);
             pool.install(|| bands.into_par_iter().with_max_len(1).try_for_each(walk))
@@ -249,10 +250,11 @@ fn tally(
 ) -> Result<Tally> {
     let black = crate::Buffer::zeroed(shape.sample, shape.row_len());
     let window = Window::new(pieces, shape, measured.border(), &black);
+    let least = forced_rows().unwrap_or(64);
     let part = |range: Range<usize>| {
         let mut tally = measured.empty(shape);
         let mut scratch = Scratch::default();
-        let step = 64;
+        let step = least;
         for at in range.clone().step_by(step) {
             stop.check()?;
             measured.measure(
@@ -265,8 +267,8 @@ fn tally(
         Ok(tally)
     };
     match pool {
-        Some(pool) if pool.current_num_threads() > 1 && rows.len() >= 64 => {
-            let parts = (rows.len() / 64).clamp(1, 2 * pool.current_num_threads());
+        Some(pool) if pool.current_num_threads() > 1 && rows.len() >= least => {
+            let parts = (rows.len() / least).clamp(1, 2 * pool.current_num_threads());
             let ranges = (0..parts)
                 .map(|i| partition(rows.len(), parts, i))
                 .map(|r| r.start + rows.start..r.end + rows.start);
@@ -305,7 +307,12 @@ fn head(
     match &stage.head {
         Head::Source => Ok((chunk, stage.segment.clone())),
         Head::Measured(measured) => {
-            let tally = context.measure(measured.as_ref(), &chunk)?;
+            let mut measured = measured.clone();
+            let mut tally = context.measure(measured.as_ref(), &chunk)?;
+            while let Some(next) = measured.refine(stage.input, &tally) {
+                measured = next;
+                tally = context.measure(measured.as_ref(), &chunk)?;
+            }
             let mut locals = measured.finish(stage.input, &tally)?;
             locals.extend(stage.tail.iter().cloned());
             let segment = Segment::new(stage.input, &locals)?;

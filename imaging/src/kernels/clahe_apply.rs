@@ -119,6 +119,9 @@ impl Blend {
                         &mut target[x * step..(x + 1) * step],
                     );
                     let level = |v: T| {
+                        if !v.counts() {
+                            return v;
+                        }
                         let of = |row, column| f32::from(self.tile(row, column)[v.bin()]);
                         let across =
                             |row| of(row, run.first) * (1.0 - share) + of(row, run.second) * share;

@@ -115,14 +115,21 @@ impl TileRows {
     /// Counts image rows into one row of tiles.
     fn count_row<T: Binned>(&self, input: &Window<'_>, rows: Range<usize>, sums: &mut [i64]) {
         let shape = input.shape();
-        let mut planes = Vec::new();
+        let (mut planes, mut seen) = (Vec::new(), Vec::new());
         if shape.color != Color::Gray {
+            let step = shape.channels();
             let mut room = Vec::new();
             for y in rows.clone() {
                 let row = input.row::<T>(y as isize);
                 planes.extend_from_slice(Plane::Luma.of(row, shape.color, &mut room));
+                if shape.color.has_alpha() {
+                    seen.extend(row.chunks_exact(step).map(|p| p[step - 1] != T::default()));
+                }
             }
         }
+        // What is wholly transparent counts nowhere.
+        let hidden = seen.contains(&false);
+        let is_seen = |y: usize, x: usize| !hidden || seen[(y - rows.start) * shape.cols + x];
         let plane = |y: usize| match shape.color {
             Color::Gray => input.row::<T>(y as isize),
             _ => &planes[(y - rows.start) * shape.cols..][..shape.cols],
@@ -132,13 +139,21 @@ impl TileRows {
             let end = ((tile + 1) * self.grid.width).min(shape.cols);
             let columns = (tile * self.grid.width).min(end)..end;
             for y in rows.clone() {
-                counter.add(&plane(y)[columns.clone()], sums);
+                if !hidden {
+                    counter.add(&plane(y)[columns.clone()], sums);
+                    continue;
+                }
+                for x in columns.clone().filter(|&x| is_seen(y, x)) {
+                    counter.add(&plane(y)[x..x + 1], sums);
+                }
             }
             counter.flush(sums);
         }
         for mirrored in &self.mirrored_columns {
             for y in rows.clone() {
-                sums[mirrored.tile * T::BINS + plane(y)[mirrored.at].bin()] += 1;
+                let v = plane(y)[mirrored.at];
+                let counts = v.counts() && is_seen(y, mirrored.at);
+                sums[mirrored.tile * T::BINS + v.bin()] += i64::from(counts);
             }
         }
     }
@@ -171,6 +186,11 @@ impl Measured for TileRows {
 pub fn limited_levels(counts: &[i64], area: usize, clip: f64) -> impl Iterator<Item = u16> {
     let bins = counts.len() as i64;
     let mut counts = counts.to_vec();
+    // Of a tile in part transparent, or without values, what counts is its area; of one wholly so all levels stay black.
+    let area = match counts.iter().sum::<i64>() as usize {
+        0 => area,
+        counted => counted.min(area),
+    };
     if clip > 0.0 {
         let limit = ((clip * area as f64 / bins as f64) as i64).max(1);
         let mut above = 0;

@@ -14,6 +14,11 @@ pub trait Binned: YCrCb {
     fn bin(self) -> usize;
     /// The level that a bin stands for.
     fn level(bin: usize) -> Self;
+    /// Whether it is a value at all: NaN and infinities are not counted.
+    #[inline(always)]
+    fn counts(self) -> bool {
+        true
+    }
 }
 
 impl Binned for u8 {
@@ -50,6 +55,10 @@ impl Binned for f32 {
     #[inline(always)]
     fn level(bin: usize) -> f32 {
         bin as f32 / 65535.0
+    }
+    #[inline(always)]
+    fn counts(self) -> bool {
+        self.is_finite()
     }
 }
 
@@ -152,7 +161,7 @@ impl Counter {
             return;
         }
         for v in samples {
-            sums[v.bin()] += 1;
+            sums[v.bin()] += i64::from(v.counts());
         }
     }
 
@@ -190,7 +199,19 @@ impl Default for Counter {
     }
 }
 
-/// Adds a plane of rows `rows` to `sums`.
+/// The pixels of a row that are not wholly transparent; `room` is used where there are others.
+pub fn visible<'r, T: Element>(row: &'r [T], color: Color, room: &'r mut Vec<T>) -> &'r [T] {
+    let step = color.channels();
+    let seen = |pixel: &&[T]| pixel[step - 1] != T::default();
+    if !color.has_alpha() || row.chunks_exact(step).all(|pixel| seen(&pixel)) {
+        return row;
+    }
+    room.clear();
+    room.extend(row.chunks_exact(step).filter(seen).flatten());
+    room
+}
+
+/// Adds a plane of rows `rows`, without what is wholly transparent, to `sums`.
 pub fn count<T: Binned>(
     input: &crate::window::Window<'_>,
     rows: Range<usize>,
@@ -198,9 +219,9 @@ pub fn count<T: Binned>(
     sums: &mut [i64],
 ) {
     let mut counter = Counter::new();
-    let mut room = Vec::new();
+    let (mut room, mut kept) = (Vec::new(), Vec::new());
     for y in rows {
-        let row = input.row::<T>(y as isize);
+        let row = visible(input.row::<T>(y as isize), input.shape().color, &mut kept);
         counter.add(plane.of(row, input.shape().color, &mut room), sums);
     }
     counter.flush(sums);

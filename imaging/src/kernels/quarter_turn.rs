@@ -29,6 +29,10 @@ impl Collective for QuarterTurn {
         Some(Affine::quarter(self.clockwise, (input.cols, input.rows)))
     }
 
+    fn takes_bands(&self) -> bool {
+        true
+    }
+
     fn cost(&self) -> f64 {
         0.5
     }

@@ -85,6 +85,10 @@ impl Local for Table {
         Some(self.eight)
     }
 
+    fn takes_bands(&self) -> bool {
+        true
+    }
+
     fn cost(&self) -> f64 {
         0.3
     }
@@ -104,7 +108,8 @@ impl Local for Table {
             }
             (SampleType::F32, Some(wider)) => self.map::<f32>(input, out, |s, t| {
                 for (t, s) in t.iter_mut().zip(s) {
-                    *t = (wider.float)(*s);
+                    // NaN is no value, so none is made of it.
+                    *t = if s.is_nan() { *s } else { (wider.float)(*s) };
                 }
             }),
             (SampleType::F64, Some(_)) => crate::image::narrowed(),

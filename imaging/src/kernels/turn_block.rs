@@ -30,7 +30,22 @@ pub fn turn_block(
         8 => turn::<[u8; 8]>(source, target, &block),
         12 => turn::<[u8; 12]>(source, target, &block),
         16 => turn::<[u8; 16]>(source, target, &block),
-        other => unreachable!("no pixel has {other} bytes"),
+        _ => any(source, target, pixel, &block),
+    }
+}
+
+/// Pixels of any other number of bytes.
+fn any(source: &[u8], target: &mut [u8], pixel: usize, block: &Block) {
+    let (cols, height) = (block.cols, source.len() / pixel / block.cols);
+    for (y, row) in target.chunks_exact_mut(height * pixel).enumerate() {
+        for (x, t) in row.chunks_exact_mut(pixel).enumerate() {
+            let (from, column) = match block.clockwise {
+                true => (height - 1 - x, block.columns.start + y),
+                false => (x, block.columns.end - 1 - y),
+            };
+            let at = (from * cols + column) * pixel;
+            t.copy_from_slice(&source[at..at + pixel]);
+        }
     }
 }
 
@@ -173,7 +188,7 @@ mod tests {
 
     #[test]
     fn every_pixel_lands_where_it_belongs() {
-        for pixel in [1, 2, 3, 4, 6, 8, 12, 16] {
+        for pixel in [1, 2, 3, 4, 5, 6, 8, 12, 16, 40] {
             for (rows, cols) in [
                 (1, 1),
                 (1, 9),

@@ -2,7 +2,7 @@
 
 mod param;
 
-pub use param::{Args, Kind, Param, Value, nearest};
+pub use param::{ALPHA, Args, Kind, Param, Value, nearest};
 
 use crate::border::Border;
 use crate::comm::Comm;
@@ -26,6 +26,8 @@ pub struct Op {
     pub example: &'static str,
     /// The group under which menus and the reference page show it.
     pub group: Group,
+    /// What it makes of the channels.
+    pub channels: Channels,
     /// Makes its steps from arguments that were checked against `params`.
     pub build: fn(&Args) -> Result<Vec<Step>>,
 }
@@ -45,6 +47,17 @@ pub enum Group {
     Morphology,
     /// Pixels change place.
     Geometry,
+    /// Which channels there are.
+    Channels,
+}
+
+/// What an operation makes of the channels of a pixel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Channels {
+    /// Each for itself, or gray for itself where there is one: any number of bands will do.
+    Each,
+    /// Colours are mixed, so bands are refused.
+    Mixed,
 }
 
 impl Group {
@@ -57,6 +70,15 @@ impl Group {
             Group::Edges => "Edges and features",
             Group::Morphology => "Morphology",
             Group::Geometry => "Geometry",
+            Group::Channels => "Channels",
+        }
+    }
+
+    /// Whether samples keep the units that they had: results of the others are of the full range, or of none.
+    pub fn keeps_units(self) -> bool {
+        match self {
+            Group::Filter | Group::Morphology | Group::Geometry | Group::Channels => true,
+            Group::Point | Group::Histogram | Group::Edges => false,
         }
     }
 }
@@ -111,6 +133,22 @@ pub trait Local: Send + Sync {
     /// Whether the input's alpha channel replaces the output's after `apply` (same shape only).
     fn keeps_alpha(&self) -> bool {
         false
+    }
+
+    /// Whether samples are only moved, so that those of 64 bits need not be narrowed.
+    fn takes_f64(&self) -> bool {
+        false
+    }
+
+    /// Whether any number of channels will do as they are. The planner runs other steps on each band for itself.
+    fn takes_bands(&self) -> bool {
+        false
+    }
+
+    /// The steps that do the work on an image of that shape, where that takes several.
+    fn parts(&self, input: Shape) -> Option<Vec<Arc<dyn Local>>> {
+        let _ = input;
+        None
     }
 
     /// Whether the step leaves every image of this shape as it is; the planner then drops it.
@@ -211,6 +249,22 @@ pub trait Measured: Send + Sync {
         scratch: &mut Scratch,
     );
 
+    /// What is to be measured next, now that this is known; then the tally of that counts. `None` where all is known.
+    fn refine(&self, input: Shape, tally: &Tally) -> Option<Arc<dyn Measured>> {
+        let _ = (input, tally);
+        None
+    }
+
+    /// Whether samples are counted in bins of 0..=1, so that floats beyond it have to be brought there.
+    fn spans(&self) -> bool {
+        false
+    }
+
+    /// Whether it measures 64-bit floats.
+    fn takes_f64(&self) -> bool {
+        false
+    }
+
     /// The local steps for that tally. Also called with the empty tally when planning, for shapes
     /// and rows needed, which must not depend on the tally.
     fn finish(&self, input: Shape, tally: &Tally) -> Result<Vec<Arc<dyn Local>>>;
@@ -237,6 +291,16 @@ pub trait Collective: Send + Sync {
     /// Turn this rank's rows of the input into this rank's rows of the output (both as cut by
     /// [`crate::halo::partition`]). All ranks call this together and must leave together.
     fn run(&self, context: &mut Context<'_>, input: Rows) -> Result<Rows>;
+
+    /// Whether any number of channels will do, and samples of any type: it only moves them.
+    fn takes_bands(&self) -> bool {
+        false
+    }
+
+    /// As [`Measured::spans`].
+    fn spans(&self) -> bool {
+        false
+    }
 
     /// Whether an input of that shape becomes the output where it lies.
     fn in_place(&self, _input: Shape) -> bool {

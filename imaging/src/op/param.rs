@@ -45,7 +45,20 @@ pub enum Kind {
         /// Greatest number of rows and of columns.
         max: usize,
     },
+    /// Channels by number, from 1; no default.
+    Bands,
+    /// A number in the image's own units, `min`, `max`, or a share of the samples such as `2%`.
+    Level(&'static str),
+    /// A colour: a name of CSS's sixteen, or `#rrggbb`.
+    Color(&'static str),
 }
+
+/// Whether colours are weighted by alpha where neighbours are mixed.
+pub const ALPHA: Param = Param::word(
+    "alpha",
+    &["keep", "weighted"],
+    "keep: alpha stays as it is; weighted: works on premultiplied colours and on alpha",
+);
 
 impl Param {
     /// A whole number.
@@ -125,6 +138,8 @@ pub enum Value {
     Bool(bool),
     /// For [`Kind::Matrix`].
     Matrix(Vec<Vec<f64>>),
+    /// For [`Kind::Bands`].
+    List(Vec<f64>),
 }
 
 impl std::fmt::Display for Value {
@@ -141,6 +156,10 @@ impl std::fmt::Display for Value {
                     write!(f, "{}[{}]", if i > 0 { "," } else { "" }, cells.join(","))?;
                 }
                 f.write_char(']')
+            }
+            Value::List(numbers) => {
+                let numbers: Vec<String> = numbers.iter().map(f64::to_string).collect();
+                write!(f, "[{}]", numbers.join(","))
             }
         }
     }
@@ -201,6 +220,26 @@ impl Args {
             Value::Matrix(v) => v,
             other => unreachable!("`{name}` is {other:?}"),
         }
+    }
+
+    /// A list of numbers.
+    pub fn list(&self, name: &str) -> &[f64] {
+        match self.get(name) {
+            Value::List(v) => v,
+            other => unreachable!("`{name}` is {other:?}"),
+        }
+    }
+
+    /// A value as it was given.
+    pub fn value(&self, name: &str) -> &Value {
+        self.get(name)
+    }
+
+    /// Whether the operation has that parameter and it is this word.
+    pub fn is(&self, param: &Param, word: &str) -> bool {
+        (self.0.iter()).any(|(name, value)| {
+            *name == param.name && matches!(value, Value::Word(given) if given == word)
+        })
     }
 
     /// The border rule of the parameter `border`.
@@ -308,6 +347,28 @@ impl Op {
                     Ok(value)
                 }
             }
+            (Kind::Bands, Value::Int(band)) => self.check(param, Value::List(vec![*band as f64])),
+            (Kind::Bands, Value::List(bands)) => {
+                let known = |v: &f64| v.fract() == 0.0 && (1.0..=65535.0).contains(v);
+                match bands.iter().all(known) && bands.len() <= 65535 {
+                    true => Ok(value),
+                    false => wrong("names channels by whole numbers from 1".into()),
+                }
+            }
+            (Kind::Level(_), Value::Int(v)) => Ok(Value::Float(*v as f64)),
+            (Kind::Level(_), Value::Float(v)) if v.is_finite() => Ok(value),
+            (Kind::Level(_), Value::Word(word)) => {
+                let share = word.strip_suffix('%').map(str::parse::<f64>);
+                match (word.as_str(), share) {
+                    ("min" | "max", _) => Ok(value),
+                    (_, Some(Ok(share))) if (0.0..=100.0).contains(&share) => Ok(value),
+                    _ => wrong("is no number, min, max or share from 0% to 100%".into()),
+                }
+            }
+            (Kind::Color(_), Value::Word(word)) => match crate::color::parse(word) {
+                Ok(_) => Ok(value),
+                Err(what) => wrong(what),
+            },
             (kind, _) => wrong(format!("is not {}", kind.noun())),
         }
     }
@@ -322,6 +383,9 @@ impl Kind {
             Kind::Word(_) => "a word",
             Kind::Bool(_) => "true or false",
             Kind::Matrix { .. } => "a matrix such as [[0,1,0],[1,1,1],[0,1,0]]",
+            Kind::Bands => "a list of channels such as [3, 2, 1]",
+            Kind::Level(_) => "a number, min, max or a share such as 2%",
+            Kind::Color(_) => "a colour such as white or #ff8000",
         }
     }
 }
@@ -334,7 +398,8 @@ impl Param {
             Kind::Float { default, .. } => Some(Value::Float(*default)),
             Kind::Word(words) => Some(Value::Word(words[0].to_owned())),
             Kind::Bool(default) => Some(Value::Bool(*default)),
-            Kind::Matrix { .. } => None,
+            Kind::Matrix { .. } | Kind::Bands => None,
+            Kind::Level(default) | Kind::Color(default) => Some(Value::Word((*default).to_owned())),
         }
     }
 }

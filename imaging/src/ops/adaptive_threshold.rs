@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::image::{SampleType, Shape};
 use crate::kernels::boxed::{Boxed, Mean};
 use crate::kernels::separable::{Separable, Smooth, normal};
-use crate::op::{Group, Local, Op, Param, Step};
+use crate::op::{Channels, Group, Local, Op, Param, Step};
 use crate::window::{Band, Scratch, Window};
 use std::ops::Range;
 
@@ -26,6 +26,7 @@ pub static OP: Op = Op {
     ],
     example: "adaptive_threshold(block=7, c=1.5)",
     group: Group::Edges,
+    channels: Channels::Mixed,
     build: |args| {
         let block = args.size("block");
         if block % 2 == 0 {

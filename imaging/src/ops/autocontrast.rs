@@ -4,7 +4,7 @@ use crate::error::Result;
 use crate::image::{Element, Shape};
 use crate::kernels::histogram::{Binned, Plane, bins, count};
 use crate::kernels::table::Table;
-use crate::op::{Group, Local, Measured, Op, Param, Step, Tally};
+use crate::op::{Channels, Group, Local, Measured, Op, Param, Step, Tally};
 use crate::window::{Scratch, Window};
 use std::ops::Range;
 use std::sync::Arc;
@@ -29,6 +29,7 @@ pub static OP: Op = Op {
     ],
     example: "autocontrast(low=0.01, high=0.02)",
     group: Group::Histogram,
+    channels: Channels::Each,
     build: |args| {
         Ok(vec![Step::measured(Autocontrast {
             low: args.float("low"),
@@ -60,6 +61,10 @@ impl Measured for Autocontrast {
         crate::by_sample!(input.shape().sample, T => {
             count::<T>(input, rows, Plane::Colors, &mut tally.sums);
         });
+    }
+
+    fn spans(&self) -> bool {
+        true
     }
 
     fn finish(&self, _input: Shape, tally: &Tally) -> Result<Vec<Arc<dyn Local>>> {

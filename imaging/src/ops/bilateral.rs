@@ -2,7 +2,7 @@
 
 use crate::border::Border;
 use crate::image::{Element, SampleType, Shape};
-use crate::op::{Group, Local, Op, Param, Step};
+use crate::op::{ALPHA, Channels, Group, Local, Op, Param, Step};
 use crate::window::{Band, Scratch, Window};
 use std::f64::consts::LOG2_E;
 use std::ops::Range;
@@ -25,9 +25,11 @@ pub static OP: Op = Op {
             50.0,
             "distance in pixels at which weights fall off",
         ),
+        ALPHA,
     ],
     example: "bilateral(radius=3, sigma_color=30, sigma_space=2)",
     group: Group::Filter,
+    channels: Channels::Each,
     build: |args| {
         let radius = args.size("radius");
         let fall = |sigma: f64| LOG2_E / (2.0 * sigma * sigma);

@@ -3,7 +3,7 @@
 use crate::border::Border;
 use crate::image::Shape;
 use crate::kernels::boxed::{Boxed, Mean};
-use crate::op::{Group, Local, Op, Param, Step};
+use crate::op::{ALPHA, Channels, Group, Local, Op, Param, Step};
 use crate::window::{Band, Scratch, Window};
 use std::ops::Range;
 
@@ -19,9 +19,11 @@ pub static OP: Op = Op {
             "pixels from the centre to the window's edge",
         ),
         Param::border(),
+        ALPHA,
     ],
     example: "box_blur(radius=3, border=reflect)",
     group: Group::Filter,
+    channels: Channels::Each,
     build: |args| {
         let blur = BoxBlur::new(args.size("radius"), args.border());
         Ok(vec![Step::local(blur)])

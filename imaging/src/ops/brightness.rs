@@ -1,7 +1,7 @@
 //! brightness: adds a constant.
 
 use crate::kernels::table::Table;
-use crate::op::{Group, Op, Param, Step};
+use crate::op::{Channels, Group, Op, Param, Step};
 
 /// The operation.
 pub static OP: Op = Op {
@@ -15,6 +15,7 @@ pub static OP: Op = Op {
     )],
     example: "brightness(delta=0.2)",
     group: Group::Point,
+    channels: Channels::Each,
     build: |args| {
         let delta = args.float("delta");
         Ok(vec![Step::local(Table::curve(move |v| v + delta))])

@@ -6,7 +6,7 @@ use crate::image::{Rows, Shape};
 use crate::kernels::clahe_apply::Blend;
 use crate::kernels::clahe_tiles::{Grid, TileRows, limited_levels};
 use crate::kernels::histogram::bins;
-use crate::op::{Collective, Group, Local, Op, Param, Step};
+use crate::op::{Channels, Collective, Group, Local, Op, Param, Step};
 use std::sync::Arc;
 
 /// The operation. Source: K. Zuiderveld, "Contrast limited adaptive histogram equalization" (1994), with
@@ -26,6 +26,7 @@ pub static OP: Op = Op {
     ],
     example: "clahe(clip=3, tiles=4)",
     group: Group::Histogram,
+    channels: Channels::Each,
     build: |args| {
         Ok(vec![Step::collective(Clahe {
             clip: args.float("clip"),
@@ -73,6 +74,10 @@ impl Collective for Clahe {
         let counts = 8 * bins * self.tiles * self.at_once(bins);
         // Levels of all tiles, and the counts of some of them in several parts of the image at once.
         2 * bins * self.tiles * self.tiles + 4 * counts
+    }
+
+    fn spans(&self) -> bool {
+        true
     }
 
     fn cost(&self) -> f64 {

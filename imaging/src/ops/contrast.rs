@@ -1,7 +1,7 @@
 //! contrast: spreads samples around mid-grey.
 
 use crate::kernels::table::Table;
-use crate::op::{Group, Op, Param, Step};
+use crate::op::{Channels, Group, Op, Param, Step};
 
 /// The operation.
 pub static OP: Op = Op {
@@ -15,6 +15,7 @@ pub static OP: Op = Op {
     )],
     example: "contrast(factor=1.5)",
     group: Group::Point,
+    channels: Channels::Each,
     build: |args| {
         let factor = args.float("factor");
         Ok(vec![Step::local(Table::curve(move |v| {

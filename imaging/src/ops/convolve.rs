@@ -4,7 +4,7 @@ use crate::border::Border;
 use crate::image::{Element, SampleType, Shape};
 use crate::kernels::padded::Padded;
 use crate::kernels::round;
-use crate::op::{Group, Kind, Local, Op, Param, Step};
+use crate::op::{Channels, Group, Kind, Local, Op, Param, Step};
 use crate::window::{Band, Scratch, Window};
 use std::any::Any;
 use std::ops::Range;
@@ -30,6 +30,7 @@ pub static OP: Op = Op {
     ],
     example: "convolve(kernel=[[0,1,2],[-1,0,1],[-2,-1,0.5]], scale=0.5, offset=100, border=reflect)",
     group: Group::Filter,
+    channels: Channels::Each,
     build: |args| {
         let kernel = args.matrix("kernel");
         let (rows, cols) = (kernel.len(), kernel[0].len());

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::image::Shape;
 use crate::metadata::Affine;
-use crate::op::{Group, Local, Op, Param, Step};
+use crate::op::{Channels, Group, Local, Op, Param, Step};
 use crate::window::{Band, Scratch, Window};
 use std::ops::Range;
 
@@ -19,6 +19,7 @@ pub static OP: Op = Op {
     ],
     example: "crop(x=1, y=1, width=20, height=15)",
     group: Group::Geometry,
+    channels: Channels::Each,
     build: |args| {
         Ok(vec![Step::local(Crop {
             x: args.size("x"),
@@ -68,6 +69,14 @@ impl Local for Crop {
         (self.x, self.y, self.width, self.height) == (0, 0, input.cols, input.rows)
     }
 
+    fn takes_f64(&self) -> bool {
+        true
+    }
+
+    fn takes_bands(&self) -> bool {
+        true
+    }
+
     fn cost(&self) -> f64 {
         0.1
     }
@@ -75,7 +84,7 @@ impl Local for Crop {
     fn apply(&self, input: &Window<'_>, out: &mut Band<'_>, _scratch: &mut Scratch) {
         let channels = out.shape.channels();
         let samples = self.x * channels..(self.x + self.width) * channels;
-        crate::by_sample!(out.shape.sample, T => {
+        crate::by_any_sample!(out.shape.sample, T => {
             for y in out.range() {
                 let source = input.row::<T>((self.y + y) as isize);
                 out.row::<T>(y).copy_from_slice(&source[samples.clone()]);

@@ -4,7 +4,7 @@ use crate::border::Border;
 use crate::error::Result;
 use crate::executor::Context;
 use crate::image::{Element, Rows, SampleType, Shape};
-use crate::op::{Collective, Group, Local, Op, Param, Step};
+use crate::op::{Channels, Collective, Group, Local, Op, Param, Step};
 use crate::ops::box_blur::BoxBlur;
 use crate::ops::canny;
 use crate::ops::canny::bits::unpack;
@@ -36,6 +36,7 @@ pub static OP: Op = Op {
     ],
     example: "edge_overlay(low=100, high=300, blur=2)",
     group: Group::Edges,
+    channels: Channels::Mixed,
     build: |args| {
         let blur = BoxBlur::new(args.size("blur"), Border::Reflect101);
         let ridges = Arc::new(canny::ridges(args, "edge_overlay", false)?);

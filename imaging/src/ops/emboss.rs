@@ -1,7 +1,7 @@
 //! emboss: light from the upper left.
 
 use crate::kernels::stencil::{Stencil, Stenciled};
-use crate::op::{Group, Op, Step};
+use crate::op::{Channels, Group, Op, Step};
 
 /// The operation.
 pub static OP: Op = Op {
@@ -10,6 +10,7 @@ pub static OP: Op = Op {
     params: &[],
     example: "emboss",
     group: Group::Filter,
+    channels: Channels::Each,
     build: |_| Ok(vec![Step::local(Stenciled(Emboss))]),
 };
 

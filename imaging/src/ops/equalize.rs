@@ -4,7 +4,7 @@ use crate::error::Result;
 use crate::image::{Element, SampleType, Shape};
 use crate::kernels::histogram::{Binned, Plane, bins, count};
 use crate::kernels::table::Table;
-use crate::op::{Group, Local, Measured, Op, Param, Step, Tally};
+use crate::op::{Channels, Group, Local, Measured, Op, Param, Step, Tally};
 use crate::window::{Band, Scratch, Window};
 use std::ops::Range;
 use std::sync::Arc;
@@ -20,6 +20,7 @@ pub static OP: Op = Op {
     )],
     example: "equalize",
     group: Group::Histogram,
+    channels: Channels::Each,
     build: |args| {
         let mode = match args.word("mode") {
             "value" => Mode::Value,
@@ -74,6 +75,10 @@ impl Measured for Equalize {
                 count::<T>(input, rows.clone(), plane, sums);
             }
         });
+    }
+
+    fn spans(&self) -> bool {
+        true
     }
 
     fn finish(&self, input: Shape, tally: &Tally) -> Result<Vec<Arc<dyn Local>>> {
@@ -165,6 +170,10 @@ impl Spread {
                 continue;
             }
             for (t, p) in target.chunks_exact_mut(step).zip(source.chunks_exact(step)) {
+                if !p[..3].iter().all(|v| v.counts()) {
+                    t[..3].copy_from_slice(&p[..3]);
+                    continue;
+                }
                 let rgb = match self.mode {
                     Mode::Channels => [new(0, p[0]), new(1, p[1]), new(2, p[2])],
                     Mode::Luma => T::with_luma([p[0], p[1], p[2]], |y| new(0, y)),

@@ -3,7 +3,7 @@
 use crate::image::Shape;
 use crate::kernels::reverse_pixels::reverse_pixels;
 use crate::metadata::Affine;
-use crate::op::{Group, Local, Op, Param, Step};
+use crate::op::{Channels, Group, Local, Op, Param, Step};
 use crate::window::{Band, Scratch, Window};
 use std::ops::Range;
 
@@ -18,6 +18,7 @@ pub static OP: Op = Op {
     )],
     example: "flip(axis=vertical)",
     group: Group::Geometry,
+    channels: Channels::Each,
     build: |args| {
         let vertical = args.word("axis") == "vertical";
         Ok(vec![Step::local(Flip {
@@ -53,6 +54,14 @@ impl Local for Flip {
         ))
     }
 
+    fn takes_f64(&self) -> bool {
+        true
+    }
+
+    fn takes_bands(&self) -> bool {
+        true
+    }
+
     fn cost(&self) -> f64 {
         0.2
     }
@@ -60,7 +69,7 @@ impl Local for Flip {
     fn apply(&self, input: &Window<'_>, out: &mut Band<'_>, _scratch: &mut Scratch) {
         let shape = out.shape;
         let pixel = shape.channels() * shape.sample.bytes();
-        crate::by_sample!(shape.sample, T => {
+        crate::by_any_sample!(shape.sample, T => {
             for y in out.range() {
                 let from = if self.rows { shape.rows - 1 - y } else { y };
                 let (source, target) = (input.row::<T>(from as isize), out.row::<T>(y));

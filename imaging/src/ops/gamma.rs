@@ -1,7 +1,7 @@
 //! gamma: a power curve.
 
 use crate::kernels::table::Table;
-use crate::op::{Group, Op, Param, Step};
+use crate::op::{Channels, Group, Op, Param, Step};
 
 /// The operation.
 pub static OP: Op = Op {
@@ -15,6 +15,7 @@ pub static OP: Op = Op {
     )],
     example: "gamma(gamma=2.2)",
     group: Group::Point,
+    channels: Channels::Each,
     build: |args| {
         let power = 1.0 / args.float("gamma");
         // Floats below black have no power; they become black.

@@ -3,7 +3,7 @@
 use crate::border::Border;
 use crate::image::{SampleType, Shape};
 use crate::kernels::separable::{Separable, Smooth, normal};
-use crate::op::{Group, Local, Op, Param, Step};
+use crate::op::{ALPHA, Channels, Group, Local, Op, Param, Step};
 use crate::window::{Band, Scratch, Window};
 use std::ops::Range;
 
@@ -14,9 +14,11 @@ pub static OP: Op = Op {
     params: &[
         Param::float("sigma", 0.1..=200.0, 1.0, "standard deviation in pixels"),
         Param::border(),
+        ALPHA,
     ],
     example: "gaussian(sigma=2)",
     group: Group::Filter,
+    channels: Channels::Each,
     build: |args| {
         let weights = weights(args.float("sigma"));
         let separable = Separable::coarse(&weights, args.border());

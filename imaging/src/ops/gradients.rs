@@ -2,7 +2,7 @@
 
 use crate::kernels::round;
 use crate::kernels::stencil::{Stencil, Stenciled};
-use crate::op::{Args, Group, Op, Param, Step};
+use crate::op::{Args, Channels, Group, Op, Param, Step};
 
 const DIRECTION: Param = Param::word(
     "direction",
@@ -17,6 +17,7 @@ pub static SOBEL: Op = Op {
     params: &[DIRECTION],
     example: "sobel",
     group: Group::Edges,
+    channels: Channels::Each,
     build: |args| Ok(vec![step(args, 1, 2)]),
 };
 
@@ -27,6 +28,7 @@ pub static SCHARR: Op = Op {
     params: &[DIRECTION],
     example: "scharr(direction=x)",
     group: Group::Edges,
+    channels: Channels::Each,
     build: |args| Ok(vec![step(args, 3, 10)]),
 };
 
@@ -37,6 +39,7 @@ pub static PREWITT: Op = Op {
     params: &[DIRECTION],
     example: "prewitt(direction=y)",
     group: Group::Edges,
+    channels: Channels::Each,
     build: |args| Ok(vec![step(args, 1, 1)]),
 };
 

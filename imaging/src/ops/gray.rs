@@ -3,7 +3,7 @@
 
 use crate::error::Result;
 use crate::image::{Color, Element, SampleType, Shape};
-use crate::op::{Group, Local, Op, Step};
+use crate::op::{Channels, Group, Local, Op, Step};
 use crate::window::{Band, Scratch, Window};
 
 /// The operation.
@@ -13,6 +13,7 @@ pub static OP: Op = Op {
     params: &[],
     example: "grayscale",
     group: Group::Point,
+    channels: Channels::Mixed,
     build: |_| Ok(vec![Step::local(Gray)]),
 };
 

@@ -6,7 +6,7 @@
 use crate::border::Border;
 use crate::error::{Error, Result};
 use crate::image::{BufferMut, Element, Shape};
-use crate::op::{Group, Local, Measured, Op, Param, Step, Tally};
+use crate::op::{Channels, Group, Local, Measured, Op, Param, Step, Tally};
 use crate::ops::gray::luma_row;
 use crate::ops::to_rgb::ToRgb;
 use crate::window::{Band, Scratch, Window};
@@ -30,6 +30,7 @@ pub static OP: Op = Op {
     ],
     example: "harris(block=3, k=0.06, threshold=0.1)",
     group: Group::Edges,
+    channels: Channels::Mixed,
     build: |args| {
         let aperture = args.size("aperture");
         if aperture.is_multiple_of(2) {

@@ -1,7 +1,7 @@
 //! invert: the photographic negative.
 
 use crate::kernels::table::Table;
-use crate::op::{Group, Op, Step};
+use crate::op::{Channels, Group, Op, Step};
 
 /// The operation.
 pub static OP: Op = Op {
@@ -10,5 +10,6 @@ pub static OP: Op = Op {
     params: &[],
     example: "invert",
     group: Group::Point,
+    channels: Channels::Each,
     build: |_| Ok(vec![Step::local(Table::curve(|v| 1.0 - v))]),
 };

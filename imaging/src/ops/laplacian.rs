@@ -1,7 +1,7 @@
 //! laplacian: how far a sample lies from the mean of its four neighbours.
 
 use crate::kernels::stencil::{Stencil, Stenciled};
-use crate::op::{Group, Op, Step};
+use crate::op::{Channels, Group, Op, Step};
 
 /// The operation.
 pub static OP: Op = Op {
@@ -10,6 +10,7 @@ pub static OP: Op = Op {
     params: &[],
     example: "laplacian",
     group: Group::Edges,
+    channels: Channels::Each,
     build: |_| Ok(vec![Step::local(Stenciled(Laplacian))]),
 };
 

@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::kernels::table::Table;
-use crate::op::{Group, Op, Param, Step};
+use crate::op::{Channels, Group, Op, Param, Step};
 
 /// The operation.
 pub static OP: Op = Op {
@@ -20,6 +20,7 @@ pub static OP: Op = Op {
     ],
     example: "levels(black=0.1, white=0.9, gamma=1.2)",
     group: Group::Point,
+    channels: Channels::Each,
     build: |args| {
         let (black, white) = (args.float("black"), args.float("white"));
         if black >= white {

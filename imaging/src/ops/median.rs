@@ -8,7 +8,7 @@ use crate::kernels::median_sliding::{self, Sliding};
 use crate::kernels::median_small;
 use crate::kernels::median_tiles::{self, Slots};
 use crate::kernels::ranked::Ordered;
-use crate::op::{Group, Local, Op, Param, Step};
+use crate::op::{ALPHA, Channels, Group, Local, Op, Param, Step};
 use crate::window::{Band, Scratch, Window};
 use std::ops::Range;
 use std::sync::OnceLock;
@@ -17,14 +17,18 @@ use std::sync::OnceLock;
 pub static OP: Op = Op {
     name: "median",
     about: "Takes the middle sample of a square window: removes specks, keeps edges.",
-    params: &[Param::int(
-        "radius",
-        0..=50,
-        1,
-        "the window is 2 radius + 1 pixels wide and high",
-    )],
+    params: &[
+        Param::int(
+            "radius",
+            0..=50,
+            1,
+            "the window is 2 radius + 1 pixels wide and high",
+        ),
+        ALPHA,
+    ],
     example: "median(radius=3)",
     group: Group::Filter,
+    channels: Channels::Each,
     build: |args| {
         Ok(match args.size("radius") {
             0 => Vec::new(),

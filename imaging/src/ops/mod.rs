@@ -14,6 +14,7 @@ pub mod crop;
 pub mod edge_overlay;
 pub mod emboss;
 pub mod equalize;
+pub mod flatten;
 pub mod flip;
 pub mod gamma;
 pub mod gaussian;
@@ -29,10 +30,12 @@ pub mod morphology;
 pub mod otsu;
 pub mod pad;
 pub mod posterize;
+pub mod range;
 pub mod resize;
 pub mod roberts;
 pub mod rotate;
 pub mod saturation;
+pub mod select;
 pub mod sepia;
 pub mod sharpen;
 pub mod threshold;
@@ -61,6 +64,7 @@ pub static ALL: &[&Op] = &[
     &equalize::OP,
     &clahe::OP,
     &autocontrast::OP,
+    &range::OP,
     // Filters
     &box_blur::OP,
     &gaussian::OP,
@@ -97,6 +101,9 @@ pub static ALL: &[&Op] = &[
     &rotate::OP,
     &flip::OP,
     &pad::OP,
+    // Channels
+    &select::OP,
+    &flatten::OP,
 ];
 
 /// The operation of that name.

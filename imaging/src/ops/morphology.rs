@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::kernels::extremum::Extremum;
 use crate::kernels::morphology_difference::Difference;
-use crate::op::{Args, Group, Op, Param, Step};
+use crate::op::{ALPHA, Args, Channels, Group, Op, Param, Step};
 
 const SHAPES: &[&str] = &["rect", "ellipse", "cross"];
 
@@ -21,6 +21,7 @@ const PARAMS: &[Param] = &[
         1,
         "how often each erosion and dilation is repeated",
     ),
+    ALPHA,
 ];
 
 const fn op(
@@ -35,6 +36,7 @@ const fn op(
         params: PARAMS,
         example,
         group: Group::Morphology,
+        channels: Channels::Each,
         build,
     }
 }

@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::image::Shape;
 use crate::kernels::histogram::{Binned, Plane, bins, count};
 use crate::kernels::table::Table;
-use crate::op::{Group, Local, Measured, Op, Step, Tally};
+use crate::op::{Channels, Group, Local, Measured, Op, Step, Tally};
 use crate::window::{Scratch, Window};
 use std::ops::Range;
 use std::sync::Arc;
@@ -18,6 +18,7 @@ pub static OP: Op = Op {
     params: &[MODE],
     example: "otsu(mode=binary_inv)",
     group: Group::Histogram,
+    channels: Channels::Mixed,
     build: |args| {
         let mode = Mode::from_name(args.word("mode"));
         Ok(vec![Step::local(Gray), Step::measured(Otsu { mode })])
@@ -46,6 +47,10 @@ impl Measured for Otsu {
         crate::by_sample!(input.shape().sample, T => {
             count::<T>(input, rows, Plane::Gray, &mut tally.sums);
         });
+    }
+
+    fn spans(&self) -> bool {
+        true
     }
 
     fn finish(&self, _input: Shape, tally: &Tally) -> Result<Vec<Arc<dyn Local>>> {

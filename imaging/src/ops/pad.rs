@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::image::{Element, Shape};
 use crate::kernels::output_size::limited;
 use crate::metadata::Affine;
-use crate::op::{Group, Local, Op, Param, Step};
+use crate::op::{Channels, Group, Local, Op, Param, Step};
 use crate::window::{Band, Scratch, Window};
 use std::ops::Range;
 
@@ -36,6 +36,7 @@ pub static OP: Op = Op {
     ],
     example: "pad(left=3, right=1, top=2, bottom=5, border=reflect)",
     group: Group::Geometry,
+    channels: Channels::Each,
     build: |args| {
         Ok(vec![Step::local(Pad {
             left: args.size("left"),
@@ -140,12 +141,20 @@ impl Local for Pad {
         self.left + self.right + self.top + self.bottom == 0
     }
 
+    fn takes_f64(&self) -> bool {
+        true
+    }
+
+    fn takes_bands(&self) -> bool {
+        true
+    }
+
     fn cost(&self) -> f64 {
         0.1
     }
 
     fn apply(&self, input: &Window<'_>, out: &mut Band<'_>, _scratch: &mut Scratch) {
-        crate::by_sample!(out.shape.sample, T => self.rows::<T>(input, out));
+        crate::by_any_sample!(out.shape.sample, T => self.rows::<T>(input, out));
     }
 }
 

@@ -1,7 +1,7 @@
 //! posterize: few grey levels.
 
 use crate::kernels::table::Table;
-use crate::op::{Group, Op, Param, Step};
+use crate::op::{Channels, Group, Op, Param, Step};
 
 /// The operation.
 pub static OP: Op = Op {
@@ -10,6 +10,7 @@ pub static OP: Op = Op {
     params: &[Param::int("levels", 2..=256, 4, "how many levels are left")],
     example: "posterize(levels=5)",
     group: Group::Point,
+    channels: Channels::Each,
     build: |args| {
         let levels = args.int("levels") as f64;
         Ok(vec![Step::local(Table::curve(move |v| {

@@ -6,7 +6,7 @@ use crate::kernels::output_size::limited;
 use crate::kernels::resample::Resample;
 use crate::kernels::resample_axis::{Axis, Filter};
 use crate::metadata::Affine;
-use crate::op::{Group, Local, Op, Param, Step};
+use crate::op::{Channels, Group, Local, Op, Param, Step};
 use crate::window::{Band, Scratch, Window};
 use std::any::Any;
 use std::ops::Range;
@@ -38,6 +38,7 @@ pub static OP: Op = Op {
     ],
     example: "resize(width=40, filter=bicubic)",
     group: Group::Geometry,
+    channels: Channels::Each,
     build: |args| {
         let (width, height) = (args.size("width"), args.size("height"));
         if width == 0 && height == 0 {

@@ -3,7 +3,7 @@
 use crate::border::Border;
 use crate::kernels::round;
 use crate::kernels::stencil::{Stencil, Stenciled};
-use crate::op::{Group, Op, Step};
+use crate::op::{Channels, Group, Op, Step};
 
 /// The operation.
 pub static OP: Op = Op {
@@ -12,6 +12,7 @@ pub static OP: Op = Op {
     params: &[],
     example: "roberts",
     group: Group::Edges,
+    channels: Channels::Each,
     build: |_| Ok(vec![Step::local(Stenciled(Roberts))]),
 };
 

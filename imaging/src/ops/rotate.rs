@@ -3,7 +3,7 @@
 use super::flip::Flip;
 use crate::kernels::quarter_turn::QuarterTurn;
 use crate::kernels::turn::Turn;
-use crate::op::{Group, Op, Param, Step};
+use crate::op::{Channels, Group, Op, Param, Step};
 
 /// The operation. Other angles than multiples of 90 are a quarter turn and at most 45 degrees more.
 pub static OP: Op = Op {
@@ -20,6 +20,7 @@ pub static OP: Op = Op {
     ],
     example: "rotate(degrees=270)",
     group: Group::Geometry,
+    channels: Channels::Each,
     build: |args| {
         let degrees = args.float("degrees");
         let quarters = libm::floor(degrees / 90.0 + 0.5);

@@ -1,7 +1,7 @@
 //! saturation: how far colours lie from grey.
 
 use crate::image::Element;
-use crate::op::{Group, Local, Op, Param, Step};
+use crate::op::{Channels, Group, Local, Op, Param, Step};
 use crate::window::{Band, Scratch, Window};
 
 /// The operation.
@@ -16,6 +16,7 @@ pub static OP: Op = Op {
     )],
     example: "saturation(factor=1.7)",
     group: Group::Point,
+    channels: Channels::Mixed,
     build: |args| {
         Ok(vec![Step::local(Saturation {
             factor: args.float("factor") as f32,
@@ -59,21 +60,21 @@ impl Saturation {
     }
 }
 
-trait Channels {
+trait Width {
     const N: usize;
 }
 struct Three;
-impl Channels for Three {
+impl Width for Three {
     const N: usize = 3;
 }
 struct Four;
-impl Channels for Four {
+impl Width for Four {
     const N: usize = 4;
 }
 
 crate::simd! {
     /// c' = V - (V - c) k with k = min(factor, V / (V - m)), V and m the greatest and least channel.
-    fn scale<T: Element, C: Channels>(source: &[T], target: &mut [T], factor: f32) {
+    fn scale<T: Element, C: Width>(source: &[T], target: &mut [T], factor: f32) {
         for (t, s) in target.chunks_exact_mut(C::N).zip(source.chunks_exact(C::N)) {
             let (r, g, b) = (s[0].to_f32(), s[1].to_f32(), s[2].to_f32());
             let most = r.max(g).max(b);

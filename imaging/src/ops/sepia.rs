@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::image::{Element, Shape};
-use crate::op::{Group, Local, Op, Param, Step};
+use crate::op::{Channels, Group, Local, Op, Param, Step};
 use crate::window::{Band, Scratch, Window};
 
 /// The operation.
@@ -17,6 +17,7 @@ pub static OP: Op = Op {
     )],
     example: "sepia(amount=0.8)",
     group: Group::Point,
+    channels: Channels::Mixed,
     build: |args| {
         Ok(vec![Step::local(Sepia {
             amount: args.float("amount") as f32,

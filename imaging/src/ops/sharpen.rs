@@ -2,7 +2,7 @@
 
 use crate::kernels::round;
 use crate::kernels::stencil::{Stencil, Stenciled};
-use crate::op::{Group, Op, Param, Step};
+use crate::op::{Channels, Group, Op, Param, Step};
 
 /// The operation.
 pub static OP: Op = Op {
@@ -11,6 +11,7 @@ pub static OP: Op = Op {
     params: &[Param::float("amount", 0.0..=10.0, 1.0, "strength")],
     example: "sharpen(amount=0.7)",
     group: Group::Filter,
+    channels: Channels::Each,
     build: |args| {
         let amount = args.float("amount");
         Ok(vec![if amount == libm::trunc(amount) {

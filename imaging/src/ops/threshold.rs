@@ -2,7 +2,7 @@
 
 use crate::image::Element;
 use crate::kernels::table::Table;
-use crate::op::{Group, Op, Param, Step};
+use crate::op::{Channels, Group, Op, Param, Step};
 
 /// The parameter `mode`.
 pub const MODE: Param = Param::word(
@@ -21,6 +21,7 @@ pub static OP: Op = Op {
     ],
     example: "threshold(value=90, mode=to_zero)",
     group: Group::Point,
+    channels: Channels::Each,
     build: |args| {
         let value = args.float("value");
         let mode = Mode::from_name(args.word("mode"));

@@ -2,7 +2,7 @@
 
 use super::resize::{Fit, Resize};
 use crate::kernels::resample_axis::Filter;
-use crate::op::{Group, Op, Param, Step};
+use crate::op::{Channels, Group, Op, Param, Step};
 
 /// The operation.
 pub static OP: Op = Op {
@@ -16,6 +16,7 @@ pub static OP: Op = Op {
     )],
     example: "thumbnail(size=20)",
     group: Group::Geometry,
+    channels: Channels::Each,
     build: |args| {
         let size = args.size("size");
         Ok(vec![Step::local(Resize::new(

@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::image::Shape;
-use crate::op::{Group, Local, Op, Step};
+use crate::op::{Channels, Group, Local, Op, Step};
 use crate::window::{Band, Scratch, Window};
 
 /// The operation.
@@ -12,6 +12,7 @@ pub static OP: Op = Op {
     params: &[],
     example: "to_rgb",
     group: Group::Point,
+    channels: Channels::Mixed,
     build: |_| Ok(vec![Step::local(ToRgb)]),
 };
 

@@ -5,7 +5,7 @@ use crate::border::Border;
 use crate::image::{SampleType, Shape};
 use crate::kernels::round;
 use crate::kernels::separable::Separable;
-use crate::op::{Group, Local, Op, Param, Step};
+use crate::op::{Channels, Group, Local, Op, Param, Step};
 use crate::window::{Band, Scratch, Window};
 use std::ops::Range;
 
@@ -24,6 +24,7 @@ pub static OP: Op = Op {
     ],
     example: "unsharp(sigma=1.5, amount=0.8)",
     group: Group::Filter,
+    channels: Channels::Each,
     build: |args| {
         let weights = weights(args.float("sigma"));
         Ok(vec![Step::local(Unsharp {

@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::executor::{Context, guarded};
 use crate::halo::partition;
 use crate::image::{Element, Rows, Shape};
-use crate::op::{Collective, Group, Op, Param, Step};
+use crate::op::{Channels, Collective, Group, Op, Param, Step};
 use dct::{Dct, Work};
 use fft::{LANES, Lanes};
 use rayon::prelude::*;
@@ -34,6 +34,7 @@ pub static OP: Op = Op {
     ],
     example: "butterworth(kind=high, cutoff=0.05, order=3)",
     group: Group::Filter,
+    channels: Channels::Each,
     build: |args| {
         Ok(vec![Step::collective(Butterworth {
             high: args.word("kind") == "high",

@@ -5,7 +5,7 @@ pub mod gradient;
 pub mod hysteresis;
 
 use crate::error::{Error, Result};
-use crate::op::{Args, Group, Op, Param, Step};
+use crate::op::{Args, Channels, Group, Op, Param, Step};
 use crate::ops::gray::Gray;
 
 /// The operation.
@@ -15,6 +15,7 @@ pub static OP: Op = Op {
     params: &[LOW, HIGH, APERTURE, L2],
     example: "canny(low=20, high=60)",
     group: Group::Edges,
+    channels: Channels::Mixed,
     build: |args| {
         let mut steps = vec![Step::local(Gray)];
         steps.push(Step::local(ridges(args, "canny", args.flag("l2"))?));

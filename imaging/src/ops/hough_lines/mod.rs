@@ -7,7 +7,7 @@ pub use votes::{Accumulator, Line, lines};
 use crate::error::Result;
 use crate::executor::Context;
 use crate::image::{Element, Rows, Shape};
-use crate::op::{Collective, Group, Local, Op, Param, Step};
+use crate::op::{Channels, Collective, Group, Local, Op, Param, Step};
 use crate::ops::canny;
 use crate::ops::canny::hysteresis::{Edges, edges};
 use crate::ops::gray::Gray;
@@ -39,6 +39,7 @@ pub static OP: Op = Op {
     ],
     example: "hough_lines(threshold=20, low=30, high=90)",
     group: Group::Edges,
+    channels: Channels::Mixed,
     build: |args| {
         let ridges = canny::gradient::Ridges::new(args.float("low"), args.float("high"), 3, false);
         Ok(vec![Step::collective(HoughLines {
