@@ -89,6 +89,9 @@ CASES = {
                {"width": 61, "height": 47}] + [{"width": 40, "height": 57, "filter": f} for f in reference.FILTERS]
               + [{"width": 301, "height": 203, "filter": f} for f in reference.FILTERS],
     "thumbnail": [{"size": 40}, {"size": 17}],
+    "select": [{"bands": [1]}],
+    "flatten": [{}, {"background": "#204060"}],
+    "range": [{}, {"low": 20, "high": 200}, {"low": "2%", "high": "98%"}, {"low": "min", "high": 99}],
     "crop": [{"x": 5, "y": 7, "width": 20, "height": 11}, {"x": 0, "y": 0, "width": 61, "height": 47},
              {"x": 60, "y": 46, "width": 1, "height": 1}, {"x": 0, "y": 0, "width": 1, "height": 1}],
     "rotate": [{}, {"degrees": 180}, {"degrees": 270}, {"degrees": 0}],

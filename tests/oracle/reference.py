@@ -340,6 +340,35 @@ def pad(a, left=0, right=0, top=0, bottom=0, border="constant", value=0):
     return cv2.copyMakeBorder(a, top, bottom, left, right, BORDERS[border], value=(value,) * 3)
 
 
+def select(a, bands):
+    """Channels by number from 1; one is gray, three are RGB."""
+    channels = a.reshape(a.shape[0], a.shape[1], -1)
+    out = np.ascontiguousarray(channels[..., [band - 1 for band in bands]])
+    return out[..., 0] if len(bands) == 1 else out
+
+
+def flatten(a, background="white"):
+    """Nothing to do without alpha."""
+    return a
+
+
+def range_(a, low="min", high="max"):
+    """`low`..`high` to the full range: numbers of the image's own units, min, max, or the sample below which a share lies."""
+    def end(value):
+        if isinstance(value, str):
+            share = {"min": 0.0, "max": 1.0}.get(value)
+            share = float(value[:-1]) / 100 if share is None else share
+            samples = np.sort(a, axis=None)
+            return float(samples[min(int(share * (samples.size - 1)), samples.size - 1)])
+        return float(value)
+    low, high = end(low), end(high)
+    if high > low:
+        unit = np.clip((a.astype(np.float64) - low) / (high - low), 0, 1)
+    else:
+        unit = (a > low).astype(np.float64)
+    return saturate(unit * maximum(a), a)
+
+
 OPS = {
     "invert": (invert, EXACT), "brightness": (brightness, EXACT), "contrast": (contrast, EXACT),
     "gamma": (gamma, EXACT), "levels": (levels, EXACT), "posterize": (posterize, EXACT),
@@ -358,6 +387,7 @@ OPS = {
     "butterworth": (butterworth, NEAR),
     "resize": (resize, NEAR), "thumbnail": (thumbnail, (8, 0.99)), "crop": (crop, EXACT), "rotate": (rotate, EXACT),
     "flip": (flip, EXACT), "pad": (pad, EXACT),
+    "select": (select, EXACT), "flatten": (flatten, EXACT), "range": (range_, NEAR),
 }
 
 
