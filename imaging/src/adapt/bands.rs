@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::executor::Context;
 use crate::image::{Buffer, Color, Rows, Shape};
 use crate::kernels::table::Table;
+use crate::metadata::Affine;
 use crate::op::{Collective, Local, Measured, Tally};
 use crate::plan::clip;
 use crate::window::{Band, Scratch, Window};
@@ -85,6 +86,10 @@ impl Local for EachLocal {
 
     fn border(&self) -> Border {
         self.0[0].border()
+    }
+
+    fn geometry(&self, input: Shape) -> Option<Affine> {
+        self.0[0].geometry(plane(input))
     }
 
     fn is_identity(&self, input: Shape) -> bool {
@@ -247,6 +252,10 @@ pub struct EachCollective(pub Arc<dyn Collective>);
 impl Collective for EachCollective {
     fn output(&self, input: Shape) -> Result<Shape> {
         banded(self.0.output(plane(input))?, input)
+    }
+
+    fn geometry(&self, input: Shape) -> Option<Affine> {
+        self.0.geometry(plane(input))
     }
 
     fn run(&self, context: &mut Context<'_>, input: Rows) -> Result<Rows> {

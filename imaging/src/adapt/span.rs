@@ -5,6 +5,7 @@ use crate::border::Border;
 use crate::error::Result;
 use crate::executor::Context;
 use crate::image::{Buffer, Rows, SampleType, Shape};
+use crate::metadata::Affine;
 use crate::op::{Collective, Local, Measured, Tally};
 use crate::plan::clip;
 use crate::window::{Band, Scratch, Window};
@@ -114,6 +115,10 @@ pub struct SpannedCollective(pub Arc<dyn Collective>);
 impl Collective for SpannedCollective {
     fn output(&self, input: Shape) -> Result<Shape> {
         self.0.output(input)
+    }
+
+    fn geometry(&self, input: Shape) -> Option<Affine> {
+        self.0.geometry(input)
     }
 
     fn run(&self, context: &mut Context<'_>, input: Rows) -> Result<Rows> {
