@@ -34,6 +34,14 @@ pub struct JobFlags {
     /// Longest time for one image, such as 30s, 500ms or 2m
     #[arg(long, value_name = "TIME", value_parser = seconds)]
     timeout: Option<f64>,
+    /// What outputs are called, such as '{stem}-{ext}.{format}': {dir}, {stem}, {ext}, {name}, {format}, {page}, {index},
+    /// {width}, {height}, {hash8}; without {dir} or / in the directory of the input [default: the input's name with the
+    /// format's extension]
+    #[arg(long, value_name = "TEMPLATE")]
+    names: Option<String>,
+    /// What happens when two inputs come to the same output [default: refuse]
+    #[arg(long, value_enum, value_name = "WHAT")]
+    on_clash: Option<OnClash>,
     /// Metadata that outputs keep [default: all]
     #[arg(long, value_enum, value_name = "WHICH")]
     keep_metadata: Option<KeepMetadata>,
@@ -51,6 +59,14 @@ pub enum Mode {
 }
 
 #[derive(Clone, Copy, ValueEnum)]
+enum OnClash {
+    /// An error before anything is written
+    Refuse,
+    /// Later ones get numbers
+    Number,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
 enum KeepMetadata {
     /// All, adapted to what was done to the pixels
     All,
@@ -65,7 +81,7 @@ enum KeepMetadata {
 impl JobFlags {
     /// The keys of a job that flags set.
     pub fn flags(&self) -> Vec<(&'static str, Value)> {
-        let flags: [(&'static str, Option<Value>); 8] = [
+        let flags = [
             ("pipeline", self.pipeline.clone().map(Value::from)),
             ("name", self.name.clone().map(Value::from)),
             ("format", self.format.clone().map(Value::from)),
@@ -76,6 +92,8 @@ impl JobFlags {
                 self.max_bytes.map(|v| v.to_string().into()),
             ),
             ("limits.timeout_secs", self.timeout.map(Value::from)),
+            ("names", self.names.clone().map(Value::from)),
+            ("on_clash", self.on_clash.map(choice)),
             ("keep_metadata", self.keep_metadata.map(choice)),
         ];
         let given = flags.into_iter().filter_map(|(k, v)| Some((k, v?)));

@@ -4,6 +4,7 @@
 #![allow(clippy::print_stderr)]
 
 use crate::exit::Failure;
+use std::collections::BTreeMap;
 use std::io::{ErrorKind, IsTerminal as _, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -115,4 +116,22 @@ pub fn red(text: &str) -> String {
 /// Whether a progress bar makes sense.
 pub fn interactive() -> bool {
     std::io::stderr().is_terminal()
+}
+
+/// Files that were passed over, as the end of a summary.
+pub fn passed_over(skipped: &BTreeMap<String, u64>) -> String {
+    let total: u64 = skipped.values().sum();
+    if total == 0 {
+        return String::new();
+    }
+    let kinds = skipped.iter().map(|(kind, count)| match kind.as_str() {
+        "junk" => format!("{count} junk"),
+        "hidden" => format!("{count} hidden"),
+        "unknown" => format!("{count} no image"),
+        "special" => format!("{count} no regular file"),
+        other => format!("{count} {}", harmless(other)),
+    });
+    let s = if total == 1 { "" } else { "s" };
+    let kinds: Vec<String> = kinds.collect();
+    format!(", {total} file{s} skipped ({})", kinds.join(", "))
 }

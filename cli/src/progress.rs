@@ -144,7 +144,7 @@ fn total(job: &JobPlanned) -> String {
     };
     let plural = |n: usize| if n == 1 { "" } else { "s" };
     format!(
-        "{} task{} on {} rank{} of {} thread{}, {} image{} in flight; memory {} {cap}; nothing was written",
+        "{} task{} on {} rank{} of {} thread{}, {} image{} in flight; memory {} {cap}{}; nothing was written",
         job.tasks,
         plural(job.tasks as usize),
         job.ranks,
@@ -154,5 +154,6 @@ fn total(job: &JobPlanned) -> String {
         job.in_flight,
         plural(job.in_flight),
         HumanBytes(job.memory_bytes),
+        output::passed_over(&job.skipped),
     )
 }

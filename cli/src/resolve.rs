@@ -8,6 +8,7 @@ use protocol::Job;
 use serde_json::{Map, Value};
 use std::path::Path;
 use worker::jobfile::{self, File};
+use worker::names::Template;
 
 /// What one command line asks for.
 pub struct Request<'a> {
@@ -125,6 +126,9 @@ fn check(job: &Job) -> std::result::Result<(), (&'static str, String)> {
     Pipeline::from_json(&job.pipeline.to_value()).map_err(|e| ("pipeline", e.to_string()))?;
     if let Some(format) = &job.format {
         Format::parse(format).map_err(|e| ("format", e.to_string()))?;
+    }
+    if let Some(names) = &job.names {
+        Template::parse(names).map_err(|wrong| ("names", wrong))?;
     }
     let positive = [
         ("ranks", job.ranks),

@@ -1,7 +1,7 @@
 //! One attempt at a task: fetch its input, run it on the world, store its output.
 
 use crate::error::{Error, Result};
-use crate::expand::{Place, output_path};
+use crate::expand::Place;
 use crate::finish::Known;
 use crate::names;
 use crate::observe::{self, Reason};
@@ -9,15 +9,16 @@ use crate::service::{Node, Room};
 use crate::world::{Lost, Task};
 use cloud::store::{Created, Store};
 use imaging::codec::{Format, FormatKind};
-use protocol::TaskMessage;
 use protocol::message::PlannedTask;
 use protocol::receipt::TaskReceipt;
 use protocol::state::TaskState;
+use protocol::{Job, TaskMessage};
 use rustix::io::Errno;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 use tracing::{Instrument as _, debug_span};
+use worker::names::{Facts, Template};
 use worker::single::ms;
 use worker::task::Finished;
 
@@ -141,13 +142,24 @@ impl Node {
             _ => return Ok(Outcome::Final(Box::new(receipt), class)),
         }
         let storing = Instant::now();
-        let path = output_path(&task.relative, format.as_ref(), kind);
+        let own = kind;
         let kind = format.map_or(kind, |format| format.kind());
-        let name = names::output(id, &path);
+        let named = output_name(job, task, number, own, kind, &receipt);
+        let named = match named {
+            Ok(named) => named,
+            Err(reason) => {
+                receipt.state = TaskState::Failed;
+                receipt.reason = Some(reason);
+                (receipt.output, receipt.output_sha256, receipt.bytes) = (None, None, None);
+                return Ok(Outcome::Final(Box::new(receipt), Reason::Unsuitable));
+            }
+        };
+        receipt.output = Some(format!("out/{named}"));
+        receipt.object = Some(names::object(number, &named));
+        let name = names::output(id, &receipt).unwrap_or_default();
         let hash = receipt.output_sha256.as_deref().unwrap_or_default();
         let put = self.put(&name, output, hash, kind.media_type());
         put.instrument(debug_span!("store")).await?;
-        receipt.output = Some(path);
         receipt.ms.store += ms(storing.elapsed());
         Ok(Outcome::Final(Box::new(receipt), class))
     }
@@ -247,6 +259,33 @@ fn start_of(path: &Path) -> std::io::Result<Vec<u8>> {
         .take(FormatKind::DETECT_BYTES as u64)
         .read_to_end(&mut start)?;
     Ok(start)
+}
+
+/// What an output is called, for people and downloads.
+fn output_name(
+    job: &Job,
+    task: &PlannedTask,
+    number: u64,
+    own: FormatKind,
+    format: FormatKind,
+    receipt: &TaskReceipt,
+) -> std::result::Result<String, String> {
+    let template = job.names.as_deref().map(Template::parse).transpose()?;
+    let pixels = |side: Option<u64>| side.unwrap_or(0) as usize;
+    let facts = Facts {
+        relative: &task.relative,
+        own,
+        format,
+        index: number + 1,
+        page: None,
+        size: (pixels(receipt.width), pixels(receipt.height)),
+        sha256: receipt.input_sha256.as_deref().unwrap_or_default(),
+    };
+    let name = worker::names::name(template.as_ref(), &facts)?;
+    Ok(match task.clash {
+        Some(count) => worker::names::numbered(&name, count),
+        None => name,
+    })
 }
 
 #[cfg(test)]

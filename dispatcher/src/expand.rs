@@ -1,15 +1,18 @@
 //! From what a job names to its tasks: uploads, objects behind URLs, files of this machine.
 
+mod finds;
+
 use crate::error::{Error, Result};
 use crate::jobs::{Rules, Url, check_upload, check_url, file_of, is_below};
-use crate::names;
+use crate::names::upload;
 use cloud::config::Config;
 use cloud::store::{Meta, Store};
-use imaging::codec::{Format, FormatKind};
+use finds::{AT_ONCE, Finds, Input, judge};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use protocol::message::PlannedTask;
 use protocol::{Job, name};
 use std::collections::HashMap;
-use std::path::Path;
+use worker::inputs::{Kind, Skipped};
 
 /// Where inputs come from.
 #[derive(Clone, Debug)]
@@ -21,6 +24,7 @@ pub(crate) struct Sources {
 }
 
 /// An input that was found.
+#[derive(Clone)]
 pub(crate) enum Place {
     /// A file of this machine.
     File(std::path::PathBuf),
@@ -80,34 +84,53 @@ impl Sources {
         }
         check_upload(input)?;
         let below = input.strip_prefix("uploads/").unwrap_or_default();
-        let key = names::upload(owner, below.trim_end_matches('/'));
+        let key = upload(owner, below.trim_end_matches('/'));
         Ok(Named {
             store: self.own.clone(),
             root: "uploads/".into(),
-            hidden: names::upload(owner, "").len(),
+            hidden: upload(owner, "").len(),
             closed: None,
             key,
         })
     }
 
     /// All tasks of a job. What cannot be read becomes a task with its reason; an error is a service's.
-    pub(crate) async fn expand(&self, owner: &str, job: &Job) -> Result<Vec<PlannedTask>> {
-        let mut tasks = Vec::new();
+    pub(crate) async fn expand(&self, owner: &str, job: &Job) -> Result<Expanded> {
+        let mut found = Finds::default();
         for input in &job.inputs {
             match self.find(owner, input) {
-                Ok(Found::File(path)) => tasks.extend(files(path).await?),
-                Ok(Found::Objects(named)) => tasks.extend(objects(&named).await?),
+                Ok(Found::File(path)) => files(path, &mut found).await?,
+                Ok(Found::Objects(named)) => objects(&named, &mut found).await?,
                 Err(error) if error.is_transient() => return Err(error),
-                Err(error) => tasks.push(hopeless(input, error.to_string())),
+                Err(error) => found.hopeless(input, error.to_string()),
             }
-            if tasks.len() > self.rules.max_tasks {
+            if found.inputs.len() > self.rules.max_tasks {
                 let most = self.rules.max_tasks;
                 let reason = format!("the inputs are more than {most} files (split the job)");
-                return Ok(vec![hopeless(input, reason)]);
+                let mut found = Finds::default();
+                found.hopeless(input, reason);
+                return Ok(found.into());
             }
         }
-        claim(&mut tasks, job);
-        Ok(tasks)
+        found.settle(job).await?;
+        Ok(found.into())
+    }
+}
+
+/// What a job's inputs come to.
+pub(crate) struct Expanded {
+    pub(crate) tasks: Vec<PlannedTask>,
+    /// Files and objects that were passed over, by what they are.
+    pub(crate) skipped: Skipped,
+}
+
+impl From<Finds> for Expanded {
+    fn from(found: Finds) -> Expanded {
+        let tasks = found.inputs.into_iter().map(|input| input.task);
+        Expanded {
+            tasks: tasks.collect(),
+            skipped: found.skipped,
+        }
     }
 }
 
@@ -124,8 +147,8 @@ pub struct UrlInput {
 
 /// What the inputs of a job that are URLs come to, as dispatchers would find them: objects by name, those below a
 /// prefix, those that match a pattern. What cannot be read has its reason; an error is a store's, or a URL's.
-pub async fn expand_urls(config: &Config, job: &Job) -> Result<Vec<UrlInput>> {
-    let (mut tasks, mut stores) = (Vec::new(), HashMap::new());
+pub async fn expand_urls(config: &Config, job: &Job) -> Result<(Vec<UrlInput>, Skipped)> {
+    let (mut found, mut stores) = (Finds::default(), HashMap::new());
     for input in job.inputs.iter().filter(|input| Url::is_one(input)) {
         let url = Url::parse(input)?;
         let root = url.root();
@@ -141,14 +164,15 @@ pub async fn expand_urls(config: &Config, job: &Job) -> Result<Vec<UrlInput>> {
             closed: None,
             key: url.key,
         };
-        match objects(&named).await {
-            Ok(found) => tasks.extend(found),
+        match objects(&named, &mut found).await {
+            Ok(()) => {}
             Err(error) if error.is_transient() => return Err(error),
-            Err(error) => tasks.push(hopeless(input, error.to_string())),
+            Err(error) => found.hopeless(input, error.to_string()),
         }
     }
-    claim(&mut tasks, job);
-    let located = tasks.into_iter().filter_map(|task| {
+    // Clashes are the batch's to find, which knows all its inputs.
+    found.once();
+    let located = found.inputs.into_iter().filter_map(|Input { task, .. }| {
         // A bucket's own address may stand without the `/` at its end.
         let text = format!("{}/", task.input);
         let (root, store) = stores.iter().find(|(root, _)| text.starts_with(*root))?;
@@ -156,46 +180,52 @@ pub async fn expand_urls(config: &Config, job: &Job) -> Result<Vec<UrlInput>> {
         let store = store.clone();
         Some(UrlInput { task, store, key })
     });
-    Ok(located.collect())
+    Ok((located.collect(), found.skipped))
 }
 
-fn hopeless(input: &str, reason: String) -> PlannedTask {
-    PlannedTask {
-        input: input.to_owned(),
-        relative: String::new(),
-        bytes: None,
-        reason: Some(reason),
-    }
-}
-
-async fn files(path: std::path::PathBuf) -> Result<Vec<PlannedTask>> {
+async fn files(path: std::path::PathBuf, finds: &mut Finds) -> Result<()> {
     let find = move || {
         let found = worker::inputs::expand(&[path], None);
-        let found_files = found.inputs.into_iter().map(|input| PlannedTask {
+        let inputs = found.inputs.into_iter().map(|input| {
+            let bytes = std::fs::metadata(&input.path).ok().map(|found| found.len());
+            (input, bytes)
+        });
+        (inputs.collect::<Vec<_>>(), found.failures, found.skipped)
+    };
+    let found = tokio::task::spawn_blocking(find).await;
+    let (inputs, failures, skipped) =
+        found.map_err(|error| Error::State(format!("looking for files: {error}")))?;
+    for (input, bytes) in inputs {
+        let task = PlannedTask {
             input: name::to_text(&input.path),
             relative: name::to_text(&input.relative),
-            bytes: std::fs::metadata(&input.path).ok().map(|found| found.len()),
+            bytes,
+            clash: None,
             reason: None,
-        });
-        let failures = found.failures.into_iter();
-        let failures = failures.map(|(path, reason)| hopeless(&name::to_text(&path), reason));
-        found_files.chain(failures).collect()
-    };
-    tokio::task::spawn_blocking(find)
-        .await
-        .map_err(|error| Error::State(format!("looking for files: {error}")))
+        };
+        finds.add(task, Place::File(input.path), None);
+    }
+    for (path, reason) in failures {
+        finds.hopeless(&name::to_text(&path), reason);
+    }
+    for (kind, count) in skipped {
+        *finds.skipped.entry(kind).or_default() += count;
+    }
+    Ok(())
 }
 
 /// The object of that name, those below it, or those that match it as a pattern.
-async fn objects(named: &Named) -> Result<Vec<PlannedTask>> {
+async fn objects(named: &Named, finds: &mut Finds) -> Result<()> {
     let Named { store, key, .. } = named;
     let shown = |name: &str| format!("{}{}", named.root, &name[named.hidden..]);
     let task = |meta: &Meta, from: usize| PlannedTask {
         input: shown(&meta.name),
         relative: meta.name[from..].to_owned(),
         bytes: Some(meta.size),
+        clash: None,
         reason: None,
     };
+    let place = |meta: &Meta| Place::Object(store.clone(), meta.name.clone());
     let folder = |key: &str| key.rfind('/').map_or(0, |at| at + 1);
     let open = |name: &str| {
         let closed = named.closed.as_deref();
@@ -204,97 +234,67 @@ async fn objects(named: &Named) -> Result<Vec<PlannedTask>> {
     // First as it stands, since names may hold what patterns are made of.
     if !key.is_empty() {
         match store.head(key).await {
-            Ok(meta) => return Ok(vec![task(&meta, folder(key))]),
+            Ok(meta) => {
+                finds.add(task(&meta, folder(key)), place(&meta), None);
+                return Ok(());
+            }
             Err(cloud::Error::NotFound(_)) => {}
             Err(error) if error.is_transient() => return Err(error.into()),
             // A directory, where the store is one.
             Err(_) => {}
         }
     }
-    if let Some(at) = key[named.hidden.min(key.len())..].find(['*', '?', '[']) {
-        let base = folder(&key[..named.hidden + at]);
-        let pattern = match glob::Pattern::new(&key[base..]) {
-            Ok(pattern) => pattern,
-            Err(error) => {
-                return Ok(vec![hopeless(
-                    &shown(key),
-                    format!("not a pattern: {error}"),
-                )]);
-            }
-        };
-        let options = glob::MatchOptions {
-            require_literal_separator: true,
-            ..glob::MatchOptions::new()
-        };
-        let found = store.list(key[..base].trim_end_matches('/')).await?;
-        let matches = |name: &str| open(name) && pattern.matches_with(&name[base..], options);
-        let tasks: Vec<PlannedTask> = (found.iter())
-            .filter(|meta| matches(&meta.name))
-            .map(|meta| task(meta, base))
-            .collect();
-        return Ok(match tasks.is_empty() {
-            true => vec![hopeless(
-                &shown(key),
-                "no object matches this pattern".into(),
-            )],
-            false => tasks,
-        });
-    }
-    let found = store.list(key).await?;
-    let found: Vec<_> = found.iter().filter(|meta| open(&meta.name)).collect();
+    let wild = key[named.hidden.min(key.len())..].find(['*', '?', '[']);
+    let (from, found, dots) = match wild {
+        Some(at) => {
+            let base = folder(&key[..named.hidden + at]);
+            let pattern = match glob::Pattern::new(&key[base..]) {
+                Ok(pattern) => pattern,
+                Err(error) => {
+                    finds.hopeless(&shown(key), format!("not a pattern: {error}"));
+                    return Ok(());
+                }
+            };
+            let options = glob::MatchOptions {
+                require_literal_separator: true,
+                ..glob::MatchOptions::new()
+            };
+            let mut found = store.list(key[..base].trim_end_matches('/')).await?;
+            found.retain(|meta| {
+                open(&meta.name) && pattern.matches_with(&meta.name[base..], options)
+            });
+            (
+                base,
+                found,
+                key[base..].split('/').any(|part| part.starts_with('.')),
+            )
+        }
+        None => {
+            let mut found = store.list(key).await?;
+            found.retain(|meta| open(&meta.name));
+            (if key.is_empty() { 0 } else { key.len() + 1 }, found, false)
+        }
+    };
     if found.is_empty() {
-        return Ok(vec![hopeless(&shown(key), "no such object".into())]);
-    }
-    let from = if key.is_empty() { 0 } else { key.len() + 1 };
-    let images = found.iter().filter(|meta| is_image(&meta.name));
-    Ok(images.map(|meta| task(meta, from)).collect())
-}
-
-fn is_image(name: &str) -> bool {
-    let extension = Path::new(name).extension().and_then(|e| e.to_str());
-    extension.is_some_and(|e| FormatKind::from_extension(e).is_some())
-}
-
-/// The output's path below the job: the input's relative path with an extension of the output's format.
-pub fn output_path(relative: &str, format: Option<&Format>, kind: FormatKind) -> String {
-    let kind = format.map_or(kind, Format::kind);
-    let path = Path::new(relative);
-    let extension = path.extension().map(|e| e.to_string_lossy().to_lowercase());
-    match extension {
-        Some(e) if kind.extensions().contains(&e.as_str()) => format!("out/{relative}"),
-        _ => format!(
-            "out/{}",
-            path.with_extension(kind.extensions()[0]).display()
-        ),
-    }
-}
-
-/// Of several inputs with the same output the first keeps it; a file named twice counts once.
-fn claim(tasks: &mut Vec<PlannedTask>, job: &Job) {
-    let format = job.format.as_deref().and_then(|f| Format::parse(f).ok());
-    let mut owners: HashMap<String, String> = HashMap::new();
-    tasks.retain_mut(|task| {
-        if task.reason.is_some() {
-            return true;
-        }
-        let extension = Path::new(&task.relative).extension();
-        let kind = extension.and_then(|e| FormatKind::from_extension(&e.to_string_lossy()));
-        let output = match kind {
-            Some(kind) => output_path(&task.relative, format.as_ref(), kind),
-            None => format!("out/{}", task.relative),
+        let reason = match wild {
+            Some(_) => "no object matches this pattern",
+            None => "no such object",
         };
-        let Some(owner) = owners.get(&output) else {
-            owners.insert(output, task.input.clone());
-            return true;
-        };
-        if *owner == task.input {
-            return false;
+        finds.hopeless(&shown(key), reason.into());
+        return Ok(());
+    }
+    let judged = stream::iter(found.into_iter().map(|meta| async move {
+        let judged = judge(store, &meta.name, from, dots).await;
+        judged.map(|(kind, own)| (meta, kind, own))
+    }));
+    let judged: Vec<_> = judged.buffered(AT_ONCE).try_collect().await?;
+    for (meta, kind, own) in judged {
+        match kind {
+            Kind::Image => finds.add(task(&meta, from), place(&meta), own),
+            kind => finds.skip(kind),
         }
-        task.reason = Some(format!(
-            "its output is already that of {owner} (rename one, or submit them apart)"
-        ));
-        true
-    });
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -320,7 +320,9 @@ mod tests {
             closed: Some("sundog".into()),
         };
         let found = async |key: &str| {
-            let tasks = objects(&named(key)).await.unwrap().into_iter();
+            let mut finds = Finds::default();
+            objects(&named(key), &mut finds).await.unwrap();
+            let tasks = Expanded::from(finds).tasks.into_iter();
             let tasks = tasks.filter(|task| task.reason.is_none());
             tasks.map(|task| task.input).collect::<Vec<_>>()
         };
@@ -332,5 +334,81 @@ mod tests {
         assert_eq!(found("").await, all);
         assert_eq!(found("s*/*.jpg").await, all[2..]);
         assert_eq!(found("**/*.jpg").await, all);
+    }
+
+    #[tokio::test]
+    async fn objects_are_taken_by_what_they_hold_and_no_two_have_one_name() {
+        let store = Store::memory();
+        let (jpeg, png) = (&b"\xff\xd8\xff\xe0"[..], &b"\x89PNG\r\n\x1a\n"[..]);
+        for (name, bytes) in [
+            ("u/._photo.jpg", jpeg),
+            ("u/.git/x.png", png),
+            ("u/Thumbs.db", b"x"),
+            ("u/frame.000", png),
+            ("u/frame.001", png),
+            ("u/notes.txt", b"x"),
+            ("u/photo.jpg", jpeg),
+            ("u/photo.png", jpeg),
+            ("u/photo.tif", png),
+        ] {
+            let bytes = bytes.to_vec().into();
+            store.put(name, bytes, "image/jpeg").await.unwrap();
+        }
+        let named = Named {
+            store,
+            key: "u".into(),
+            root: String::new(),
+            hidden: 0,
+            closed: None,
+        };
+        let expand = async |job: &Job| {
+            let mut finds = Finds::default();
+            // Twice the same.
+            for _ in 0..2 {
+                objects(&named, &mut finds).await.unwrap();
+            }
+            finds.settle(job).await.unwrap();
+            Expanded::from(finds)
+        };
+        let found = expand(&Job::default()).await;
+        let kinds: Vec<_> = found
+            .skipped
+            .iter()
+            .map(|(k, n)| (k.as_str(), n / 2))
+            .collect();
+        assert_eq!(kinds, [("hidden", 1), ("junk", 2), ("unknown", 1)]);
+        let refused: Vec<_> = (found.tasks.iter())
+            .map(|task| (task.relative.as_str(), task.reason.is_some()))
+            .collect();
+        let expected = [
+            ("frame.000", false),
+            ("frame.001", false),
+            ("photo.jpg", false),
+            // It holds a JPEG.
+            ("photo.png", true),
+            // And this one a PNG.
+            ("photo.tif", false),
+        ];
+        assert_eq!(refused, expected);
+        let reason = found.tasks[3].reason.as_deref().unwrap();
+        assert!(
+            reason.contains("photo.jpg is already that of u/photo.jpg"),
+            "{reason}"
+        );
+        assert!(
+            reason.contains("--names '{stem}-{ext}.{format}'"),
+            "{reason}"
+        );
+        let job = Job {
+            on_clash: protocol::job::OnClash::Number,
+            ..Job::default()
+        };
+        let clashes: Vec<_> = expand(&job).await.tasks.iter().map(|t| t.clash).collect();
+        assert_eq!(clashes, [None, None, None, Some(2), None]);
+        let job = Job {
+            names: Some("{stem}-{ext}.{format}".into()),
+            ..Job::default()
+        };
+        assert!(expand(&job).await.tasks.iter().all(|t| t.reason.is_none()));
     }
 }

@@ -145,8 +145,7 @@ impl Node {
     async fn make_safe(&self, id: &str, kept: Option<&Kept>, over: Option<&Over>) -> Result<()> {
         let store = &self.jobs.store;
         let task = kept.map(|kept| names::task(id, kept.receipt.task));
-        let output = kept.and_then(|kept| kept.receipt.output.as_ref());
-        let output = output.map(|path| names::output(id, path));
+        let output = kept.and_then(|kept| names::output(id, &kept.receipt));
         let job = over.map(|_| names::receipt(id));
         let all = [&output, &task, &job];
         let all: Vec<&str> = all.into_iter().flatten().map(String::as_str).collect();
@@ -384,6 +383,7 @@ impl Node {
             counts,
             note: (counts.tasks == 0)
                 .then(|| "there was nothing to do: no input is an image".into()),
+            skipped: known.plan.skipped.clone(),
             tasks,
         })
     }

@@ -25,5 +25,5 @@ mod tidy;
 pub mod world;
 
 pub use error::{Error, Result};
-pub use expand::{UrlInput, expand_urls, output_path};
+pub use expand::{UrlInput, expand_urls};
 pub use service::{Config, run};

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use cloud::store::{Created, Store};
+use protocol::TaskReceipt;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -48,9 +49,28 @@ pub fn cancelled(job: &str, round: u32) -> String {
     format!("jobs/{job}/cancelled/{round}.json")
 }
 
-/// An output, by its path in receipts.
-pub fn output(job: &str, path: &str) -> String {
-    format!("jobs/{job}/{path}")
+/// Where a task's output lies below its job: its number keeps it apart from all others, whatever they are called.
+pub fn object(task: u64, output: &str) -> String {
+    /// Bytes of a file's name that are kept, far below what file systems take.
+    const LONGEST: usize = 200;
+    let mut name = output.rsplit('/').next().unwrap_or(output);
+    while name.len() > LONGEST {
+        let mut rest = name.chars();
+        rest.next();
+        name = rest.as_str();
+    }
+    format!("out/{task}-{name}")
+}
+
+/// The folder of a job's outputs.
+pub fn outputs(job: &str) -> String {
+    format!("jobs/{job}/out")
+}
+
+/// The output that a task's receipt tells of.
+pub fn output(job: &str, receipt: &TaskReceipt) -> Option<String> {
+    let path = receipt.object.as_ref().or(receipt.output.as_ref())?;
+    Some(format!("jobs/{job}/{path}"))
 }
 
 /// What a user uploaded: `path` is `<upload>/<name>`, as after `uploads/` in a job's inputs.

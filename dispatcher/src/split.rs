@@ -181,11 +181,13 @@ impl Node {
             if let Some(plan) = names::read(&self.jobs.store, &name).await? {
                 return Ok((plan, false));
             }
+            let found = self.sources.expand(&stored.owner, &stored.spec).await?;
             let plan = JobPlan {
                 version: protocol::VERSION,
                 job: stored.id.clone(),
                 started: now(),
-                tasks: self.sources.expand(&stored.owner, &stored.spec).await?,
+                skipped: found.skipped,
+                tasks: found.tasks,
             };
             if names::create_hint(&self.jobs.store, &name, &plan).await? {
                 return Ok((plan, true));
@@ -234,6 +236,7 @@ impl Node {
             input: task.input.clone(),
             input_sha256: None,
             output: None,
+            object: None,
             output_sha256: None,
             bytes: None,
             width: None,

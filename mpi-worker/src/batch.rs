@@ -2,7 +2,7 @@
 
 use crate::dispense::{self, Work};
 use crate::elsewhere::{Elsewhere, is_url};
-use crate::inputs::{self, Found};
+use crate::inputs::{self, Found, Skipped};
 use crate::log::Log;
 use crate::planner::{self, Batch, Target, World};
 use crate::settings::Settings;
@@ -64,7 +64,10 @@ impl Request {
         }
         let local = self.job.inputs.iter().filter(|text| !is_url(text));
         let named: Vec<PathBuf> = local.map(|text| name::to_path(text)).collect();
-        let mut found = inputs::expand(&named, output);
+        let mut found = match self.job.reduce {
+            Some(_) => inputs::expand_any(&named, output),
+            None => inputs::expand(&named, output),
+        };
         if let Some(elsewhere) = &self.elsewhere {
             elsewhere.add_to(&mut found);
         }
@@ -85,6 +88,9 @@ pub struct Outcome {
     pub receipt: Option<PathBuf>,
     /// Bytes sent as halos.
     pub halo_bytes: u64,
+    /// Files of directories that were passed over, by what they are.
+    #[serde(default)]
+    pub passed_over: Skipped,
 }
 
 impl Outcome {
@@ -203,15 +209,7 @@ fn prepare(request: &Request, settings: &Settings, world: World) -> Result<Batch
     if let (Target::File(path), None) = (&target, &settings.format) {
         settings.format = kind_of(path).map(imaging::codec::Format::of);
     }
-    let mut batch = planner::plan(
-        found,
-        &target,
-        &settings,
-        world,
-        job.mode,
-        job.skip_existing,
-        only.as_ref(),
-    );
+    let mut batch = planner::plan(found, &target, &settings, world, job, only.as_ref())?;
     batch.skipped += skipped;
     Ok(batch)
 }

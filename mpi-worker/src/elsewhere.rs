@@ -1,7 +1,7 @@
 //! Files of this machine that stand for what a job names elsewhere: objects behind URLs that were fetched,
 //! and a folder from which outputs go on to theirs.
 
-use crate::inputs::{Found, Input};
+use crate::inputs::{Found, Input, Skipped};
 use protocol::name;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -18,6 +18,9 @@ pub struct Elsewhere {
     pub refused: Vec<(String, String)>,
     /// Inputs that were not fetched since their output exists.
     pub skipped: u64,
+    /// Objects of prefixes that were passed over, by what they are.
+    #[serde(default)]
+    pub passed_over: Skipped,
     /// Where outputs are written, if not where the job says.
     pub output: Option<Staged>,
 }
@@ -70,6 +73,9 @@ impl Elsewhere {
             path: name::to_path(&input.path),
             relative: name::to_path(&input.relative),
         }));
+        for (kind, count) in &self.passed_over {
+            *found.skipped.entry(kind.clone()).or_default() += count;
+        }
         for (from, to) in [
             (&self.failures, &mut found.failures),
             (&self.refused, &mut found.refused),

@@ -1,7 +1,7 @@
 //! From what the user named to the list of images: files, directories (recursive), patterns.
 
 use imaging::codec::FormatKind;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs;
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
@@ -25,13 +25,99 @@ pub struct Found {
     pub failures: Vec<(PathBuf, String)>,
     /// Things that are larger than a limit, with the reason.
     pub refused: Vec<(PathBuf, String)>,
-    /// Files in directories that are no images and were passed over.
-    pub passed_over: usize,
+    /// Files of directories that were passed over, by what they are.
+    pub skipped: Skipped,
+    /// The files that `skipped` counts.
+    passed: Vec<(PathBuf, Kind)>,
+}
+
+/// How many files were passed over, by what they are: see [`Kind::name`].
+pub type Skipped = BTreeMap<String, u64>;
+
+/// What a file of a directory is, before it is opened as an image. A file that is named itself is always an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// By its extension, or by its first bytes.
+    Image,
+    /// What systems leave beside people's files.
+    Junk,
+    /// Its name begins with a dot.
+    Hidden,
+    /// Neither its name nor its first bytes are those of an image.
+    Unknown,
+    /// A device, a pipe or a socket.
+    Special,
+}
+
+impl Kind {
+    /// What its name alone tells.
+    pub fn of_name(name: &str) -> Option<Kind> {
+        const JUNK: [&str; 5] = [
+            ".ds_store",
+            "thumbs.db",
+            "ehthumbs.db",
+            "desktop.ini",
+            "icon\r",
+        ];
+        let lower = name.to_ascii_lowercase();
+        let extension = Path::new(&lower).extension();
+        match () {
+            () if name.starts_with("._") || JUNK.contains(&lower.as_str()) => Some(Kind::Junk),
+            () if name.starts_with('.') => Some(Kind::Hidden),
+            () => extension
+                .and_then(|e| FormatKind::from_extension(e.to_str()?))
+                .map(|_| Kind::Image),
+        }
+    }
+
+    /// As receipts and events call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Image => "image",
+            Kind::Junk => "junk",
+            Kind::Hidden => "hidden",
+            Kind::Unknown => "unknown",
+            Kind::Special => "special",
+        }
+    }
+}
+
+/// Files that were seen, by what they are and not by how they are spelled.
+#[derive(Debug, Default)]
+pub struct Seen(HashMap<(u64, u64), Vec<PathBuf>>);
+
+impl Seen {
+    /// Whether it is the first time.
+    pub fn insert(&mut self, path: &Path) -> bool {
+        let Ok(meta) = fs::metadata(path) else {
+            return true;
+        };
+        let others = self.0.entry((meta.dev(), meta.ino())).or_default();
+        // Only files of several names can be others of the same content.
+        let same = |other: &PathBuf| match (other.canonicalize(), path.canonicalize()) {
+            (Ok(a), Ok(b)) => a == b,
+            _ => other == path,
+        };
+        if others.iter().any(same) {
+            return false;
+        }
+        others.push(path.to_owned());
+        true
+    }
 }
 
 /// Expands inputs. Directories below `output` are left out, so that a second run does not take the
-/// results of the first; a file named twice counts once. Nothing here ends a batch: what cannot be read is listed as a failure.
+/// results of the first; a file named twice, however it is spelled, counts once. Nothing here ends a batch: what cannot be read is listed as a failure.
 pub fn expand(named: &[PathBuf], output: Option<&Path>) -> Found {
+    find(named, output, false)
+}
+
+/// The same where inputs may be something else than images: whatever matches a pattern is taken, but for junk.
+pub fn expand_any(named: &[PathBuf], output: Option<&Path>) -> Found {
+    find(named, output, true)
+}
+
+fn find(named: &[PathBuf], output: Option<&Path>, any: bool) -> Found {
     let mut found = Found::default();
     let skip = output.and_then(|path| fs::canonicalize(path).ok());
     for path in named {
@@ -54,13 +140,18 @@ pub fn expand(named: &[PathBuf], output: Option<&Path>) -> Found {
                 found.inputs.push(Input { path, relative });
             }
             Err(error) => match pattern(&path) {
-                Some(pattern) => matches(&path, &pattern, skip.as_deref(), &mut found),
+                Some(pattern) => matches(&path, &pattern, skip.as_deref(), any, &mut found),
                 None => found.failures.push((path, reason(&error))),
             },
         }
     }
-    let mut seen = HashSet::new();
-    found.inputs.retain(|input| seen.insert(input.path.clone()));
+    let mut seen = Seen::default();
+    found.inputs.retain(|input| seen.insert(&input.path));
+    for (path, kind) in std::mem::take(&mut found.passed) {
+        if seen.insert(&path) {
+            *found.skipped.entry(kind.name().to_owned()).or_default() += 1;
+        }
+    }
     found
 }
 
@@ -87,7 +178,7 @@ fn pattern(path: &Path) -> Option<String> {
     text.contains(['*', '?', '[']).then(|| text.to_owned())
 }
 
-fn matches(path: &Path, pattern: &str, skip: Option<&Path>, found: &mut Found) {
+fn matches(path: &Path, pattern: &str, skip: Option<&Path>, any: bool, found: &mut Found) {
     let root: PathBuf = path
         .components()
         .take_while(|part| !part.as_os_str().to_string_lossy().contains(['*', '?', '[']))
@@ -101,9 +192,18 @@ fn matches(path: &Path, pattern: &str, skip: Option<&Path>, found: &mut Found) {
         }
     };
     let before = found.inputs.len() + found.failures.len();
+    let passed = found.passed.len();
+    // A pattern that spells a dot out wants what is hidden.
+    let dots = pattern
+        .split('/')
+        .any(|part| part.starts_with('.') && !matches!(part, "." | ".."));
     for entry in paths {
         match entry {
             Ok(path) if path.is_dir() => {
+                if !dots && hidden_name(&path).is_some() {
+                    found.skip(path, Kind::Hidden);
+                    continue;
+                }
                 let mut walk = Walk {
                     root: &root,
                     skip,
@@ -112,19 +212,40 @@ fn matches(path: &Path, pattern: &str, skip: Option<&Path>, found: &mut Found) {
                 };
                 walk.directory(&path);
             }
-            Ok(path) => {
-                let relative = path.strip_prefix(&root).unwrap_or(&path).to_owned();
-                found.inputs.push(Input { path, relative });
-            }
+            Ok(path) => match kind(&path) {
+                Kind::Junk | Kind::Hidden if dots => found.take(&root, path),
+                Kind::Unknown if any => found.take(&root, path),
+                kind => found.add(&root, path, kind),
+            },
             Err(error) => found
                 .failures
                 .push((error.path().to_owned(), reason(error.error()))),
         }
     }
     if found.inputs.len() + found.failures.len() == before {
-        found
-            .failures
-            .push((path.to_owned(), "no file matches this pattern".into()));
+        let reason = match found.passed.len() == passed {
+            true => "no file matches this pattern",
+            false => "no file that matches this pattern is an image",
+        };
+        found.failures.push((path.to_owned(), reason.into()));
+    }
+}
+
+impl Found {
+    fn skip(&mut self, path: PathBuf, kind: Kind) {
+        self.passed.push((path, kind));
+    }
+
+    fn take(&mut self, root: &Path, path: PathBuf) {
+        let relative = path.strip_prefix(root).unwrap_or(&path).to_owned();
+        self.inputs.push(Input { path, relative });
+    }
+
+    fn add(&mut self, root: &Path, path: PathBuf, kind: Kind) {
+        match kind {
+            Kind::Image => self.take(root, path),
+            kind => self.skip(path, kind),
+        }
     }
 }
 
@@ -157,32 +278,60 @@ impl Walk<'_> {
         paths.sort();
         for path in paths {
             match fs::metadata(&path) {
-                Ok(meta) if meta.is_dir() => self.directory(&path),
-                Ok(meta) if !meta.is_file() => self.found.passed_over += 1,
-                Ok(_) if is_image(&path) => {
-                    let relative = path.strip_prefix(self.root).unwrap_or(&path).to_owned();
-                    self.found.inputs.push(Input { path, relative });
+                Ok(meta) if meta.is_dir() => match hidden_name(&path) {
+                    Some(kind) => self.found.skip(path, kind),
+                    None => self.directory(&path),
+                },
+                Ok(_) if is_temporary(&path) => {}
+                Ok(meta) if !meta.is_file() => self.found.skip(path, Kind::Special),
+                Ok(_) => {
+                    let kind = kind(&path);
+                    self.found.add(self.root, path, kind);
                 }
-                Ok(_) => self.found.passed_over += 1,
+                Err(_) if hidden_name(&path).is_some() => self.found.skip(path, Kind::Hidden),
                 Err(error) => self.found.failures.push((path, reason(&error))),
             }
         }
     }
 }
 
-/// By the name's extension, or by the first bytes.
-fn is_image(path: &Path) -> bool {
+fn hidden_name(path: &Path) -> Option<Kind> {
+    let name = path.file_name()?.to_string_lossy();
+    Kind::of_name(&name).filter(|kind| matches!(kind, Kind::Junk | Kind::Hidden))
+}
+
+/// Outputs that are being written are no files of the user's.
+fn is_temporary(path: &Path) -> bool {
     let name = path.file_name().map(|n| n.to_string_lossy());
-    if name.is_some_and(|n| n.starts_with(".sundog-")) {
-        return false;
+    name.is_some_and(|name| name.starts_with(".sundog-"))
+}
+
+/// By the name, or by the first bytes.
+fn kind(path: &Path) -> Kind {
+    let name = path.file_name().map(|n| n.to_string_lossy());
+    if let Some(kind) = name.and_then(|name| Kind::of_name(&name)) {
+        return kind;
     }
-    let extension = path.extension().map(|e| e.to_string_lossy());
-    if extension.is_some_and(|e| FormatKind::from_extension(&e).is_some()) {
-        return true;
+    match read_start(path) {
+        Ok(start) if FormatKind::detect(&start).is_none() => Kind::Unknown,
+        // What cannot be read may be an image, and is told of as a failure.
+        _ => Kind::Image,
     }
-    let mut start = [0; FormatKind::DETECT_BYTES];
-    let read = fs::File::open(path).and_then(|mut file| file.read(&mut start));
-    read.is_ok_and(|n| FormatKind::detect(&start[..n]).is_some())
+}
+
+/// Bytes that tell what a file is.
+pub const START: usize = FormatKind::DETECT_BYTES;
+
+/// What a file's first bytes say that it is.
+pub fn format_of(path: &Path) -> Option<FormatKind> {
+    FormatKind::detect(&read_start(path).ok()?)
+}
+
+fn read_start(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut start = Vec::with_capacity(START);
+    let file = fs::File::open(path)?;
+    file.take(START as u64).read_to_end(&mut start)?;
+    Ok(start)
 }
 
 #[cfg(test)]
@@ -198,6 +347,12 @@ mod tests {
         for name in ["z.png", "b/c/a.JPG", "b/notes.txt", "out/z.png"] {
             fs::write(root.join(name), "x").unwrap();
         }
+        for name in ["._z.png", "Thumbs.db", ".DS_Store", ".hidden.png"] {
+            fs::write(root.join(name), "x").unwrap();
+        }
+        fs::create_dir(root.join(".git")).unwrap();
+        fs::write(root.join(".git/a.png"), "x").unwrap();
+        fs::write(root.join("b/c/frame.001"), b"\x89PNG\r\n\x1a\n").unwrap();
         std::os::unix::fs::symlink("..", root.join("b/loop")).unwrap();
         let found = expand(
             &[root.clone(), root.join("none"), root.join("*.png")],
@@ -208,9 +363,38 @@ mod tests {
             .iter()
             .map(|i| i.relative.to_str().unwrap())
             .collect();
-        assert_eq!(relative, ["b/c/a.JPG", "z.png"]);
+        assert_eq!(relative, ["b/c/a.JPG", "b/c/frame.001", "z.png"]);
         assert_eq!(found.failures.len(), 1);
-        assert_eq!(found.passed_over, 1);
+        let skipped: Vec<_> = found
+            .skipped
+            .iter()
+            .map(|(k, n)| (k.as_str(), *n))
+            .collect();
+        // The pattern meets some of them once more.
+        assert_eq!(skipped, [("hidden", 2), ("junk", 3), ("unknown", 1)]);
+        fs::remove_dir_all(root).unwrap();
+    }
+
+    #[test]
+    fn a_file_of_several_spellings_is_one_and_a_named_file_is_never_junk() {
+        let root = std::env::temp_dir().join(format!("sundog-spelled-{}", std::process::id()));
+        fs::create_dir_all(root.join("dir")).unwrap();
+        for name in ["a.png", "._b.png", "c.txt"] {
+            fs::write(root.join(name), "x").unwrap();
+        }
+        std::os::unix::fs::symlink("a.png", root.join("link.png")).unwrap();
+        fs::hard_link(root.join("a.png"), root.join("twin.png")).unwrap();
+        let named = ["a.png", "dir/../a.png", "./a.png", "link.png", "*.png"];
+        let named: Vec<PathBuf> = named.iter().map(|name| root.join(name)).collect();
+        let relative = |named: &[PathBuf]| -> Vec<String> {
+            let found = expand(named, None);
+            assert!(found.failures.is_empty(), "{:?}", found.failures);
+            let inputs = found.inputs.iter();
+            inputs.map(|i| i.relative.display().to_string()).collect()
+        };
+        assert_eq!(relative(&named), ["a.png", "twin.png"]);
+        let named = [root.join("._b.png"), root.join("c.txt")];
+        assert_eq!(relative(&named), ["._b.png", "c.txt"]);
         fs::remove_dir_all(root).unwrap();
     }
 }

@@ -14,6 +14,7 @@ pub mod leftovers;
 mod log;
 mod mail;
 pub mod mpirun;
+pub mod names;
 pub mod planner;
 pub mod reduce;
 mod reduction;

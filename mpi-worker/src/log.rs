@@ -3,6 +3,7 @@
 use crate::atomic::{self, Pending};
 use crate::batch::{Outcome, Request, build, now, receipt_path, to_json};
 use crate::elsewhere::Names;
+use crate::inputs::Skipped;
 use crate::planner::{Batch, World};
 use crate::settings::Settings;
 use crate::task::{Finished, Order};
@@ -24,6 +25,7 @@ pub(crate) struct Log<'a> {
     started: String,
     tasks: Vec<Finished>,
     counts: Counts,
+    passed_over: Skipped,
     names: Names,
 }
 
@@ -35,6 +37,7 @@ impl<'a> Log<'a> {
             started: now(),
             tasks: Vec::new(),
             counts: Counts::default(),
+            passed_over: Skipped::new(),
             names: Names::new(request.elsewhere.as_ref()),
         }
     }
@@ -44,6 +47,7 @@ impl<'a> Log<'a> {
         self.counts.tasks = tasks + batch.skipped;
         self.counts.skipped = batch.skipped;
         self.counts.succeeded = batch.skipped;
+        self.passed_over.clone_from(&batch.passed_over);
         if !self.request.dry_run {
             let job = self.request.job_id.clone();
             let started = JobStarted {
@@ -89,6 +93,7 @@ impl<'a> Log<'a> {
             in_flight: batch.in_flight,
             memory_bytes: batch.memory,
             memory_limit: settings.memory,
+            skipped: self.passed_over.clone(),
         }));
     }
 
@@ -208,6 +213,7 @@ impl<'a> Log<'a> {
             state,
             counts: self.counts,
             note: self.note(),
+            skipped: self.passed_over.clone(),
             tasks: self.tasks.iter().map(|task| task.receipt.clone()).collect(),
         };
         let path = receipt_path(self.request.output());
@@ -230,6 +236,7 @@ impl<'a> Log<'a> {
             cancelled: self.counts.cancelled,
             ms,
             note,
+            skipped: self.passed_over.clone(),
         }));
         Ok(Some(path))
     }
@@ -246,6 +253,7 @@ impl<'a> Log<'a> {
             refused: failures().count() > 0 && failures().all(|t| t.refused),
             receipt,
             halo_bytes: self.tasks.iter().map(|t| t.halo_bytes).sum(),
+            passed_over: self.passed_over.clone(),
         }
     }
 }

@@ -1,18 +1,20 @@
 //! Which image goes where: a rank per image, or rows shared by all ranks, within the memory cap.
 
 mod modes;
+mod outputs;
 
-use crate::inputs::{Found, Input};
+use crate::inputs::{Found, Skipped};
 use crate::settings::Settings;
 use crate::source;
 use crate::task::{Finished, Order};
 use imaging::codec::{self, Format, Header};
 use imaging::memory::{self, Codecs};
 use imaging::{Error, Plan, Result};
+use protocol::Job;
 use protocol::job::Mode;
 use protocol::name;
 use rayon::prelude::*;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 /// The ranks that a batch runs on.
@@ -64,6 +66,8 @@ pub struct Batch {
     pub failures: Vec<Finished>,
     /// Inputs left alone since their output exists.
     pub skipped: u64,
+    /// Files of directories that were passed over.
+    pub passed_over: Skipped,
     /// Predicted peak bytes of all processes.
     pub memory: u64,
     /// Images in flight at once in the images mode.
@@ -88,7 +92,7 @@ pub(crate) struct Probed {
     file_bytes: u64,
 }
 
-/// Probes all inputs and decides.
+/// Probes all inputs and decides. An error if two inputs come to the same output.
 ///
 /// With `only`, all inputs still claim their outputs, so that a retry writes to the same places, but
 /// just those are processed.
@@ -97,11 +101,14 @@ pub fn plan(
     target: &Target,
     settings: &Settings,
     world: World,
-    mode: Mode,
-    skip_existing: bool,
+    job: &Job,
     only: Option<&HashSet<PathBuf>>,
-) -> Batch {
-    let mut batch = Batch::default();
+) -> Result<Batch> {
+    let (mode, skip_existing) = (job.mode, job.skip_existing);
+    let mut batch = Batch {
+        passed_over: found.skipped,
+        ..Batch::default()
+    };
     let mut number = 0;
     let mut next = || {
         number += 1;
@@ -125,20 +132,17 @@ pub fn plan(
         .par_iter()
         .map(|input| probe(&input.path, settings))
         .collect();
-    let outputs: Vec<Option<PathBuf>> = (found.inputs.iter().zip(&probed))
-        .map(|(input, image)| Some(output_path(target, input, image.as_ref().ok()?)))
-        .collect();
-    let owners = claim(&found.inputs, &outputs);
+    let mut outputs = outputs::of(&found.inputs, &probed, target, settings);
+    outputs::settle(&mut outputs, &found.inputs, &probed, job.on_clash)?;
+    let originals = outputs::originals(&found.inputs, &outputs);
     for ((input, probed), output) in found.inputs.iter().zip(probed).zip(outputs) {
         if !wanted(&input.path) {
             continue;
         }
         let text = name::to_text(&input.path);
         let ready = probed.and_then(|image| {
-            let Some(output) = output else {
-                unreachable!("what was probed has an output")
-            };
-            check_output(&output, input, &owners)?;
+            let output = output?;
+            outputs::check(&output, input, &originals)?;
             Ok((image, output))
         });
         match ready {
@@ -158,7 +162,7 @@ pub fn plan(
     }
     batch.choose_modes(world, mode, settings);
     batch.predict(world, settings);
-    batch
+    Ok(batch)
 }
 
 pub(crate) fn probe(path: &Path, settings: &Settings) -> Result<Probed> {
@@ -193,55 +197,6 @@ fn check_size(plan: &Plan, settings: &Settings) -> Result<()> {
         }
     }
     Ok(())
-}
-
-fn output_path(target: &Target, input: &Input, image: &Probed) -> PathBuf {
-    let directory = match target {
-        Target::File(path) => return path.clone(),
-        Target::Directory(path) => path,
-    };
-    let path = directory.join(&input.relative);
-    let extension = path.extension().map(|e| e.to_string_lossy().to_lowercase());
-    match extension {
-        Some(e) if image.format.kind().extensions().contains(&e.as_str()) => path,
-        _ => path.with_extension(image.format.kind().extensions()[0]),
-    }
-}
-
-/// Which input each output belongs to: first those that keep their name, then in order.
-fn claim(inputs: &[Input], outputs: &[Option<PathBuf>]) -> HashMap<PathBuf, PathBuf> {
-    let mut owners = HashMap::new();
-    for keeps_name in [true, false] {
-        for (input, output) in inputs.iter().zip(outputs) {
-            if let Some(output) = output
-                && (output.extension() == input.path.extension()) == keeps_name
-            {
-                owners
-                    .entry(output.clone())
-                    .or_insert_with(|| input.path.clone());
-            }
-        }
-    }
-    owners
-}
-
-fn check_output(output: &Path, input: &Input, owners: &HashMap<PathBuf, PathBuf>) -> Result<()> {
-    let same = |a: &Path, b: &Path| matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b);
-    if same(output, &input.path) {
-        return Err(Error::Io(
-            "the output would replace this input (give another -o, so that the original stays)"
-                .into(),
-        ));
-    }
-    match owners.get(output) {
-        Some(owner) if *owner != input.path => {
-            let (output, owner) = (name::to_text(output), name::to_text(owner));
-            Err(Error::Io(format!(
-                "its output {output} is already that of {owner} (rename one, or run them apart)"
-            )))
-        }
-        _ => Ok(()),
-    }
 }
 
 /// Bytes of one image on `ranks` ranks of `threads` threads, beside the base.

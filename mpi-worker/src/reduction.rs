@@ -2,6 +2,7 @@
 
 use crate::atomic::{self, Digested, Pending};
 use crate::batch::{self, Outcome, Request};
+use crate::inputs::Skipped;
 use crate::planner::World;
 use crate::reduce;
 use crate::settings::Settings;
@@ -28,9 +29,10 @@ pub(crate) fn run(
     emit: &mut dyn FnMut(Event),
 ) -> Result<Outcome> {
     let first = comm.rank() == 0;
-    let order = agree(comm, order(request, settings, world))?;
+    let (order, skipped) = agree(comm, order(request, settings, world))?;
     let mut told = Told {
         request,
+        skipped,
         what: match order.files.len() {
             1 => "1 file".into(),
             n => format!("{n} files"),
@@ -41,7 +43,7 @@ pub(crate) fn run(
         if first {
             told.planned(&order, settings, world);
         }
-        return Ok(outcome(JobState::Succeeded, false, None));
+        return Ok(outcome(JobState::Succeeded, false, None, told.skipped));
     }
     let (began, started) = (Instant::now(), batch::now());
     if first {
@@ -71,7 +73,7 @@ pub(crate) fn run(
         false => Ok(None),
     };
     let receipt = agree(comm, written)?;
-    Ok(outcome(job_state(state), refused, receipt))
+    Ok(outcome(job_state(state), refused, receipt, told.skipped))
 }
 
 fn job_state(task: TaskState) -> JobState {
@@ -92,18 +94,28 @@ fn counts(state: JobState) -> Counts {
     }
 }
 
-fn outcome(state: JobState, refused: bool, receipt: Option<PathBuf>) -> Outcome {
+fn outcome(
+    state: JobState,
+    refused: bool,
+    receipt: Option<PathBuf>,
+    passed_over: Skipped,
+) -> Outcome {
     Outcome {
         state,
         counts: counts(state),
         refused,
         receipt,
         halo_bytes: 0,
+        passed_over,
     }
 }
 
 /// What the engine is asked for. Inputs are files or patterns; a directory stands for its images.
-fn order(request: &Request, settings: &Settings, world: World) -> Result<reduce::Request> {
+fn order(
+    request: &Request,
+    settings: &Settings,
+    world: World,
+) -> Result<(reduce::Request, Skipped)> {
     let job = &request.job;
     let Some(wanted) = &job.reduce else {
         return Err(Error::Pipeline("the job has no `reduce` section".into()));
@@ -118,6 +130,7 @@ fn order(request: &Request, settings: &Settings, world: World) -> Result<reduce:
     if let Some((path, reason)) = found.refused.first() {
         return Err(Error::Limit(format!("{}: {reason}", path.display())));
     }
+    let skipped = found.skipped;
     let files = found.inputs.into_iter().map(|input| input.path).collect();
     let named = request.output();
     let output = name::to_path(named.strip_prefix("file://").unwrap_or(named));
@@ -130,12 +143,13 @@ fn order(request: &Request, settings: &Settings, world: World) -> Result<reduce:
         let left = cap.saturating_sub(world.base_bytes()) / world.ranks as u64 / 2;
         request.memory = request.memory.min(left as usize);
     }
-    Ok(request)
+    Ok((request, skipped))
 }
 
 /// What happened, as events and a receipt.
 struct Told<'a> {
     request: &'a Request,
+    skipped: Skipped,
     what: String,
     emit: &'a mut dyn FnMut(Event),
 }
@@ -163,6 +177,7 @@ impl Told<'_> {
             in_flight: 1,
             memory_bytes: (order.memory * world.ranks) as u64 + world.base_bytes(),
             memory_limit: settings.memory,
+            skipped: self.skipped.clone(),
         }));
     }
 
@@ -217,6 +232,7 @@ impl Told<'_> {
             input: self.what.clone(),
             input_sha256: None,
             output,
+            object: None,
             bytes: digest.as_ref().map(|d| d.bytes),
             output_sha256: digest.map(|d| d.sha256),
             width: None,
@@ -255,6 +271,7 @@ impl Told<'_> {
             state,
             counts: counts(state),
             note: None,
+            skipped: self.skipped.clone(),
             tasks: vec![task],
         };
         let named = self.request.output();
@@ -281,6 +298,7 @@ impl Told<'_> {
             cancelled: counts.cancelled,
             ms,
             note: None,
+            skipped: receipt.skipped,
         }));
         Ok(path)
     }

@@ -1,6 +1,7 @@
 //! A job's settings, parsed once: pipeline, format, limits.
 
 use crate::atomic::Pending;
+use crate::names::Template;
 use imaging::codec::{Format, FormatKind, Header, KeepMetadata, Limits, orientation};
 use imaging::{Error, Pipeline, Plan, Result};
 use protocol::job::{self, Job};
@@ -19,6 +20,8 @@ pub struct Settings {
     pub limits: Limits,
     /// Which metadata goes into the outputs.
     pub keep: KeepMetadata,
+    /// What outputs are called.
+    pub names: Option<Template>,
     /// Longest time for one image.
     pub timeout: Option<Duration>,
     /// Cap for the whole process tree, in bytes.
@@ -59,6 +62,8 @@ impl Settings {
                 job::KeepMetadata::Icc => KeepMetadata::Icc,
                 job::KeepMetadata::Web => KeepMetadata::Web,
             },
+            names: (job.names.as_deref().map(Template::parse).transpose())
+                .map_err(|wrong| Error::Pipeline(format!("names: {wrong}")))?,
             timeout,
             memory: job.limits.memory.map(|size| size.0),
             scratch: false,

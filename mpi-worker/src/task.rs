@@ -137,6 +137,7 @@ impl Finished {
             input: order.input.clone(),
             input_sha256,
             output: None,
+            object: None,
             output_sha256: None,
             bytes: None,
             width: None,

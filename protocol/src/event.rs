@@ -8,6 +8,7 @@ use crate::state::{JobState, TaskState};
 use crate::version;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// What happened. The field `event` tells which.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -96,6 +97,9 @@ pub struct JobPlanned {
     /// The cap, in bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory_limit: Option<u64>,
+    /// Files of directories that were passed over, by what they are.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub skipped: BTreeMap<String, u64>,
 }
 
 /// See [`Event::JobStarted`].
@@ -203,6 +207,9 @@ pub struct JobFinished {
     /// What a reader should know (no inputs were found, say).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+    /// Files of directories that were passed over, by what they are: `junk`, `hidden`, `unknown`, `special`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub skipped: BTreeMap<String, u64>,
 }
 
 impl JobFinished {
@@ -219,6 +226,7 @@ impl JobFinished {
             cancelled: receipt.counts.cancelled,
             ms: receipt.ms,
             note: receipt.note.clone(),
+            skipped: receipt.skipped.clone(),
         }
     }
 }

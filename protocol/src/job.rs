@@ -2,7 +2,7 @@
 
 use crate::pipeline::Pipeline;
 use crate::size::Size;
-use crate::{is_false, version};
+use crate::{is_default, is_false, version};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -49,6 +49,13 @@ pub struct Job {
     /// What a failed image means for the others.
     #[serde(default)]
     pub on_error: OnError,
+    /// What outputs are called: text with {dir}, {stem}, {ext}, {name}, {format}, {page}, {index}, {width}, {height} and
+    /// {hash8}; the input's name with the format's extension where not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub names: Option<String>,
+    /// What happens when two inputs come to the same output.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub on_clash: OnClash,
     /// Metadata that outputs keep.
     #[serde(default)]
     pub keep_metadata: KeepMetadata,
@@ -78,6 +85,8 @@ impl Default for Job {
             mode: Mode::default(),
             skip_existing: false,
             on_error: OnError::default(),
+            names: None,
+            on_clash: OnClash::default(),
             keep_metadata: KeepMetadata::default(),
             limits: Limits::default(),
             schedule: Schedule::default(),
@@ -119,6 +128,17 @@ pub enum OnError {
     Continue,
     /// No further image is begun.
     Stop,
+}
+
+/// What happens when two inputs come to the same output.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnClash {
+    /// It is an error, before anything is written.
+    #[default]
+    Refuse,
+    /// The later ones get numbers.
+    Number,
 }
 
 /// Metadata that outputs keep.

@@ -29,3 +29,7 @@ fn version() -> u32 {
 fn is_false(value: &bool) -> bool {
     !value
 }
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}

@@ -7,6 +7,7 @@ use crate::job::Job;
 use crate::version;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// A job as it was accepted: `jobs/<id>/spec.json`, written once.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -89,6 +90,9 @@ pub struct JobPlan {
     pub job: String,
     /// When it was split, RFC 3339 in UTC.
     pub started: String,
+    /// Files of directories that were passed over, by what they are.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub skipped: BTreeMap<String, u64>,
     /// Its tasks by number, from 0.
     pub tasks: Vec<PlannedTask>,
 }
@@ -104,6 +108,9 @@ pub struct PlannedTask {
     /// Bytes of the input, where known; large ones are begun first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bytes: Option<u64>,
+    /// Its place among those whose outputs would have one name, from 2 on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clash: Option<u32>,
     /// Why there is nothing to process.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,

@@ -7,6 +7,7 @@ use crate::state::{JobState, TaskState};
 use crate::{is_false, version};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// The record of one job, written once beside its results.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -38,6 +39,9 @@ pub struct JobReceipt {
     /// What a reader should know (no inputs were found, say).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+    /// Files of directories that were passed over, by what they are: `junk`, `hidden`, `unknown`, `special`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub skipped: BTreeMap<String, u64>,
     /// One entry a task, in order of their numbers.
     pub tasks: Vec<TaskReceipt>,
 }
@@ -89,6 +93,9 @@ pub struct TaskReceipt {
     /// Path or URL of the output, as in [`crate::name`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<String>,
+    /// Where the output lies below its job in the store, where that is not its path.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object: Option<String>,
     /// SHA-256 of the output's bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output_sha256: Option<String>,

@@ -75,14 +75,14 @@ async fn job(trial: &mut Trial, problems: &mut Problems) -> Result<JobReceipt, F
         let fails = trial.work.damaged.contains(name) || trial.expect.failed.contains(name);
         match (task.state, fails) {
             (TaskState::Succeeded, false) => {
-                let path = task.output.clone().unwrap_or_default();
-                let bytes = store.get(&names::output(&id, &path), 1 << 30).await?;
+                let name_there = names::output(&id, task).unwrap_or_default();
+                let bytes = store.get(&name_there, 1 << 30).await?;
                 let hashes = [Some(sha256(&bytes)), task.output_sha256.clone()];
                 let expected = trial.work.expected.get(name).cloned();
                 if hashes.iter().any(|hash| *hash != expected) {
                     problems.push(format!("{name}: {hashes:?} is not {expected:?}"));
                 }
-                outputs.insert(names::output(&id, &path));
+                outputs.insert(name_there);
             }
             (TaskState::Failed, true) if task.reason.as_ref().is_some_and(|r| !r.is_empty()) => {}
             (state, _) => {
@@ -94,7 +94,7 @@ async fn job(trial: &mut Trial, problems: &mut Problems) -> Result<JobReceipt, F
     if !open.is_empty() {
         problems.push(format!("lost: {open:?}"));
     }
-    let there: BTreeSet<String> = names_below(trial, &names::output(&id, "out")).await?;
+    let there: BTreeSet<String> = names_below(trial, &names::outputs(&id)).await?;
     if there != outputs {
         problems.push(format!("outputs are {there:?} and not {outputs:?}"));
     }

@@ -107,13 +107,14 @@ impl Direct {
         let state = self.status(job).await?.state;
         let (mut results, mut failed) = (Vec::new(), Vec::new());
         for receipt in self.task_receipts(job).await? {
-            match (&receipt.output, receipt.state) {
-                (Some(path), TaskState::Succeeded) => {
-                    let (url, expires) = self.link(job, path, life).await?;
+            let name = names::output(job, &receipt);
+            match (name, receipt.output, receipt.state) {
+                (Some(name), Some(output), TaskState::Succeeded) => {
+                    let (url, expires) = self.link(&name, life).await?;
                     results.push(Output {
                         task: receipt.task,
                         input: receipt.input,
-                        output: path.clone(),
+                        output,
                         url,
                         expires,
                         bytes: receipt.bytes,
@@ -139,20 +140,14 @@ impl Direct {
     }
 
     /// An address of an output and its end.
-    async fn link(
-        &self,
-        job: &str,
-        path: &str,
-        life: Duration,
-    ) -> Result<(String, Option<String>)> {
-        let name = names::output(job, path);
+    async fn link(&self, name: &str, life: Duration) -> Result<(String, Option<String>)> {
         if let Some(directory) = &self.directory {
-            let file = directory.join(&name);
+            let file = directory.join(name);
             let url = reqwest::Url::from_file_path(&file)
                 .map_err(|()| Failure::failed(format!("{} is no path", file.display())))?;
             return Ok((url.into(), None));
         }
-        let link = self.jobs.store.link_get(&name, life).await;
+        let link = self.jobs.store.link_get(name, life).await;
         let link = link.map_err(|error| from_cloud(&error))?;
         let expires = link.expires_text();
         Ok((link.url.into(), Some(expires)))

@@ -55,7 +55,7 @@ pub fn run(args: Args) -> Result {
         let outcome = download::all(&client, &results, dir, args.expires, args.json).await?;
         let receipt = client.receipt(&args.job).await?;
         if let Some(receipt) = &receipt {
-            download::write_receipt(receipt, dir)?;
+            download::write_receipt(receipt, &results, dir)?;
         }
         report(args, &results, &outcome);
         if receipt.is_none() {

@@ -68,7 +68,7 @@ pub fn run(args: Args) -> Result {
             "no inputs are named (give files, directories, globs or URLs, or --spec FILE)",
         ));
     }
-    let (files, urls) = upload::find(&job.inputs)?;
+    let (files, urls) = upload::find(&job)?;
     if files.is_empty() && urls.is_empty() {
         return Err(Failure::usage(
             "there is nothing to do: no file in the inputs is an image (nothing was submitted)",

@@ -275,6 +275,9 @@ fn summary(status: &Status, finished: Option<&JobFinished>) -> String {
             text += &format!(", {count} {what}");
         }
     }
+    if let Some(finished) = finished {
+        text += &output::passed_over(&finished.skipped);
+    }
     if counts.succeeded > 0 {
         text += &format!("\nfetch: sundog results {job} --download DIR");
     }

@@ -13,6 +13,7 @@ use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 use tokio::sync::Mutex;
 use worker::atomic::{self, Pending};
+use worker::names;
 
 /// Files fetched at once.
 const AT_ONCE: usize = 8;
@@ -67,12 +68,10 @@ pub async fn all(
 ) -> Result<Outcome> {
     let transfer = Transfer::new()?;
     let mut outcome = Outcome::default();
-    let mut taken = HashSet::new();
     let mut wanted = Vec::new();
-    for output in &results.results {
-        match local_name(&output.output) {
-            Some(name) if taken.insert(name.clone()) => wanted.push((output, dir.join(name))),
-            Some(_) => outcome.fail(output, "another output has the same name"),
+    for (output, name) in local_names(&results.results) {
+        match name {
+            Some(name) => wanted.push((output, dir.join(name))),
             None => outcome.fail(output, "its name leads out of the directory"),
         }
     }
@@ -161,6 +160,23 @@ async fn is_there(output: &Output, target: &Path) -> bool {
     matches!(same.await, Ok(Some(true)))
 }
 
+/// The paths of outputs below the directory of a download. Where names came out alike, by what only their pixels told,
+/// later ones get the numbers of their tasks.
+fn local_names(outputs: &[Output]) -> Vec<(&Output, Option<PathBuf>)> {
+    let mut taken = HashSet::new();
+    let names = outputs.iter().map(|output| {
+        let local = local_name(&output.output);
+        let number = u32::try_from(output.task).unwrap_or(u32::MAX);
+        let other = || local_name(&names::numbered(&output.output, number));
+        let local = local.and_then(|name| match taken.insert(name.clone()) {
+            true => Some(name),
+            false => other().filter(|name| taken.insert(name.clone())),
+        });
+        (output, local)
+    });
+    names.collect()
+}
+
 /// The path of an output below the directory of a download; None if it would lie elsewhere.
 pub fn local_name(output: &str) -> Option<PathBuf> {
     let path = name::to_path(output.strip_prefix("out/").unwrap_or(output));
@@ -177,7 +193,18 @@ pub fn local_name(output: &str) -> Option<PathBuf> {
 }
 
 /// Writes the job's receipt beside its outputs.
-pub fn write_receipt(receipt: &JobReceipt, dir: &Path) -> Result<()> {
+pub fn write_receipt(receipt: &JobReceipt, results: &Results, dir: &Path) -> Result<()> {
+    let mut receipt = receipt.clone();
+    let local = local_names(&results.results).into_iter();
+    let local: HashMap<u64, String> = local
+        .filter_map(|(output, path)| Some((output.task, name::to_text(&path?))))
+        .collect();
+    for task in &mut receipt.tasks {
+        if let (Some(output), Some(path)) = (&mut task.output, local.get(&task.task)) {
+            *output = format!("out/{path}");
+        }
+    }
+    let receipt = &receipt;
     let written = || -> std::io::Result<()> {
         let pending = Pending::create(&dir.join(RECEIPT))?;
         serde_json::to_writer_pretty(pending.writer(), receipt)?;

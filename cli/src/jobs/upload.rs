@@ -4,11 +4,14 @@ use crate::client::{Announced, Client, Slot, Target, Transfer};
 use crate::exit::{Failure, Result};
 use crate::output;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use imaging::codec::FormatKind;
+use imaging::codec::Format;
 use indicatif::{ProgressBar, ProgressStyle};
-use protocol::name;
+use protocol::job::OnClash;
+use protocol::{Job, name};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use worker::inputs::{self, Input, Kind};
+use worker::names::{self, Facts, Template, Wish};
 
 /// Files of one upload; a job may name many uploads.
 const CHUNK: usize = 500;
@@ -27,10 +30,10 @@ pub struct Local {
 }
 
 /// What a job's inputs come to: files to send, and URLs that stay as they are.
-pub fn find(inputs: &[String]) -> Result<(Vec<Local>, Vec<String>)> {
+pub fn find(job: &Job) -> Result<(Vec<Local>, Vec<String>)> {
     let is_url = |input: &&String| input.starts_with("s3://") || input.starts_with("gs://");
-    let urls: Vec<String> = inputs.iter().filter(is_url).cloned().collect();
-    let paths: Vec<PathBuf> = inputs
+    let urls: Vec<String> = job.inputs.iter().filter(is_url).cloned().collect();
+    let paths: Vec<PathBuf> = (job.inputs)
         .iter()
         .filter(|input| !is_url(input))
         .map(|input| name::to_path(input))
@@ -54,18 +57,10 @@ pub fn find(inputs: &[String]) -> Result<(Vec<Local>, Vec<String>)> {
             shown.join("; ")
         )));
     }
-    let mut owners: HashMap<String, PathBuf> = HashMap::new();
+    check_names(job, &found.inputs)?;
     let mut files = Vec::with_capacity(found.inputs.len());
     for input in found.inputs {
         let name = object_name(&input.relative);
-        if let Some(other) = owners.insert(name.clone(), input.path.clone()) {
-            return Err(Failure::usage(format!(
-                "{} and {} would both be `{}` (rename one, or submit them apart)",
-                shown(&other),
-                shown(&input.path),
-                output::harmless(&name)
-            )));
-        }
         let meta = std::fs::metadata(&input.path);
         let meta = meta.map_err(|error| {
             let cause = worker::jobfile::io_cause(&error);
@@ -87,6 +82,67 @@ pub fn find(inputs: &[String]) -> Result<(Vec<Local>, Vec<String>)> {
         });
     }
     Ok((files, urls))
+}
+
+/// Refuses two files whose outputs would have one name, as far as files tell: before anything is sent.
+fn check_names(job: &Job, inputs: &[Input]) -> Result<()> {
+    let template = job.names.as_deref().map(Template::parse).transpose();
+    let template = template.map_err(Failure::usage)?;
+    if job.on_clash == OnClash::Number || template.as_ref().is_some_and(Template::needs_pixels) {
+        return Ok(());
+    }
+    let format = job.format.as_deref().and_then(|f| Format::parse(f).ok());
+    let names: Vec<String> = inputs.iter().map(|i| object_name(&i.relative)).collect();
+    let facts = |at: usize| {
+        let own = inputs::format_of(&inputs[at].path).or_else(|| names::kind_of(&names[at]))?;
+        Some(Facts {
+            relative: &names[at],
+            own,
+            format: (format.as_ref()).map_or_else(|| Format::of(own).kind(), Format::kind),
+            index: at as u64 + 1,
+            page: None,
+            size: (0, 0),
+            sha256: "",
+        })
+    };
+    let wishes = (0..inputs.len()).filter_map(|input| {
+        let output = names::name(template.as_ref(), &facts(input)?).ok()?;
+        Some(Wish {
+            input,
+            keeps_name: output == names[input],
+            output,
+        })
+    });
+    let wishes: Vec<Wish> = wishes.collect();
+    let Some(clash) = names::clashes(&wishes).into_iter().next() else {
+        return Ok(());
+    };
+    let way_out = match (facts(clash.owner), facts(clash.other)) {
+        (Some(owner), Some(other)) => names::mending(&owner, &other),
+        _ => "give --on-clash number".into(),
+    };
+    Err(Failure::usage(format!(
+        "{} and {} would both be `{}` ({way_out}; nothing was submitted)",
+        shown(&inputs[clash.owner].path),
+        shown(&inputs[clash.other].path),
+        output::harmless(&wishes[clash.wish].output)
+    )))
+}
+
+/// Files of one name go into uploads of their own, since an upload has one file of each name.
+fn uploads(files: &[Local]) -> Vec<Vec<&Local>> {
+    let mut layers: Vec<Vec<&Local>> = Vec::new();
+    let mut seen: HashMap<&str, usize> = HashMap::new();
+    for file in files {
+        let layer = seen.entry(&file.announced.name).or_default();
+        if layers.len() == *layer {
+            layers.push(Vec::new());
+        }
+        layers[*layer].push(file);
+        *layer += 1;
+    }
+    let chunks = layers.iter().flat_map(|layer| layer.chunks(CHUNK));
+    chunks.map(<[&Local]>::to_vec).collect()
 }
 
 fn shown(path: &Path) -> String {
@@ -124,7 +180,7 @@ pub async fn send(client: &Client, files: &[Local], quiet: bool) -> Result<Vec<S
     let bar = bytes_bar(total, "uploading", quiet);
     let mut inputs = Vec::new();
     let result = async {
-        for chunk in files.chunks(CHUNK) {
+        for chunk in uploads(files) {
             let announced: Vec<Announced> = chunk.iter().map(|f| f.announced.clone()).collect();
             let upload = client.announce(&announced).await?;
             if upload.slots.len() != chunk.len() {
@@ -136,7 +192,7 @@ pub async fn send(client: &Client, files: &[Local], quiet: bool) -> Result<Vec<S
             let explicit = chunk
                 .iter()
                 .zip(&upload.slots)
-                .filter(|(file, _)| file.explicit && !looks_like_image(&file.announced.name));
+                .filter(|(file, _)| file.explicit && is_passed_over(file));
             // A file's own name is no pattern.
             inputs.extend(explicit.map(|(_, slot)| glob::Pattern::escape(&slot.input)));
             stream::iter(chunk.iter().zip(upload.slots))
@@ -181,10 +237,13 @@ async fn one(
     }
 }
 
-/// Whether a dispatcher that looks through an upload takes this file for an image.
-fn looks_like_image(name: &str) -> bool {
-    let extension = Path::new(name).extension().and_then(|e| e.to_str());
-    extension.is_some_and(|e| FormatKind::from_extension(e).is_some())
+/// Whether a dispatcher that looks through an upload would not take this file for an image.
+fn is_passed_over(file: &Local) -> bool {
+    let name = file.announced.name.rsplit('/').next().unwrap_or_default();
+    match Kind::of_name(name) {
+        Some(kind) => kind != Kind::Image,
+        None => inputs::format_of(&file.path).is_none(),
+    }
 }
 
 /// A bar that counts bytes; hidden where nobody would see it.

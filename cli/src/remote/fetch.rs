@@ -5,15 +5,17 @@ use super::Target;
 use crate::client;
 use crate::exit::{Exit, Failure, Result};
 use cloud::config::Config;
-use dispatcher::{UrlInput, expand_urls, output_path};
+use dispatcher::{UrlInput, expand_urls};
 use futures_util::{StreamExt as _, stream};
-use imaging::codec::{Format, FormatKind, Limits};
+use imaging::codec::{Format, Limits};
 use indicatif::HumanBytes;
+use protocol::job::OnClash;
 use protocol::{Job, name};
 use std::collections::HashSet;
 use std::path::{Component, Path};
 use worker::batch::Request;
 use worker::elsewhere::{Elsewhere, Fetched};
+use worker::names::{self, Facts, Template};
 
 /// Objects on their way at once.
 const AT_ONCE: usize = 8;
@@ -31,7 +33,8 @@ pub async fn all(
     let job = &request.job;
     let mut elsewhere = Elsewhere::default();
     let found = expand_urls(config, job).await;
-    let found = found.map_err(client::from_jobs)?;
+    let (found, skipped) = found.map_err(client::from_jobs)?;
+    elsewhere.passed_over = skipped;
     let only: Option<HashSet<&str>> =
         (request.only.as_ref()).map(|only| only.iter().map(String::as_str).collect());
     let there = match target {
@@ -98,11 +101,25 @@ async fn existing(target: &Target) -> Result<HashSet<String>> {
 fn predicted(target: Option<&Target>, job: &Job, input: &UrlInput) -> Option<String> {
     let staged = &target?.staged;
     let format = job.format.as_deref().and_then(|f| Format::parse(f).ok());
-    let extension = Path::new(&input.task.relative).extension();
-    let kind = extension.and_then(|e| FormatKind::from_extension(&e.to_string_lossy()))?;
-    let path = output_path(&input.task.relative, format.as_ref(), kind);
+    let relative = name::to_text(Path::new(&input.task.relative));
+    let own = names::kind_of(&relative)?;
+    let template = job.names.as_deref().map(Template::parse).transpose().ok()?;
+    let by_name = |template: &Template| !template.needs_pixels() && !template.needs_index();
+    if !template.as_ref().is_none_or(by_name) || job.on_clash == OnClash::Number {
+        return None;
+    }
+    let facts = Facts {
+        relative: &relative,
+        own,
+        format: format.map_or_else(|| Format::of(own).kind(), |format| format.kind()),
+        index: 0,
+        page: None,
+        size: (0, 0),
+        sha256: "",
+    };
+    let name = names::name(template.as_ref(), &facts).ok()?;
     let below = staged.name(staged.output.trim_end_matches('/'))?;
-    Some(format!("{below}/{}", path.strip_prefix("out/")?))
+    Some(format!("{below}/{name}"))
 }
 
 async fn fetch(

@@ -7,6 +7,7 @@ mod cluster;
 mod doctor;
 mod letters;
 mod memory;
+mod names;
 mod operators;
 mod page;
 mod processes;

@@ -311,6 +311,7 @@ fn names_cannot_steer_a_terminal_and_come_back_as_they_were() {
 fn what_cannot_be_submitted_is_refused_before_anything_is_sent() {
     let dir = photos();
     let dir = dir.path();
+    picture(&dir.join("more/a.ppm"), 3, 3);
     let _serve = Serve::start(dir);
     for (arguments, expected) in [
         (vec!["submit", "nothere"], "nothere"),
@@ -319,8 +320,12 @@ fn what_cannot_be_submitted_is_refused_before_anything_is_sent() {
             "did you mean `invert`",
         ),
         (
-            vec!["submit", "photos/a.ppm", "photos/more/../a.ppm"],
-            "would both be",
+            vec!["submit", "photos/a.ppm", "more/a.ppm"],
+            "would both be `a.ppm` (give --names '{index}-{stem}.{format}'",
+        ),
+        (
+            vec!["submit", "photos", "--names", "{stm}"],
+            "did you mean {stem}",
         ),
         (vec!["submit"], "no inputs"),
         (vec!["status", "../x"], "no job's id"),

@@ -6,6 +6,7 @@ use imaging::Pipeline;
 use imaging::codec::Format;
 use protocol::Job;
 use protocol::job::{Acceptance, Placement};
+use worker::names::Template;
 
 /// What users may ask for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,6 +89,9 @@ pub fn check(job: &Job, rules: &Rules, own: &str) -> Result<()> {
     Pipeline::from_json(&job.pipeline.to_value()).map_err(wrong("pipeline"))?;
     if let Some(format) = &job.format {
         Format::parse(format).map_err(wrong("format"))?;
+    }
+    if let Some(names) = &job.names {
+        Template::parse(names).map_err(|reason| Error::invalid("names", reason))?;
     }
     if let Some(secs) = job.limits.timeout_secs.filter(|t| !(*t > 0.0 && *t < 1e9)) {
         return Err(Error::invalid(

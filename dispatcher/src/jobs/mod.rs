@@ -86,7 +86,7 @@ impl Jobs {
             spec: job,
         };
         // What the job will fill.
-        let folders = [names::tasks(id), names::output(id, "out")];
+        let folders = [names::tasks(id), names::outputs(id)];
         self.store.prepare(&folders)?;
         // Together, since each is a wait for the disk or the network. Marks of a job that is not there are nothing.
         let spec = names::spec(id);

@@ -79,10 +79,10 @@ impl Jobs {
         self.load(owner, id).await?;
         let mut outputs = Vec::new();
         for receipt in task_receipts(self, id).await? {
-            if let Some(path) = receipt.output.as_deref()
+            if let Some(name) = names::output(id, &receipt)
                 && receipt.state == TaskState::Succeeded
             {
-                let link = self.store.link_get(&names::output(id, path), life).await?;
+                let link = self.store.link_get(&name, life).await?;
                 outputs.push(Output { receipt, link });
             }
         }

@@ -109,10 +109,10 @@ async fn output(
     life: Duration,
 ) -> Result<Option<Output>, Problem> {
     let store = &gateway.jobs.store;
-    let Some(path) = receipt.output else {
+    let (Some(name), Some(path)) = (names::output(id, &receipt), receipt.output) else {
         return Ok(None);
     };
-    let link = store.link_get(&names::output(id, &path), life).await?;
+    let link = store.link_get(&name, life).await?;
     // Its owner's alone: the name begins with the owner's own prefix.
     let input_url = match receipt.input.strip_prefix("uploads/") {
         Some(below) => {

@@ -140,6 +140,7 @@ impl Ground {
             cancelled: 0,
             ms: 7,
             note: None,
+            skipped: Default::default(),
         });
         let events = &self.jobs.events;
         events.append(job, "job-finished-1", &event).await.unwrap();
