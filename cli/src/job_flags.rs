@@ -34,6 +34,9 @@ pub struct JobFlags {
     /// Longest time for one image, such as 30s, 500ms or 2m
     #[arg(long, value_name = "TIME", value_parser = seconds)]
     timeout: Option<f64>,
+    /// Make a warning the failure of its image, before anything of it is stored
+    #[arg(long)]
+    strict: bool,
     /// What outputs are called, such as '{stem}-{ext}.{format}': {dir}, {stem}, {ext}, {name}, {format}, {page}, {index},
     /// {width}, {height}, {hash8}; without {dir} or / in the directory of the input [default: the input's name with the
     /// format's extension]
@@ -92,6 +95,7 @@ impl JobFlags {
                 self.max_bytes.map(|v| v.to_string().into()),
             ),
             ("limits.timeout_secs", self.timeout.map(Value::from)),
+            ("strict", self.strict.then_some(true.into())),
             ("names", self.names.clone().map(Value::from)),
             ("on_clash", self.on_clash.map(choice)),
             ("keep_metadata", self.keep_metadata.map(choice)),

@@ -135,3 +135,17 @@ pub fn passed_over(skipped: &BTreeMap<String, u64>) -> String {
     let kinds: Vec<String> = kinds.collect();
     format!(", {total} file{s} skipped ({})", kinds.join(", "))
 }
+
+/// A warning about an image, as a line.
+pub fn warned(image: &str, text: &str) -> String {
+    format!("warning: {}: {}", input(image), harmless(text))
+}
+
+/// How many warnings there were, as a part of a summary.
+pub fn warnings(count: u64) -> String {
+    match count {
+        0 => String::new(),
+        1 => ", 1 warning".into(),
+        n => format!(", {n} warnings"),
+    }
+}

@@ -67,15 +67,14 @@ impl Watcher {
                         output::harmless(&task.input)
                     ));
                 }
+            }
+            Event::Warning(warned) => self.tell(&output::warned(&warned.input, &warned.text)),
+            Event::TaskPlanned(task) => {
+                output::line(output::harmless(&planned(task)));
                 for warning in &task.warnings {
-                    self.tell(&format!(
-                        "warning: {}: {}",
-                        output::harmless(&task.input),
-                        output::harmless(warning)
-                    ));
+                    self.tell(&output::warned(&task.input, &warning.text));
                 }
             }
-            Event::TaskPlanned(task) => output::line(output::harmless(&planned(task))),
             Event::JobPlanned(job) => output::line(total(job)),
             Event::JobFinished(_) => self.close(),
             _ => {}

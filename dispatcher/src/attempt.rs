@@ -92,6 +92,7 @@ impl Node {
             format: job.format.clone(),
             limits: job.limits.clone(),
             keep_metadata: job.keep_metadata,
+            strict: job.strict,
             input: protocol::name::to_text(&input),
             output: protocol::name::to_text(output),
             mode: job.mode,

@@ -231,7 +231,7 @@ impl Node {
             self.jobs.end_round(id, round).await?;
         }
         if *new && progress.round == round {
-            add(&mut progress.mine, receipt.state);
+            add(&mut progress.mine, receipt);
             if !progress.telling {
                 progress.telling = true;
                 tokio::spawn(tell_counts(

@@ -7,7 +7,7 @@ use crate::jobs::to_field;
 use crate::names;
 use crate::service::Node;
 use protocol::JobReceipt;
-use protocol::event::{Event, JobFinished, TaskFinished};
+use protocol::event::{Event, JobFinished, TaskFinished, Warned};
 use protocol::message::JobRound;
 use protocol::receipt::TaskReceipt;
 use std::collections::BTreeSet;
@@ -22,8 +22,11 @@ const PAGE: usize = 5000;
 impl Node {
     /// Tells how a task ended; whether it was heard.
     pub(crate) async fn tell_task(&self, id: &str, round: u32, receipt: &TaskReceipt) -> bool {
-        let (key, event) = task_finished(id, round, receipt);
-        self.append(id, &key, event).await
+        let mut heard = true;
+        for (key, event) in task_events(id, round, receipt) {
+            heard &= self.append(id, &key, event).await;
+        }
+        heard
     }
 
     /// Adds an event; whether it was heard.
@@ -57,9 +60,8 @@ impl Node {
         self.tell_missing(known, round, receipt, last.map(|task| task.task))
             .await?;
         let mut events: Vec<_> = last
-            .map(|task| task_finished(id, round, task))
-            .into_iter()
-            .collect();
+            .map(|task| task_events(id, round, task))
+            .unwrap_or_default();
         let end = Event::JobFinished(JobFinished::of(id, receipt));
         events.push((format!("job-finished-{round}"), end));
         let fields = [
@@ -118,8 +120,8 @@ impl Node {
         }
         told.extend(but);
         for task in receipt.tasks.iter().filter(|t| !told.contains(&t.task)) {
-            let (key, event) = task_finished(id, round, task);
-            heard(id, self.jobs.events.append(id, &key, &event).await)?;
+            let events = task_events(id, round, task);
+            heard(id, self.jobs.events.append_all(id, &events).await)?;
         }
         Ok(())
     }
@@ -140,6 +142,16 @@ fn heard<T>(id: &str, told: cloud::Result<T>) -> Result<()> {
 /// The same for everyone who tells of this task, and another one after a retry.
 fn task_key(task: u64, round: u32) -> String {
     format!("task-{task}-{round}")
+}
+
+/// What is told of a task that has ended: its warnings, then its end.
+fn task_events(id: &str, round: u32, receipt: &TaskReceipt) -> Vec<(String, Event)> {
+    let warnings = (0..).zip(Warned::all(id, receipt)).map(|(number, event)| {
+        let key = format!("task-{}-warning-{number}-{round}", receipt.task);
+        (key, event)
+    });
+    let end = std::iter::once(task_finished(id, round, receipt));
+    warnings.chain(end).collect()
 }
 
 fn task_finished(id: &str, round: u32, receipt: &TaskReceipt) -> (String, Event) {

@@ -9,7 +9,7 @@ use crate::settings::Settings;
 use crate::task::{Finished, Order};
 use imaging::{Error, Result};
 use protocol::event::{
-    Event, JobFinished, JobPlanned, JobStarted, TaskFinished, TaskPlanned, TaskStarted,
+    Event, JobFinished, JobPlanned, JobStarted, TaskFinished, TaskPlanned, TaskStarted, Warned,
 };
 use protocol::job::OnError;
 use protocol::receipt::{Counts, JobReceipt};
@@ -74,6 +74,7 @@ impl<'a> Log<'a> {
             ranks: None,
             memory_bytes: None,
             reason: failure.receipt.reason.clone(),
+            warnings: Vec::new(),
         }));
         for plan in &mut plans {
             self.names.input(&mut plan.input, &mut plan.reason);
@@ -132,6 +133,10 @@ impl<'a> Log<'a> {
         self.names.input(&mut receipt.input, &mut receipt.reason);
         receipt.output.iter_mut().for_each(|o| self.names.output(o));
         let receipt = &finished.receipt;
+        self.counts.warnings += receipt.warnings.len() as u64;
+        Warned::all(&self.request.job_id, receipt)
+            .into_iter()
+            .for_each(&mut self.emit);
         match receipt.state {
             TaskState::Succeeded => self.counts.succeeded += 1,
             TaskState::Cancelled => self.counts.cancelled += 1,
@@ -234,6 +239,7 @@ impl<'a> Log<'a> {
             failed: self.counts.failed,
             rejected: self.counts.rejected,
             cancelled: self.counts.cancelled,
+            warnings: self.counts.warnings,
             ms,
             note,
             skipped: self.passed_over.clone(),
@@ -271,5 +277,6 @@ fn task_planned(order: &Order) -> TaskPlanned {
         ranks: Some(order.ranks),
         memory_bytes: Some(order.memory),
         reason: None,
+        warnings: order.warnings.clone(),
     }
 }

@@ -12,7 +12,7 @@ use imaging::memory::{self, Codecs};
 use imaging::{Error, Plan, Result};
 use protocol::Job;
 use protocol::job::Mode;
-use protocol::name;
+use protocol::{Warning, name};
 use rayon::prelude::*;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -90,6 +90,8 @@ pub(crate) struct Probed {
     plan: Plan,
     format: Format,
     file_bytes: u64,
+    /// What its header lets expect.
+    warnings: Vec<Warning>,
 }
 
 /// Probes all inputs and decides. An error if two inputs come to the same output.
@@ -178,6 +180,7 @@ pub(crate) fn probe(path: &Path, settings: &Settings) -> Result<Probed> {
         plan,
         format,
         file_bytes,
+        warnings: Vec::new(),
     })
 }
 
@@ -263,6 +266,7 @@ pub(crate) fn order(
         cost: image.plan.cost() + decode_ns + encode_ns,
         serial,
         size: (image.header.shape.cols, image.header.shape.rows),
+        warnings: image.warnings.clone(),
     };
     let wanted = if mode == Mode::Rows { shared } else { alone };
     let least = world.base_bytes() + wanted;

@@ -168,6 +168,7 @@ impl Told<'_> {
             ranks: Some(world.ranks),
             memory_bytes: None,
             reason: None,
+            warnings: Vec::new(),
         }));
         (self.emit)(Event::JobPlanned(JobPlanned {
             version: protocol::VERSION,
@@ -296,6 +297,7 @@ impl Told<'_> {
             failed: counts.failed,
             rejected: 0,
             cancelled: counts.cancelled,
+            warnings: 0,
             ms,
             note: None,
             skipped: receipt.skipped,

@@ -4,6 +4,7 @@ use crate::atomic::Pending;
 use crate::names::Template;
 use imaging::codec::{Format, FormatKind, Header, KeepMetadata, Limits, orientation};
 use imaging::{Error, Pipeline, Plan, Result};
+use protocol::Warning;
 use protocol::job::{self, Job};
 use std::path::Path;
 use std::sync::LazyLock;
@@ -20,6 +21,8 @@ pub struct Settings {
     pub limits: Limits,
     /// Which metadata goes into the outputs.
     pub keep: KeepMetadata,
+    /// Whether a warning is a failure.
+    pub strict: bool,
     /// What outputs are called.
     pub names: Option<Template>,
     /// Longest time for one image.
@@ -62,6 +65,7 @@ impl Settings {
                 job::KeepMetadata::Icc => KeepMetadata::Icc,
                 job::KeepMetadata::Web => KeepMetadata::Web,
             },
+            strict: job.strict,
             names: (job.names.as_deref().map(Template::parse).transpose())
                 .map_err(|wrong| Error::Pipeline(format!("names: {wrong}")))?,
             timeout,
@@ -82,6 +86,21 @@ impl Settings {
             true => Pending::scratch(output),
             false => Pending::create(output),
         }
+    }
+
+    /// Refuses what is only warned of, where the job is strict.
+    pub fn tolerate(&self, warnings: &[Warning]) -> Result<()> {
+        let Some(first) = warnings.first().filter(|_| self.strict) else {
+            return Ok(());
+        };
+        let more = match warnings.len() {
+            1 => String::new(),
+            n => format!("; and {} more", n - 1),
+        };
+        Err(Error::Unsuitable(format!(
+            "{}{more} (a warning is a failure with --strict)",
+            first.text
+        )))
     }
 
     /// The plan for an image, and by how much its decoder may shrink it.

@@ -1,16 +1,18 @@
 //! One image on all ranks: each holds a chunk of rows and exchanges halos with its neighbours.
 
 use crate::atomic::Pending;
+use crate::batch::to_json;
 use crate::settings::Settings;
-use crate::single::{late, ms, texts};
+use crate::single::{late, ms};
 use crate::source::{Hash, TimedSink, fetch, open};
-use crate::task::{Done, Finished, Order};
+use crate::task::{Done, Finished, Order, told};
 use imaging::codec::{self, Header, OpenOptions, RowSink, RowSource};
 use imaging::comm::{Comm, agree};
 use imaging::executor::{Context, Stop, gather, guarded, run_rows, scatter};
 use imaging::metadata::{self, Change};
 use imaging::window::Band;
-use imaging::{Plan, Result, Rows, Warning};
+use imaging::{Plan, Result, Rows};
+use protocol::Warning;
 use protocol::receipt::StageMs;
 use std::time::{Duration, Instant};
 
@@ -84,17 +86,21 @@ fn attempt(
         &rows,
         (output.as_mut()).map(|output| &mut output.sink as &mut dyn RowSink),
     )?;
+    let mut warnings = everyones(comm, source.as_deref());
+    if let Some(begun) = &output {
+        let sink = begun.sink.warnings();
+        warnings.extend(begun.warnings.iter().chain(&sink).map(told));
+    }
+    let strict = match comm.rank() {
+        0 => settings.tolerate(&warnings),
+        _ => Ok(()),
+    };
+    agree(comm, strict)?;
     let mut halo = [context.halo.bytes as i64];
     comm.all_reduce(&mut halo, imaging::comm::Reduce::Sum);
-    let mut told = Vec::new();
     let finished = match output {
         None => Ok(None),
-        Some(Begun {
-            pending,
-            sink,
-            warnings,
-        }) => guarded(|| {
-            told = warnings;
+        Some(Begun { pending, sink, .. }) => guarded(|| {
             Box::new(sink).finish()?;
             let encode = encoding.elapsed();
             *input_sha256 = hash.map(Hash::finish).transpose()?;
@@ -121,11 +127,40 @@ fn attempt(
             encode: ms(encode),
             store: ms(store),
         },
-        warnings: source
-            .map(|s| [texts(s.warnings()), texts(&told)].concat())
-            .unwrap_or_default(),
+        warnings,
         halo_bytes: halo[0] as u64,
     })
+}
+
+/// What the decoders of all ranks warn of, each thing once.
+fn everyones(comm: &dyn Comm, source: Option<&dyn RowSource>) -> Vec<Warning> {
+    let own: Vec<Warning> = source
+        .map(|source| source.warnings().iter().map(told).collect())
+        .unwrap_or_default();
+    let mut others = [if comm.rank() == 0 {
+        0
+    } else {
+        own.len() as i64
+    }];
+    comm.all_reduce(&mut others, imaging::comm::Reduce::Sum);
+    if others[0] == 0 {
+        return own;
+    }
+    let mut all: Vec<Warning> = Vec::new();
+    for rank in 0..comm.size() {
+        let mut bytes = match rank == comm.rank() {
+            true => to_json(&own),
+            false => Vec::new(),
+        };
+        comm.broadcast(rank, &mut bytes);
+        let told: Vec<Warning> = serde_json::from_slice(&bytes).unwrap_or_default();
+        for warning in told {
+            if !all.contains(&warning) {
+                all.push(warning);
+            }
+        }
+    }
+    all
 }
 
 struct Prepared {
@@ -189,7 +224,7 @@ fn read_part(
 struct Begun {
     pending: Pending,
     sink: TimedSink,
-    warnings: Vec<Warning>,
+    warnings: Vec<imaging::Warning>,
 }
 
 fn begin_output(

@@ -2,7 +2,7 @@
 
 use crate::settings::Settings;
 use crate::source::{TimedSink, TimedSource, fetch};
-use crate::task::{Done, Finished, Order};
+use crate::task::{Done, Finished, Order, told};
 use imaging::codec::{self, OpenOptions, RowSink, RowSource};
 use imaging::comm::serial::Serial;
 use imaging::executor::{Context, Stop, guarded, run_file};
@@ -66,7 +66,7 @@ fn attempt(
     let format = settings.format_for(header.kind);
     let pending = settings.pending(&order.output_path())?;
     let change = Change::of(header.shape, &plan, shrink);
-    let (metadata, told) =
+    let (metadata, noted) =
         metadata::for_output(source.metadata(), &change, settings.keep, format.kind());
     let sink = codec::create(
         Box::new(pending.writer()),
@@ -95,12 +95,14 @@ fn attempt(
     let computing = Instant::now();
     run_file(&mut context, &plan, &mut source, &mut *sink)?;
     let computing = computing.elapsed();
+    let warnings = noted.iter().chain(source.warnings());
+    let warnings: Vec<_> = warnings.map(told).collect();
+    let warnings = [warnings, sink.warnings().iter().map(told).collect()].concat();
+    settings.tolerate(&warnings)?;
     let encoding = Instant::now();
     let (decode, encode) = (source.spent, sink.spent);
     sink.finish()?;
     let encode = encode + encoding.elapsed();
-    let mut warnings = texts(source.warnings());
-    warnings.extend(texts(&told));
     *input_sha256 = Some(hash.finish()?);
     let storing = Instant::now();
     let digested = pending.commit()?;
@@ -121,11 +123,6 @@ fn attempt(
         warnings,
         halo_bytes: 0,
     })
-}
-
-/// What warnings say.
-pub fn texts(warnings: &[imaging::Warning]) -> Vec<String> {
-    warnings.iter().map(ToString::to_string).collect()
 }
 
 /// Milliseconds with three digits.

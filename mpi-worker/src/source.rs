@@ -1,9 +1,9 @@
 //! Opening an input: its bytes, its hash, and clocks around decoder and encoder.
 
 use crate::atomic::{self, Digested};
-use imaging::codec::{ReadSeek, RowSink, RowSource};
+use imaging::codec::{NextPage, ReadSeek, RowSink, RowSource};
 use imaging::window::Band;
-use imaging::{Error, Metadata, Result, Rows, Shape};
+use imaging::{Error, Metadata, Result, Rows, Shape, Warning};
 use std::fs::File;
 use std::io::{Cursor, Read};
 use std::path::Path;
@@ -101,7 +101,7 @@ impl RowSource for TimedSource<'_> {
         self.inner.seek_row(row)
     }
 
-    fn warnings(&self) -> &[imaging::Warning] {
+    fn warnings(&self) -> &[Warning] {
         self.inner.warnings()
     }
 }
@@ -124,5 +124,13 @@ impl RowSink for TimedSink {
 
     fn finish(self: Box<Self>) -> Result<()> {
         self.inner.finish()
+    }
+
+    fn finish_page(self: Box<Self>) -> Result<Box<dyn NextPage>> {
+        self.inner.finish_page()
+    }
+
+    fn warnings(&self) -> Vec<Warning> {
+        self.inner.warnings()
     }
 }

@@ -2,9 +2,9 @@
 
 use imaging::Error;
 use protocol::job::Mode;
-use protocol::name;
 use protocol::receipt::{StageMs, TaskReceipt};
 use protocol::state::TaskState;
+use protocol::{Warning, name};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -39,6 +39,9 @@ pub struct Order {
     pub serial: f64,
     /// Width and height of the input.
     pub size: (usize, usize),
+    /// Warnings that its header lets expect.
+    #[serde(default)]
+    pub warnings: Vec<Warning>,
 }
 
 fn one() -> usize {
@@ -104,6 +107,14 @@ impl Fault {
     }
 }
 
+/// A warning as receipts have it.
+pub fn told(warning: &imaging::Warning) -> Warning {
+    Warning {
+        kind: warning.kind.name().into(),
+        text: warning.text.clone(),
+    }
+}
+
 /// What a successful task leaves.
 pub struct Done {
     /// SHA-256 of the output.
@@ -117,7 +128,7 @@ pub struct Done {
     /// Time in each stage.
     pub ms: StageMs,
     /// Oddities of the input that cost no pixel.
-    pub warnings: Vec<String>,
+    pub warnings: Vec<Warning>,
     /// Bytes sent to other ranks as halos.
     pub halo_bytes: u64,
 }
@@ -199,6 +210,7 @@ impl Finished {
             cost: 0.0,
             serial: 0.0,
             size: (0, 0),
+            warnings: Vec::new(),
         };
         let mut finished = Finished::new(&order, node, None, 0, Err(error));
         finished.receipt.mode = None;

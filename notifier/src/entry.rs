@@ -114,6 +114,7 @@ pub fn kind(event: &Event) -> &'static str {
         Event::JobPlanned(_) => "job_planned",
         Event::JobStarted(_) => "job_started",
         Event::TaskStarted(_) => "task_started",
+        Event::Warning(_) => "warning",
         Event::TaskFinished(_) => "task_finished",
         Event::JobFinished(_) => "job_finished",
     }

@@ -2,10 +2,10 @@
 //!
 //! Unknown fields are ignored when reading, so that a later program may add some.
 
-use crate::JobReceipt;
 use crate::job::Mode;
+use crate::receipt::{JobReceipt, TaskReceipt, Warning};
 use crate::state::{JobState, TaskState};
-use crate::version;
+use crate::{is_zero, version};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -22,6 +22,8 @@ pub enum Event {
     JobStarted(JobStarted),
     /// A node works on a task; in a job, only of tasks that take longer than a moment.
     TaskStarted(TaskStarted),
+    /// Something about a task's result that its owner should know; told before the task's end.
+    Warning(Warned),
     /// A task reached its last state.
     TaskFinished(TaskFinished),
     /// A job reached its last state.
@@ -35,6 +37,7 @@ impl Event {
             Event::TaskPlanned(_) | Event::JobPlanned(_) => {}
             Event::JobStarted(e) => e.seq = Some(number),
             Event::TaskStarted(e) => e.seq = Some(number),
+            Event::Warning(e) => e.seq = Some(number),
             Event::TaskFinished(e) => e.seq = Some(number),
             Event::JobFinished(e) => e.seq = Some(number),
         }
@@ -76,6 +79,9 @@ pub struct TaskPlanned {
     /// Why it would fail or be skipped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// Warnings that its header lets expect.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<Warning>,
 }
 
 /// See [`Event::JobPlanned`].
@@ -141,6 +147,45 @@ pub struct TaskStarted {
     pub attempt: u32,
 }
 
+/// See [`Event::Warning`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Warned {
+    /// Version of this format: 1.
+    #[serde(default = "version")]
+    pub version: u32,
+    /// Gap-free number of the event in its job, from 1, where a stream numbers them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seq: Option<u64>,
+    /// The job's id.
+    pub job: String,
+    /// Number of the task, from 0.
+    pub task: u64,
+    /// Path or URL of the input.
+    pub input: String,
+    /// What it is about.
+    pub kind: String,
+    /// What happened, and the way out where there is one.
+    pub text: String,
+}
+
+impl Warned {
+    /// The warnings of a task's receipt as events.
+    pub fn all(job: &str, receipt: &TaskReceipt) -> Vec<Event> {
+        let one = |warning: &Warning| {
+            Event::Warning(Warned {
+                version: version(),
+                seq: None,
+                job: job.to_owned(),
+                task: receipt.task,
+                input: receipt.input.clone(),
+                kind: warning.kind.clone(),
+                text: warning.text.clone(),
+            })
+        };
+        receipt.warnings.iter().map(one).collect()
+    }
+}
+
 /// See [`Event::TaskFinished`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TaskFinished {
@@ -175,9 +220,9 @@ pub struct TaskFinished {
     pub mode: Option<Mode>,
     /// Which attempt, from 1.
     pub attempt: u32,
-    /// What is odd about a result that is otherwise sound.
+    /// What is odd about a result that is otherwise sound; told as events of their own, too.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub warnings: Vec<String>,
+    pub warnings: Vec<Warning>,
 }
 
 /// See [`Event::JobFinished`].
@@ -202,6 +247,9 @@ pub struct JobFinished {
     /// Stopped, or never begun.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub cancelled: u64,
+    /// Warnings of all tasks together.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub warnings: u64,
     /// Milliseconds from start to end.
     pub ms: u64,
     /// What a reader should know (no inputs were found, say).
@@ -224,13 +272,10 @@ impl JobFinished {
             failed: receipt.counts.failed,
             rejected: receipt.counts.rejected,
             cancelled: receipt.counts.cancelled,
+            warnings: receipt.counts.warnings,
             ms: receipt.ms,
             note: receipt.note.clone(),
             skipped: receipt.skipped.clone(),
         }
     }
-}
-
-fn is_zero(value: &u64) -> bool {
-    *value == 0
 }

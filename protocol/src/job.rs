@@ -49,6 +49,9 @@ pub struct Job {
     /// What a failed image means for the others.
     #[serde(default)]
     pub on_error: OnError,
+    /// A warning makes its image fail, before anything of it is stored.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub strict: bool,
     /// What outputs are called: text with {dir}, {stem}, {ext}, {name}, {format}, {page}, {index}, {width}, {height} and
     /// {hash8}; the input's name with the format's extension where not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -85,6 +88,7 @@ impl Default for Job {
             mode: Mode::default(),
             skip_existing: false,
             on_error: OnError::default(),
+            strict: false,
             names: None,
             on_clash: OnClash::default(),
             keep_metadata: KeepMetadata::default(),

@@ -15,7 +15,7 @@ pub mod state;
 pub use event::Event;
 pub use job::Job;
 pub use message::{JobMessage, StoredJob, TaskMessage};
-pub use receipt::{JobReceipt, TaskReceipt};
+pub use receipt::{JobReceipt, TaskReceipt, Warning};
 pub use size::Size;
 pub use state::{JobState, TaskState};
 
@@ -32,4 +32,8 @@ fn is_false(value: &bool) -> bool {
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
+}
+
+fn is_zero(value: &u64) -> bool {
+    *value == 0
 }

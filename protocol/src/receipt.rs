@@ -4,7 +4,7 @@
 
 use crate::job::{Job, Mode};
 use crate::state::{JobState, TaskState};
-use crate::{is_false, version};
+use crate::{is_false, is_zero, version};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -75,6 +75,9 @@ pub struct Counts {
     /// Stopped, or never begun.
     #[serde(default)]
     pub cancelled: u64,
+    /// Warnings of all tasks together.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub warnings: u64,
 }
 
 /// The record of one task. The sizes and hashes are those of the bytes that were read and written.
@@ -135,7 +138,46 @@ pub struct TaskReceipt {
     pub reason: Option<String>,
     /// What is odd about a result that is otherwise sound.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub warnings: Vec<String>,
+    pub warnings: Vec<Warning>,
+}
+
+/// What the owner of an image should know of its result.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(from = "WarningForm", into = "WarningForm")]
+pub struct Warning {
+    /// What it is about: `damaged`, `metadata`, `dropped`, `converted`, `range`, `color`; empty in old receipts.
+    pub kind: String,
+    /// What happened, and the way out where there is one.
+    pub text: String,
+}
+
+/// A warning was a mere text once.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+enum WarningForm {
+    Text(String),
+    Full { kind: String, text: String },
+}
+
+impl From<WarningForm> for Warning {
+    fn from(form: WarningForm) -> Warning {
+        match form {
+            WarningForm::Text(text) => Warning {
+                kind: String::new(),
+                text,
+            },
+            WarningForm::Full { kind, text } => Warning { kind, text },
+        }
+    }
+}
+
+impl From<Warning> for WarningForm {
+    fn from(Warning { kind, text }: Warning) -> WarningForm {
+        match kind.is_empty() {
+            true => WarningForm::Text(text),
+            false => WarningForm::Full { kind, text },
+        }
+    }
 }
 
 /// Milliseconds that a task spent in each stage. Stages overlap, so the sum may exceed the task's time.

@@ -26,6 +26,9 @@ pub struct Status {
     /// Tasks that have ended, by how; `tasks` is 0 until the job was split.
     #[serde(default)]
     pub counts: Counts,
+    /// Warnings of the tasks that have ended.
+    #[serde(default)]
+    pub warnings: u64,
 }
 
 /// Tasks that have ended, however.

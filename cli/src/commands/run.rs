@@ -240,6 +240,7 @@ fn summary(outcome: &Outcome, elapsed: Duration) {
             text += &format!(", {count} {what}");
         }
     }
+    text += &output::warnings(counts.warnings);
     text += &output::passed_over(&outcome.passed_over);
     if let Some(receipt) = &outcome.receipt {
         text += &format!("; receipt: {}", receipt.display());

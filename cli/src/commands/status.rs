@@ -138,5 +138,6 @@ fn describe(status: &Status) {
             text += &format!(", {count} {what}");
         }
     }
+    text += &output::warnings(counts.warnings);
     output::line(text);
 }

@@ -154,6 +154,9 @@ impl Lane<'_> {
                 self.stage = "processing".into();
             }
             Event::TaskFinished(finished) => self.finished(finished),
+            Event::Warning(warned) => {
+                (self.board).tell(&output::warned(&warned.input, &warned.text))
+            }
             _ => {}
         }
         self.paint();
@@ -169,13 +172,6 @@ impl Lane<'_> {
                 output::red("failed"),
                 output::input(&task.input),
                 output::harmless(reason)
-            ));
-        }
-        for warning in &task.warnings {
-            self.board.tell(&format!(
-                "warning: {}: {}",
-                output::input(&task.input),
-                output::harmless(warning)
             ));
         }
     }
@@ -275,6 +271,7 @@ fn summary(status: &Status, finished: Option<&JobFinished>) -> String {
             text += &format!(", {count} {what}");
         }
     }
+    text += &output::warnings(counts.warnings);
     if let Some(finished) = finished {
         text += &output::passed_over(&finished.skipped);
     }

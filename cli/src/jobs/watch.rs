@@ -147,6 +147,7 @@ fn end(
             rejected: counts.rejected,
             cancelled: counts.cancelled,
             ms: 0,
+            warnings: counts.warnings,
             skipped: Default::default(),
             note: Some("the events of this job were lost; this is its status".into()),
         }));

@@ -171,7 +171,7 @@ fn jobs_have_the_same_rules_and_no_two_outputs_share_an_object() {
     assert_eq!(run(dir, &["results", &job, "--download", "got"]).0, 0);
     assert_eq!(
         files(&dir.join("got")),
-        ["frame.000.pgm", "frame.001.pgm", "noext.pgm"]
+        ["frame.000.pnm", "frame.001.pnm", "noext.pnm"]
     );
     assert!(run(dir, &["verify", "got"]).2.contains("3 of 3"));
     let objects: Vec<_> = receipt(dir, "got/sundog-receipt.json")["tasks"]
@@ -183,25 +183,86 @@ fn jobs_have_the_same_rules_and_no_two_outputs_share_an_object() {
     assert_eq!(
         objects,
         [
-            "out/0-frame.000.pgm",
-            "out/1-frame.001.pgm",
-            "out/2-noext.pgm"
+            "out/0-frame.000.pnm",
+            "out/1-frame.001.pnm",
+            "out/2-noext.pnm"
         ]
     );
 
-    gray(&dir.join("twins/a.png"), 1);
-    gray(&dir.join("twins/a.pgm"), 2);
+    gray(&dir.join("twins/a.jpg"), 1);
+    gray(&dir.join("twins/a.png"), 2);
     let (code, _, err) = submit(&["twins"]);
     assert_eq!(code, 2, "{err}");
     assert!(err.contains("nothing was submitted"), "{err}");
     let (code, job, err) = submit(&["twins", "--on-clash", "number"]);
     assert_eq!(code, 0, "{err}");
     assert_eq!(run(dir, &["results", &job, "--download", "both"]).0, 0);
-    assert_eq!(files(&dir.join("both")), ["a-2.pgm", "a.pgm"]);
-    assert!(fs::read(dir.join("both/a.pgm")).unwrap().ends_with(&[2; 4]));
-    assert!(
-        fs::read(dir.join("both/a-2.pgm"))
-            .unwrap()
-            .ends_with(&[1; 4])
-    );
+    assert_eq!(files(&dir.join("both")), ["a-2.pnm", "a.pnm"]);
+    let ends = |name: &str, value| fs::read(dir.join(name)).unwrap().ends_with(&[value; 4]);
+    assert!(ends("both/a.pnm", 1) && ends("both/a-2.pnm", 2));
+}
+
+/// A JPEG with bytes between its markers, which cost no pixel.
+fn odd_jpeg(dir: &Path) {
+    picture(&dir.join("a.ppm"), 40, 30);
+    assert_eq!(run(dir, &["run", "a.ppm", "-o", "in/a.jpg"]).0, 0);
+    let bytes = fs::read(dir.join("in/a.jpg")).unwrap();
+    let odd = [&bytes[..2], &[0xff, 0xff, 0, 0], &bytes[2..]].concat();
+    fs::write(dir.join("in/a.jpg"), odd).unwrap();
+    fs::remove_file(dir.join("in/a.jpg.sundog-receipt.json")).unwrap();
+}
+
+#[test]
+fn a_warning_is_an_event_a_line_and_an_entry_and_strict_makes_it_a_failure() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    odd_jpeg(dir);
+    for more in [&[][..], &["--thread-ranks", "3", "--mode", "rows"]] {
+        let base = ["run", "in", "-o", "out", "--format", "png"];
+        let (code, out, err) = run(dir, &[&base[..], &["--json"], more].concat());
+        assert_eq!(code, 0, "{err}");
+        let events = lines(&out);
+        let warning = events.iter().find(|e| e["event"] == "warning").unwrap();
+        assert_eq!(warning["kind"], "damaged");
+        assert_eq!(
+            (&warning["task"], &warning["input"]),
+            (&json!(0), &json!("in/a.jpg"))
+        );
+        assert_eq!(events.last().unwrap()["warnings"], 1);
+        let receipt = receipt(dir, "out/sundog-receipt.json");
+        let told = &receipt["tasks"][0]["warnings"][0];
+        assert_eq!(
+            (&told["kind"], &told["text"]),
+            (&warning["kind"], &warning["text"])
+        );
+        let (_, _, err) = run(dir, &[&base[..], more].concat());
+        assert!(err.contains("warning: in/a.jpg: "), "{err}");
+        assert!(err.contains(", 1 warning"), "{err}");
+        fs::remove_dir_all(dir.join("out")).unwrap();
+        let (code, _, err) = run(dir, &[&base[..], &["--strict"], more].concat());
+        assert_eq!(code, 1, "{err}");
+        assert!(err.contains("--strict"), "{err}");
+        assert!(!dir.join("out/a.png").exists());
+        fs::remove_dir_all(dir.join("out")).unwrap();
+    }
+}
+
+#[test]
+fn jobs_tell_warnings_and_count_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    odd_jpeg(dir);
+    let _serve = crate::server::Serve::start(dir);
+    let (code, out, err) = run(dir, &["submit", "in", "--watch", "--json", "-p", "invert"]);
+    assert_eq!(code, 0, "{err}");
+    let events = lines(&out);
+    let job = events[0]["job"].as_str().unwrap();
+    let warnings = events.iter().filter(|e| e["event"] == "warning");
+    assert_eq!(warnings.count(), 1, "{out}");
+    let (_, status, _) = run(dir, &["status", job, "--json"]);
+    assert_eq!(lines(&status)[0]["warnings"], 1);
+    let strict = ["submit", "in", "--watch", "--strict", "--max-attempts", "1"];
+    let (code, _, err) = run(dir, &strict);
+    assert_eq!(code, 1, "{err}");
+    assert!(err.contains("--strict"), "{err}");
 }

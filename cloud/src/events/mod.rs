@@ -175,6 +175,7 @@ fn with_number(mut event: Event, number: Option<u64>) -> Event {
     match &mut event {
         Event::JobStarted(event) => event.seq = number,
         Event::TaskStarted(event) => event.seq = number,
+        Event::Warning(event) => event.seq = number,
         Event::TaskFinished(event) => event.seq = number,
         Event::JobFinished(event) => event.seq = number,
         Event::TaskPlanned(_) | Event::JobPlanned(_) => {}

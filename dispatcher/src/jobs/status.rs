@@ -31,6 +31,8 @@ pub struct JobStatus {
     pub submitted: String,
     /// Tasks that have ended, by how; `tasks` is 0 until the job was split.
     pub counts: Counts,
+    /// Warnings of the tasks that have ended.
+    pub warnings: u64,
 }
 
 /// An output of a job and a link to it.
@@ -149,6 +151,7 @@ fn status(stored: StoredJob, state: JobState, counts: Counts) -> JobStatus {
         state,
         stage: stage.into(),
         submitted: stored.submitted,
+        warnings: counts.warnings,
         counts,
     }
 }
@@ -188,14 +191,15 @@ pub(crate) fn count(receipts: &[TaskReceipt]) -> Counts {
         ..Counts::default()
     };
     for receipt in receipts {
-        add(&mut counts, receipt.state);
+        add(&mut counts, receipt);
     }
     counts
 }
 
 /// Counts one task that has ended.
-pub(crate) fn add(counts: &mut Counts, state: TaskState) {
-    match state {
+pub(crate) fn add(counts: &mut Counts, receipt: &TaskReceipt) {
+    counts.warnings += receipt.warnings.len() as u64;
+    match receipt.state {
         TaskState::Succeeded => counts.succeeded += 1,
         TaskState::Rejected => counts.rejected += 1,
         TaskState::Cancelled => counts.cancelled += 1,
@@ -218,13 +222,19 @@ fn from_fields(fields: &BTreeMap<String, String>) -> Option<(JobState, Counts)> 
     };
     for (_, text) in fields.iter().filter(|(key, _)| key.starts_with(ended)) {
         let parts: Vec<u64> = text.split(' ').filter_map(|n| n.parse().ok()).collect();
-        let [succeeded, failed, rejected, cancelled] = parts[..] else {
-            return None;
+        let (succeeded, failed, rejected, cancelled, warnings) = match parts[..] {
+            [succeeded, failed, rejected, cancelled, warnings] => {
+                (succeeded, failed, rejected, cancelled, warnings)
+            }
+            // As a dispatcher of an earlier version tells it.
+            [succeeded, failed, rejected, cancelled] => (succeeded, failed, rejected, cancelled, 0),
+            _ => return None,
         };
         counts.succeeded += succeeded;
         counts.failed += failed;
         counts.rejected += rejected;
         counts.cancelled += cancelled;
+        counts.warnings += warnings;
     }
     Some((state, counts))
 }
@@ -236,7 +246,8 @@ pub(crate) fn to_field(counts: &Counts) -> String {
         failed,
         rejected,
         cancelled,
+        warnings,
         ..
     } = counts;
-    format!("{succeeded} {failed} {rejected} {cancelled}")
+    format!("{succeeded} {failed} {rejected} {cancelled} {warnings}")
 }

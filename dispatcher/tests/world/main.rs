@@ -58,6 +58,7 @@ impl Scratch {
             format: Some("png".into()),
             limits: Default::default(),
             keep_metadata: Default::default(),
+            strict: false,
             input: text(self.path(name)),
             output: text(self.path("out").join(name).with_extension("png")),
             mode,

@@ -124,6 +124,7 @@ mod tests {
             cost: compute + serial,
             serial,
             size: (1, 1),
+            warnings: Vec::new(),
         }
     }
 

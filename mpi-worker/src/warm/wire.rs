@@ -31,6 +31,9 @@ pub struct Task {
     /// Metadata that the output keeps.
     #[serde(default)]
     pub keep_metadata: KeepMetadata,
+    /// Whether a warning is a failure.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub strict: bool,
     /// Path of the input, as in [`protocol::name`]; all ranks must see it.
     pub input: String,
     /// Path of the output, as in [`protocol::name`].
@@ -58,6 +61,7 @@ impl Task {
             format: self.format.clone(),
             limits: self.limits.clone(),
             keep_metadata: self.keep_metadata,
+            strict: self.strict,
             ..Job::default()
         };
         let mut settings = Settings::of(&job)?;

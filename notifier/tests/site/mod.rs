@@ -140,6 +140,7 @@ impl Ground {
             cancelled: 0,
             ms: 7,
             note: None,
+            warnings: 0,
             skipped: Default::default(),
         });
         let events = &self.jobs.events;

@@ -163,6 +163,8 @@ fn run(comm: &comm::Mpi, arguments: &[String], stop: &Stop) -> u8 {
         if comm.rank() != 0 {
         } else if json {
             say(&serde_json::to_string(&event).unwrap_or_default());
+        } else if let protocol::Event::Warning(warned) = &event {
+            complain(&format!("warning: {}: {}", warned.input, warned.text));
         } else if let protocol::Event::TaskFinished(task) = &event
             && let Some(reason) = &task.reason
         {
