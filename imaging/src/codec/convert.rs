@@ -1,17 +1,31 @@
 //! Rows on their way to an encoder, converted to what it stores.
 
-use super::RowSink;
+use super::{Format, KeepMetadata, NextPage, RowSink, prepared};
 use crate::error::{Error, Result};
-use crate::image::{Color, Element, Rows, SampleType, Shape};
+use crate::image::{Color, Element, Metadata, Rows, SampleType, Shape};
+use crate::warning::Warning;
 
 /// Most bytes converted at a time (at least one row).
 pub(super) const BAND_BYTES: usize = 256 << 10;
 
+/// How a file is written, for its further pages.
+#[derive(Clone)]
+pub(super) struct Plan {
+    pub format: Format,
+    pub keep: KeepMetadata,
+}
+
 /// A sink that takes all rows of `given` in order and hands rows of `stored` to `sink`; both are of
 /// one size.
-pub(super) fn before(sink: Box<dyn RowSink>, given: Shape, stored: Shape) -> Box<dyn RowSink> {
+pub(super) fn before(
+    sink: Box<dyn RowSink>,
+    given: Shape,
+    stored: Shape,
+    plan: Plan,
+) -> Box<dyn RowSink> {
     Box::new(Converting {
         sink,
+        plan,
         given,
         stored,
         next: 0,
@@ -21,6 +35,7 @@ pub(super) fn before(sink: Box<dyn RowSink>, given: Shape, stored: Shape) -> Box
 
 struct Converting {
     sink: Box<dyn RowSink>,
+    plan: Plan,
     given: Shape,
     stored: Shape,
     next: usize,
@@ -28,6 +43,18 @@ struct Converting {
 }
 
 impl Converting {
+    /// An error unless all rows were written.
+    fn check(&self) -> Result<()> {
+        match &self.failure {
+            Some(error) => Err(error.clone()),
+            None if self.next < self.given.rows => Err(Error::Encode(format!(
+                "only {} of {} rows were written",
+                self.next, self.given.rows
+            ))),
+            None => Ok(()),
+        }
+    }
+
     fn hand_on(&mut self, rows: &Rows) -> Result<()> {
         let range = rows.range();
         if rows.shape != self.given || range.start != self.next || range.end > self.given.rows {
@@ -61,20 +88,44 @@ impl RowSink for Converting {
     }
 
     fn finish(self: Box<Self>) -> Result<()> {
-        match self.failure {
-            Some(error) => Err(error),
-            None if self.next < self.given.rows => Err(Error::Encode(format!(
-                "only {} of {} rows were written",
-                self.next, self.given.rows
-            ))),
-            None => self.sink.finish(),
-        }
+        self.check()?;
+        self.sink.finish()
+    }
+
+    fn finish_page(self: Box<Self>) -> Result<Box<dyn NextPage>> {
+        self.check()?;
+        Ok(Box::new(Between {
+            next: self.sink.finish_page()?,
+            plan: self.plan,
+        }))
+    }
+
+    fn warnings(&self) -> Vec<Warning> {
+        self.sink.warnings()
+    }
+}
+
+/// The file between two pages.
+struct Between {
+    next: Box<dyn NextPage>,
+    plan: Plan,
+}
+
+impl NextPage for Between {
+    fn begin(self: Box<Self>, shape: Shape, metadata: &Metadata) -> Result<Box<dyn RowSink>> {
+        let (stored, metadata) = prepared(&self.plan, shape, metadata)?;
+        let sink = self.next.begin(stored, &metadata)?;
+        Ok(before(sink, shape, stored, self.plan))
+    }
+
+    fn end(self: Box<Self>) -> Result<()> {
+        self.next.end()
     }
 }
 
 /// Fills `to` from the same rows of `from`, converting samples and channels.
 pub(super) fn convert(from: &Rows, to: &mut Rows) {
-    crate::by_sample!(from.shape.sample, A => crate::by_sample!(to.shape.sample, B => {
+    crate::by_any_sample!(from.shape.sample, A => crate::by_any_sample!(to.shape.sample, B => {
         pixels::<A, B>(from, to)
     }))
 }

@@ -241,6 +241,23 @@ pub fn create(
     metadata: &Metadata,
     keep: KeepMetadata,
 ) -> Result<Box<dyn RowSink>> {
+    let plan = convert::Plan {
+        format: format.clone(),
+        keep,
+    };
+    let (stored, metadata) = prepared(&plan, shape, metadata)?;
+    let sink = (format.writer().create)(table::Target {
+        output,
+        options: format.options(),
+        shape: stored,
+        metadata: &metadata,
+    })?;
+    Ok(convert::before(sink, shape, stored, plan))
+}
+
+/// What an image of that shape is stored as, and what is kept beside its pixels.
+fn prepared(plan: &convert::Plan, shape: Shape, metadata: &Metadata) -> Result<(Shape, Metadata)> {
+    let format = &plan.format;
     if shape.pixels() == 0 {
         return Err(Error::Encode(format!(
             "an image of {}x{} pixels cannot be written",
@@ -250,16 +267,9 @@ pub fn create(
     if shape.color.bands().is_some() && !format.holds_bands() {
         return Err(no_bands(format.kind().name(), shape));
     }
-    let metadata = metadata::sized(keep.filter(metadata), shape);
+    let metadata = metadata::sized(plan.keep.filter(metadata), shape);
     let metadata = metadata::fit(metadata, format.kind(), &mut Vec::new());
-    let stored = format.stored(shape);
-    let sink = (format.writer().create)(table::Target {
-        output,
-        options: format.options(),
-        shape: stored,
-        metadata: &metadata,
-    })?;
-    Ok(convert::before(sink, shape, stored))
+    Ok((format.stored(shape), metadata))
 }
 
 fn no_bands(format: &str, shape: Shape) -> Error {

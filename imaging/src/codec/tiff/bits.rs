@@ -109,7 +109,7 @@ pub fn to_half(v: f64) -> u16 {
     let step = f64::from(power(exponent - 10));
     let steps = (v / step).round_ties_even() as u16;
     // A carry goes into the exponent by itself.
-    sign | (((exponent + 14) as u16) << 10) + steps
+    sign | ((((exponent + 14) as u16) << 10) + steps)
 }
 
 #[cfg(test)]

@@ -35,7 +35,7 @@ pub fn mix(layout: &Layout, stored: &[u8], out: &mut [u8]) {
                     Meaning::Cmyk => inks([value(0), value(1), value(2), value(3)], 65535),
                     _ => lab(layout, [value(0), value(1), value(2)], 65535),
                 };
-                let alpha = layout.alpha.map(|alpha| value(alpha));
+                let alpha = layout.alpha.map(value);
                 for (to, from) in out.chunks_exact_mut(2).zip(rgb.into_iter().chain(alpha)) {
                     to.copy_from_slice(&(from as u16).to_ne_bytes());
                 }

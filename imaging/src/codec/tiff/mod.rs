@@ -11,11 +11,14 @@ mod exif;
 mod fields;
 mod layout;
 mod library;
+mod pack;
 mod pages;
 mod parse;
 mod read;
 mod samples;
 mod side;
+mod start;
+mod strips;
 mod tags;
 #[cfg(test)]
 mod tests;

@@ -5,106 +5,19 @@ use super::directory::File;
 use super::layout::{Layout, Packing, Unpacked};
 use super::library::Handle;
 use super::samples::{Scratch, Stored, convert};
+use super::start::{GROUP, start};
 use super::unpack::{finish, native, unpack};
-use super::{exif, pages, parse, side};
-use crate::codec::{
-    FormatKind, Header, Limits, OpenOptions, PageKind, ReadSeek, RowSource, parallel,
-};
+use crate::codec::{Header, Limits, OpenOptions, ReadSeek, RowSource, parallel};
 use crate::error::{Error, Result};
 use crate::image::{Metadata, Shape};
 use crate::warning::Warning;
 use crate::window::Band;
 use std::ops::Range;
 
-/// Unpacked bytes of strips or tiles held at least.
-const GROUP: usize = 2 << 20;
 /// Strips or tiles are read together when not more than this lies between them.
 const GAP: u64 = 16 << 10;
 /// Warnings kept of one page.
 const WARNINGS: usize = 32;
-
-/// What is known before pixels are read.
-struct Start {
-    layout: Layout,
-    metadata: Metadata,
-    header: Header,
-    warnings: Vec<Warning>,
-    /// Position of the page's directory.
-    at: u64,
-    /// Bytes that libtiff may ask for at a time.
-    most: usize,
-}
-
-fn start(input: &mut dyn ReadSeek, limits: &Limits, page: u32) -> Result<Start> {
-    let mut file = File::open(input)?;
-    let pages = pages::find(&mut file)?;
-    let at = pages.place(page)?;
-    let directory = file.directory(at)?;
-    let layout = parse::layout(&mut file, &directory, limits)?;
-    let mut warnings = pages.warnings;
-    let mut metadata = exif::metadata(&mut file, &directory, limits, &mut warnings)?;
-    side::read(&mut file, &directory.entries, limits, &mut metadata);
-    let stored = super::stored_beside(layout.stored, layout.shape.sample);
-    metadata.stored = stored;
-    metadata.rgb_bands = layout.rgb_bands;
-    let group = layout.row_of_chunks_bytes().max(GROUP);
-    let (held, most) = match (layout.packing, layout.tiled) {
-        _ if layout.is_plain() => (0, 0),
-        (Packing::Library(unpacked), _) => library_memory(&layout, unpacked),
-        (Packing::None, _) if layout.by_rows() => {
-            (GROUP + layout.chunk_row_bytes() * layout.planes(), 0)
-        }
-        (Packing::None, _) => (group, 0),
-        _ => (2 * group, 0),
-    };
-    let header = Header {
-        kind: FormatKind::Tiff,
-        shape: layout.shape,
-        bits: layout.bits() as u8,
-        orientation: metadata.orientation,
-        has_icc: metadata.icc.is_some(),
-        pages: pages.places.len() as u32,
-        page_kind: PageKind::Pages,
-        stored,
-        streams: layout.down > 1
-            || layout.by_scanlines()
-            || held <= GROUP.max(layout.shape.bytes() / 2),
-        seekable: !layout.by_scanlines(),
-        decoder_bytes: held + 16 * layout.chunks.len(),
-    };
-    Ok(Start {
-        layout,
-        metadata,
-        header,
-        warnings,
-        at,
-        most,
-    })
-}
-
-/// Bytes that are held where libtiff unpacks, and those that it may ask for at a time.
-fn library_memory(layout: &Layout, unpacked: Unpacked) -> (usize, usize) {
-    let chunk = layout.chunk_bytes();
-    let packed = layout.chunks.iter().map(|c| c.1).max().unwrap_or(0) as usize;
-    let held = match layout.by_scanlines() {
-        true => GROUP + layout.chunk_row_bytes(),
-        false => layout.row_of_chunks_bytes().max(GROUP),
-    };
-    // The window of ZSTD and LZMA, the whole picture of WebP and LERC, the raster and the samples of what is converted.
-    let codec = match layout.compression {
-        34925 => 9 << 20,
-        50000 => chunk.min(8 << 20) + (256 << 10),
-        50001 | 34887 => 2 * chunk,
-        _ if unpacked == Unpacked::Rgba => chunk / 3 * 8,
-        _ => 64 * layout.chunk_row_bytes(),
-    };
-    let lists = 32 * layout.chunks.len();
-    let most = chunk
-        .saturating_mul(4)
-        .max(packed.saturating_mul(2))
-        .saturating_add(lists + (16 << 20));
-    (held + packed + codec + lists + (128 << 10), most)
-}
 
 /// Reads the directories.
 pub fn probe(input: &mut dyn ReadSeek, limits: &Limits, page: u32) -> Result<Header> {

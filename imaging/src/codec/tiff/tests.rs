@@ -8,6 +8,10 @@ use crate::image::{Buffer, Color, Image, Rows, SampleType, Shape};
 use crate::window::Band;
 use std::io::Cursor;
 
+mod library;
+mod pages;
+mod samples;
+
 const COLORS: [Color; 4] = [Color::Gray, Color::GrayAlpha, Color::Rgb, Color::Rgba];
 const SAMPLES: [SampleType; 3] = [SampleType::U8, SampleType::U16, SampleType::F32];
 const ALL: [&str; 4] = ["none", "lzw", "deflate", "packbits"];
@@ -66,11 +70,20 @@ fn metadata_survives() {
     assert_eq!(round_trip(&once, &format), once);
 }
 
+/// The same image after it was written and read.
+fn round(image: &Image, compression: &str) -> Image {
+    let bytes = encode(image, &tiff(compression), KeepMetadata::All).unwrap();
+    try_decode(&bytes).unwrap()
+}
+
 /// A TIFF built field by field.
+#[derive(Clone)]
 struct Made {
     wide: bool,
     fields: Vec<Field>,
     chunks: Vec<Vec<u8>>,
+    /// Numbers of chunks that are not in the file.
+    left_out: Vec<usize>,
     tiled: bool,
 }
 
@@ -86,12 +99,28 @@ impl Made {
                 Field::shorts(277, &[bits.len() as u16]),
             ],
             chunks: Vec::new(),
+            left_out: Vec::new(),
             tiled: false,
         }
     }
 
     fn with(mut self, tag: u16, values: &[u16]) -> Made {
         self.fields.push(Field::shorts(tag, values));
+        self
+    }
+
+    fn text(mut self, tag: u16, text: &str) -> Made {
+        let data = [text.as_bytes(), b"\0"].concat();
+        self.fields.push(Field::new(tag, 2, data.len(), data));
+        self
+    }
+
+    /// A field whose values would lie beyond the file.
+    fn lost(mut self, tag: u16) -> Made {
+        let mut field = Field::new(tag, 7, 1 << 30, b"\0\0\0\x7F".to_vec());
+        field.count = 1 << 30;
+        self.fields.retain(|field| field.tag != tag);
+        self.fields.push(field);
         self
     }
 
@@ -105,30 +134,49 @@ impl Made {
         self.with(322, &[side]).with(323, &[side])
     }
 
+    fn entries(&self) -> usize {
+        self.fields.len() + 2
+    }
+
     /// The chunks, then the directory.
     fn bytes(&self) -> Vec<u8> {
-        let mut out = if self.wide {
-            b"II+\0\x08\0\0\0\0\0\0\0\0\0\0\0".to_vec()
-        } else {
-            b"II*\0\0\0\0\0".to_vec()
-        };
-        let mut offsets = Vec::new();
-        for chunk in &self.chunks {
-            offsets.push(out.len() as u64);
+        let mut out = Vec::new();
+        self.append(&mut out);
+        out
+    }
+
+    /// Appends a file, or a page to a file that is not empty, and answers where its directory is.
+    fn append(&self, out: &mut Vec<u8>) -> usize {
+        let begins = out.is_empty();
+        if begins && self.wide {
+            out.extend(b"II+\0\x08\0\0\0\0\0\0\0\0\0\0\0");
+        } else if begins {
+            out.extend(b"II*\0\0\0\0\0");
+        }
+        let mut places = Vec::new();
+        for (number, chunk) in self.chunks.iter().enumerate() {
+            if self.left_out.contains(&number) {
+                places.push((0, 0));
+                continue;
+            }
+            places.push((out.len() as u64, chunk.len() as u64));
             out.extend(chunk);
         }
         out.resize(out.len().div_ceil(2) * 2, 0);
-        let lengths: Vec<u64> = self.chunks.iter().map(|c| c.len() as u64).collect();
+        let offsets: Vec<u64> = places.iter().map(|p| p.0).collect();
+        let lengths: Vec<u64> = places.iter().map(|p| p.1).collect();
         let (at, len) = if self.tiled { (324, 325) } else { (273, 279) };
         let mut fields = self.fields.clone();
         fields.push(Field::longs(at, &offsets, self.wide));
         fields.push(Field::longs(len, &lengths, self.wide));
-        let directory = out.len() as u64;
-        out.extend(serialise(&fields, directory, self.wide));
-        let place = if self.wide { 8..16 } else { 4..8 };
-        let len = place.len();
-        out[place].copy_from_slice(&directory.to_le_bytes()[..len]);
-        out
+        let directory = out.len();
+        out.extend(serialise(&fields, directory as u64, self.wide));
+        if begins {
+            let place = if self.wide { 8..16 } else { 4..8 };
+            let len = place.len();
+            out[place].copy_from_slice(&(directory as u64).to_le_bytes()[..len]);
+        }
+        directory
     }
 
     fn image(&self) -> Image {

@@ -1,24 +1,15 @@
-//! TIFF encoding in strips, which are packed on all threads of the current pool. The bytes depend on
+//! TIFF encoding in strips, which are packed on all threads of the current pool, page after page. The bytes depend on
 //! the rows alone, never on the threads or the machine.
 
 use super::fields::{Field, serialise};
+use super::pack::{pack, predictor};
+use super::strips::{Clipped, STRIP, Strips};
 use super::{TiffCompression, side};
-use crate::codec::{RowSink, WriteSeek, deflate, parallel};
+use crate::codec::{NextPage, RowSink, WriteSeek, parallel};
 use crate::error::{Error, Result};
-use crate::image::{Color, Metadata, Rows, SampleType, Shape};
-use std::cell::RefCell;
+use crate::image::{Color, Metadata, Rows, Shape, Stored};
+use crate::warning::Warning;
 use std::io::SeekFrom;
-
-/// Bytes of rows in one strip, at least one row.
-const STRIP: usize = 256 << 10;
-/// Bytes of rows that get a Huffman code of their own.
-const BLOCK: usize = 64 << 10;
-/// Strips that shrink to less than this part are packed again with a search for repetitions.
-const REPETITIVE: f64 = 0.4;
-
-fn strip_rows(shape: Shape) -> usize {
-    (STRIP / shape.row_bytes().max(1)).clamp(1, shape.rows.max(1))
-}
 
 /// Bytes held beside the rows given, per thread of the pool.
 pub fn encoder_memory(shape: Shape) -> usize {
@@ -32,23 +23,20 @@ pub fn create(
     shape: Shape,
     metadata: &Metadata,
 ) -> Result<Box<dyn RowSink>> {
-    if shape.rows > u32::MAX as usize || shape.cols > u32::MAX as usize {
-        return Err(Error::Encode(format!(
-            "{}x{} is too large for TIFF, whose sides have at most {} pixels",
-            shape.cols,
-            shape.rows,
-            u32::MAX
-        )));
-    }
-    let extra = side::bytes(metadata);
-    let tables = 16 * shape.rows.div_ceil(strip_rows(shape)) as u64 + (64 << 10);
-    let pixels = shape.bytes() as u64;
+    let strips = Strips::new(shape, metadata.stored);
+    let tables = 16 * shape.rows.div_ceil(strips.rows()) as u64 + (64 << 10);
+    let pixels = strips.bytes() as u64;
     let most = match compression {
         TiffCompression::None => pixels,
         TiffCompression::Lzw => pixels + pixels / 2,
         _ => pixels + pixels / 64,
     };
-    let wide = most + extra + tables > u64::from(u32::MAX);
+    let page = most + side::bytes(metadata) + tables;
+    let wide = match metadata.pages {
+        0 | 1 => page > u64::from(u32::MAX),
+        // Those that follow may be larger.
+        pages => page.saturating_mul(2 * u64::from(pages)) > u64::from(u32::MAX),
+    };
     let mut head: Vec<u8> = match wide {
         true => b"II+\0\x08\0\0\0\0\0\0\0\0\0\0\0".to_vec(),
         false => b"II*\0\0\0\0\0".to_vec(),
@@ -56,258 +44,146 @@ pub fn create(
     // What is not packed has a known length: no need to come back to the head at the end.
     let end = (head.len() as u64 + pixels).next_multiple_of(2);
     let promised = (compression == TiffCompression::None).then_some(end);
+    let place = if wide { 8 } else { 4 };
     if let Some(end) = promised {
-        let (place, size) = place_of_directory(wide);
-        head[place..place + size].copy_from_slice(&end.to_le_bytes()[..size]);
+        let size = head.len() - place;
+        head[place..].copy_from_slice(&end.to_le_bytes()[..size]);
     }
     output.write_all(&head)?;
-    Ok(Box::new(Sink {
+    let file = File {
         output,
-        shape,
         compression,
-        metadata: metadata.clone(),
         wide,
-        strip_rows: strip_rows(shape),
-        rows: Vec::new(),
-        given: 0,
         at: head.len() as u64,
-        strips: Vec::new(),
+        link: place as u64,
         promised,
-    }))
+        page: 0,
+        pages: metadata.pages,
+    };
+    file.page(shape, metadata)
 }
 
-/// Where in the head the directory's position lies, and its bytes.
-fn place_of_directory(wide: bool) -> (usize, usize) {
-    if wide { (8, 8) } else { (4, 4) }
-}
-
-struct Sink {
+/// The file between two pages.
+struct File {
     output: Box<dyn WriteSeek>,
-    shape: Shape,
     compression: TiffCompression,
-    metadata: Metadata,
     wide: bool,
-    strip_rows: usize,
+    /// Where the next byte goes.
+    at: u64,
+    /// Where the position of the next directory is to be written.
+    link: u64,
+    /// That position where it was written beforehand.
+    promised: Option<u64>,
+    /// Pages that are complete, and how many were promised.
+    page: u32,
+    pages: u32,
+}
+
+impl File {
+    fn page(self, shape: Shape, metadata: &Metadata) -> Result<Box<dyn RowSink>> {
+        if shape.rows > u32::MAX as usize || shape.cols > u32::MAX as usize {
+            return Err(Error::Encode(format!(
+                "{}x{} is too large for TIFF, whose sides have at most {} pixels",
+                shape.cols,
+                shape.rows,
+                u32::MAX
+            )));
+        }
+        Ok(Box::new(Sink {
+            start: self.at,
+            file: self,
+            strips: Strips::new(shape, metadata.stored),
+            metadata: metadata.clone(),
+            rows: Vec::new(),
+            narrowed: Vec::new(),
+            clipped: Clipped::default(),
+            given: 0,
+            chunks: Vec::new(),
+        }))
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.at += bytes.len() as u64;
+        if !self.wide && self.at > u64::from(u32::MAX) {
+            return Err(Error::Encode(format!(
+                "page {} takes the file beyond the 4 GiB of a TIFF that was begun for smaller pages (write a file per page)",
+                self.page + 1
+            )));
+        }
+        Ok(self.output.write_all(bytes)?)
+    }
+
+    /// Writes a directory and links it to the one before.
+    fn end_page(&mut self, fields: &[Field]) -> Result<()> {
+        if self.at % 2 == 1 {
+            self.write(&[0])?;
+        }
+        let at = self.at;
+        self.write(&serialise(fields, at, self.wide))?;
+        let (count, entry, size) = if self.wide { (8, 20, 8) } else { (2, 12, 4) };
+        if self.promised.take() != Some(at) {
+            self.output.seek(SeekFrom::Start(self.link))?;
+            self.output.write_all(&at.to_le_bytes()[..size])?;
+            self.output.seek(SeekFrom::End(0))?;
+        }
+        self.link = at + count + entry * fields.len() as u64;
+        self.page += 1;
+        Ok(())
+    }
+}
+
+impl NextPage for File {
+    fn begin(mut self: Box<Self>, shape: Shape, metadata: &Metadata) -> Result<Box<dyn RowSink>> {
+        if self.at % 2 == 1 {
+            self.write(&[0])?;
+        }
+        self.page(shape, metadata)
+    }
+
+    fn end(mut self: Box<Self>) -> Result<()> {
+        Ok(self.output.flush()?)
+    }
+}
+
+/// One page.
+struct Sink {
+    file: File,
+    strips: Strips,
+    metadata: Metadata,
     /// Rows of strips to come.
     rows: Vec<u8>,
+    narrowed: Vec<u8>,
+    clipped: Clipped,
     given: usize,
-    /// Position of the next strip.
-    at: u64,
+    /// Position of the first strip.
+    start: u64,
     /// Position and length of each strip.
-    strips: Vec<(u64, u64)>,
-    /// The directory's position as the head has it.
-    promised: Option<u64>,
-}
-
-/// Samples in the file's order of bytes, which is little-endian.
-fn little_endian(samples: &mut [u8], sample: SampleType) {
-    if cfg!(target_endian = "big") {
-        samples
-            .chunks_exact_mut(sample.bytes())
-            .for_each(<[u8]>::reverse);
-    }
+    chunks: Vec<(u64, u64)>,
 }
 
 impl Sink {
-    /// Packs the first `count` strips held, or all with a last one that is lower.
+    /// Packs the first `bytes` of the rows held: whole strips, or all with a last one that is lower.
     fn pack(&mut self, bytes: usize) -> Result<()> {
-        let strip = self.strip_rows * self.shape.row_bytes();
-        let strips: Vec<&mut [u8]> = self.rows[..bytes].chunks_mut(strip).collect();
-        let (shape, compression) = (self.shape, self.compression);
-        let packed = parallel::map(strips, |_, strip| pack(strip, shape, compression));
+        let (strips, compression) = (self.strips, self.file.compression);
+        let rows: Vec<&mut [u8]> = self.rows[..bytes]
+            .chunks_mut(strips.rows() * strips.row_bytes())
+            .collect();
+        let packed = parallel::map(rows, |_, strip| pack(strip, strips, compression));
         for packed in packed {
             let packed = packed?;
-            self.output.write_all(&packed)?;
-            self.strips.push((self.at, packed.len() as u64));
-            self.at += packed.len() as u64;
+            self.chunks.push((self.file.at, packed.len() as u64));
+            self.file.write(&packed)?;
         }
         self.rows.drain(..bytes);
         Ok(())
     }
 
-    fn directory(&self) -> Vec<Field> {
-        let shape = self.shape;
-        let channels = shape.channels();
-        let number = |tag, value: usize| Field::longs(tag, &[value as u64], false);
-        let (compression, predictor) = match (self.compression, shape.sample) {
-            (TiffCompression::None, _) => (1, 1),
-            (TiffCompression::PackBits, _) => (32773, 1),
-            // No reader but libtiff undoes a predictor over 64 bits.
-            (TiffCompression::Lzw, SampleType::F64) => (5, 1),
-            (TiffCompression::Deflate, SampleType::F64) => (8, 1),
-            (TiffCompression::Lzw, SampleType::F32) => (5, 3),
-            (TiffCompression::Deflate, SampleType::F32) => (8, 3),
-            (TiffCompression::Lzw, _) => (5, 2),
-            (TiffCompression::Deflate, _) => (8, 2),
-        };
-        let format = if shape.sample.is_float() { 3 } else { 1 };
-        let photometric = if shape.color.is_gray() { 1 } else { 2 };
-        let positions: Vec<u64> = self.strips.iter().map(|s| s.0).collect();
-        let lengths: Vec<u64> = self.strips.iter().map(|s| s.1).collect();
-        let mut fields = vec![
-            number(256, shape.cols),
-            number(257, shape.rows),
-            Field::shorts(258, &vec![shape.sample.bits() as u16; channels]),
-            Field::shorts(259, &[compression]),
-            Field::shorts(262, &[photometric]),
-            Field::longs(273, &positions, self.wide),
-            Field::shorts(274, &[1]),
-            Field::shorts(277, &[channels as u16]),
-            number(278, self.strip_rows),
-            Field::longs(279, &lengths, self.wide),
-            Field::shorts(284, &[1]),
-            Field::shorts(339, &vec![format; channels]),
-        ];
-        if predictor != 1 {
-            fields.push(Field::shorts(317, &[predictor]));
+    /// Takes rows as they are written.
+    fn take(&mut self, bytes: &[u8]) -> Result<()> {
+        if self.file.compression == TiffCompression::None && cfg!(target_endian = "little") {
+            return self.file.write(bytes);
         }
-        if matches!(shape.color, Color::GrayAlpha | Color::Rgba) {
-            fields.push(Field::shorts(338, &[2]));
-        }
-        if let Some(icc) = &self.metadata.icc {
-            fields.push(Field::new(34675, 7, icc.len(), icc.clone()));
-        }
-        fields.extend(side::fields(&self.metadata));
-        fields
-    }
-}
-
-/// Packs one strip; its rows are overwritten.
-fn pack(rows: &mut [u8], shape: Shape, compression: TiffCompression) -> Result<Vec<u8>> {
-    let predicted = matches!(compression, TiffCompression::Lzw | TiffCompression::Deflate)
-        && shape.sample != SampleType::F64;
-    if predicted {
-        rows.chunks_exact_mut(shape.row_bytes())
-            .for_each(|row| predict(row, shape));
-    }
-    if shape.sample != SampleType::F32 || !predicted {
-        little_endian(rows, shape.sample);
-    }
-    match compression {
-        TiffCompression::None => Ok(rows.to_vec()),
-        TiffCompression::Deflate => deflate(rows),
-        TiffCompression::Lzw => {
-            weezl::encode::Encoder::with_tiff_size_switch(weezl::BitOrder::Msb, 8)
-                .encode(rows)
-                .map_err(|e| Error::Encode(format!("LZW: {e}")))
-        }
-        TiffCompression::PackBits => {
-            let mut out = Vec::with_capacity(rows.len() + rows.len() / 64);
-            for row in rows.chunks_exact(shape.row_bytes()) {
-                pack_bits(row, &mut out);
-            }
-            Ok(out)
-        }
-    }
-}
-
-/// Replaces samples by their differences to the pixel on the left.
-fn predict(row: &mut [u8], shape: Shape) {
-    let stride = shape.channels();
-    match shape.sample {
-        SampleType::U8 => subtract_left(row, stride),
-        SampleType::U16 => {
-            for at in (stride..row.len() / 2).rev() {
-                let value = |i: usize| u16::from_ne_bytes([row[2 * i], row[2 * i + 1]]);
-                let difference = value(at).wrapping_sub(value(at - stride));
-                row[2 * at..2 * at + 2].copy_from_slice(&difference.to_ne_bytes());
-            }
-        }
-        SampleType::F32 => {
-            let samples = row.len() / 4;
-            let old = row.to_vec();
-            for (sample, value) in old.chunks_exact(4).enumerate() {
-                let value = [value[0], value[1], value[2], value[3]];
-                let big = u32::from_ne_bytes(value).to_be_bytes();
-                for byte in 0..4 {
-                    row[byte * samples + sample] = big[byte];
-                }
-            }
-            subtract_left(row, stride);
-        }
-        SampleType::F64 => unreachable!("64-bit floats are written without a predictor"),
-    }
-}
-
-fn subtract_left(row: &mut [u8], stride: usize) {
-    let old = row.to_vec();
-    for ((out, here), left) in row
-        .iter_mut()
-        .skip(stride)
-        .zip(old.iter().skip(stride))
-        .zip(&old)
-    {
-        *out = here.wrapping_sub(*left);
-    }
-}
-
-/// A zlib stream: quickly by runs and Huffman codes, and where that shrinks much, by libdeflate as
-/// well, whichever is smaller.
-fn deflate(rows: &[u8]) -> Result<Vec<u8>> {
-    thread_local! {
-        static PACKER: RefCell<libdeflater::Compressor> = RefCell::new(libdeflater::Compressor::new(
-            libdeflater::CompressionLvl::default(),
-        ));
-    }
-    let mut quick = Vec::with_capacity(rows.len() * 3 / 4);
-    quick.extend_from_slice(&[0x78, 0x01]);
-    for block in rows.chunks(BLOCK) {
-        deflate::append_block(block, &mut quick);
-    }
-    deflate::append_end(&mut quick);
-    quick.extend_from_slice(&deflate::adler(rows).to_be_bytes());
-    if quick.len() as f64 >= REPETITIVE * rows.len() as f64 {
-        return Ok(quick);
-    }
-    PACKER.with(|packer| {
-        let mut packer = packer.borrow_mut();
-        let mut thorough = vec![0; packer.zlib_compress_bound(rows.len())];
-        match packer.zlib_compress(rows, &mut thorough) {
-            Ok(len) if len < quick.len() => {
-                thorough.truncate(len);
-                Ok(thorough)
-            }
-            _ => Ok(quick),
-        }
-    })
-}
-
-/// Appends one row: runs of three and more as runs, the rest as literals.
-fn pack_bits(row: &[u8], out: &mut Vec<u8>) {
-    let mut at = 0;
-    while at < row.len() {
-        let run = row[at..]
-            .iter()
-            .take(128)
-            .take_while(|&&b| b == row[at])
-            .count();
-        if run >= 3 {
-            out.extend_from_slice(&[(257 - run) as u8, row[at]]);
-            at += run;
-            continue;
-        }
-        let rest = &row[at..row.len().min(at + 128)];
-        let len = rest
-            .windows(3)
-            .position(|three| three[0] == three[1] && three[1] == three[2])
-            .unwrap_or(rest.len());
-        out.push((len - 1) as u8);
-        out.extend_from_slice(&rest[..len]);
-        at += len;
-    }
-}
-
-impl RowSink for Sink {
-    fn write(&mut self, rows: &Rows) -> Result<()> {
-        let len = self.shape.row_bytes();
-        let bytes = &rows.data.bytes()[..rows.count * len];
-        self.given += rows.count;
-        if self.compression == TiffCompression::None && cfg!(target_endian = "little") {
-            self.output.write_all(bytes)?;
-            self.at += bytes.len() as u64;
-            return Ok(());
-        }
-        let strip = self.strip_rows * len;
+        let strip = self.strips.rows() * self.strips.row_bytes();
         // With several threads, wait for work for all of them.
         let enough = strip * parallel::threads();
         for piece in bytes.chunks(2 * enough) {
@@ -320,36 +196,123 @@ impl RowSink for Sink {
         Ok(())
     }
 
-    fn finish(mut self: Box<Self>) -> Result<()> {
-        if self.given != self.shape.rows {
+    fn directory(&self) -> Vec<Field> {
+        let Strips { shape, stored } = self.strips;
+        let wide = self.file.wide;
+        let channels = shape.channels();
+        let number = |tag, value: usize| Field::longs(tag, &[value as u64], false);
+        let compression = match self.file.compression {
+            TiffCompression::None => 1,
+            TiffCompression::Lzw => 5,
+            TiffCompression::Deflate => 8,
+            TiffCompression::PackBits => 32773,
+        };
+        let format = match stored {
+            Stored::Unsigned(_) => 1,
+            Stored::Signed(_) => 2,
+            Stored::Float(_) => 3,
+        };
+        let (photometric, colors) = match shape.color {
+            Color::Gray | Color::GrayAlpha => (1, 1),
+            Color::Rgb | Color::Rgba => (2, 3),
+            Color::Bands(3..) if self.metadata.rgb_bands => (2, 3),
+            Color::Bands(_) => (1, 1),
+        };
+        let positions: Vec<u64> = self.chunks.iter().map(|s| s.0).collect();
+        let lengths: Vec<u64> = self.chunks.iter().map(|s| s.1).collect();
+        let mut fields = vec![
+            number(256, shape.cols),
+            number(257, shape.rows),
+            Field::shorts(258, &vec![u16::from(stored.bits()); channels]),
+            Field::shorts(259, &[compression]),
+            Field::shorts(262, &[photometric]),
+            Field::longs(273, &positions, wide),
+            Field::shorts(274, &[1]),
+            Field::shorts(277, &[channels as u16]),
+            number(278, self.strips.rows()),
+            Field::longs(279, &lengths, wide),
+            Field::shorts(284, &[1]),
+            Field::shorts(339, &vec![format; channels]),
+        ];
+        if self.file.pages > 1 {
+            fields.push(number(254, 2));
+            if let (Ok(page), Ok(pages)) = (
+                u16::try_from(self.file.page),
+                u16::try_from(self.file.pages),
+            ) {
+                fields.push(Field::shorts(297, &[page, pages]));
+            }
+        }
+        let predictor = predictor(self.file.compression, stored);
+        if predictor != 1 {
+            fields.push(Field::shorts(317, &[predictor]));
+        }
+        if channels > colors {
+            let kind = if shape.color.has_alpha() { 2 } else { 0 };
+            fields.push(Field::shorts(338, &vec![kind; channels - colors]));
+        }
+        if let Some(icc) = &self.metadata.icc {
+            fields.push(Field::new(34675, 7, icc.len(), icc.clone()));
+        }
+        fields.extend(side::fields(&self.metadata));
+        fields
+    }
+
+    /// Ends the page.
+    fn close(mut self) -> Result<File> {
+        let shape = self.strips.shape;
+        if self.given != shape.rows {
             return Err(Error::Encode(format!(
                 "{} of {} rows were given",
-                self.given, self.shape.rows
+                self.given, shape.rows
             )));
         }
         let left = self.rows.len();
         self.pack(left)?;
-        if self.strips.is_empty() {
-            let head = if self.wide { 16 } else { 8 };
-            let strip = (self.strip_rows * self.shape.row_bytes()) as u64;
-            self.strips = (head..self.at)
+        if self.chunks.is_empty() {
+            let strip = (self.strips.rows() * self.strips.row_bytes()) as u64;
+            let end = self.file.at;
+            self.chunks = (self.start..end)
                 .step_by(strip as usize)
-                .map(|at| (at, strip.min(self.at - at)))
+                .map(|at| (at, strip.min(end - at)))
                 .collect();
         }
-        if self.at % 2 == 1 {
-            self.output.write_all(&[0])?;
-            self.at += 1;
+        let directory = self.directory();
+        self.file.end_page(&directory)?;
+        Ok(self.file)
+    }
+}
+
+impl RowSink for Sink {
+    fn write(&mut self, rows: &Rows) -> Result<()> {
+        self.given += rows.count;
+        if self.strips.is_copied() {
+            return self.take(&rows.data.bytes()[..rows.count * self.strips.row_bytes()]);
         }
-        let directory = serialise(&self.directory(), self.at, self.wide);
-        self.output.write_all(&directory)?;
-        if self.promised != Some(self.at) {
-            let (place, size) = place_of_directory(self.wide);
-            self.output.seek(SeekFrom::Start(place as u64))?;
-            self.output.write_all(&self.at.to_le_bytes()[..size])?;
-            self.output.seek(SeekFrom::End(0))?;
+        let mut narrowed = std::mem::take(&mut self.narrowed);
+        let step = self.strips.rows();
+        for from in rows.range().step_by(step) {
+            narrowed.clear();
+            for y in from..(from + step).min(rows.range().end) {
+                (self.strips).narrow(rows, y, &mut narrowed, &mut self.clipped);
+            }
+            self.take(&narrowed)?;
         }
-        self.output.flush()?;
+        self.narrowed = narrowed;
         Ok(())
+    }
+
+    fn finish(self: Box<Self>) -> Result<()> {
+        let mut file = self.close()?;
+        Ok(file.output.flush()?)
+    }
+
+    fn finish_page(self: Box<Self>) -> Result<Box<dyn NextPage>> {
+        Ok(Box::new(self.close()?))
+    }
+
+    fn warnings(&self) -> Vec<Warning> {
+        let warning = self.clipped.warning(self.strips.stored);
+        warning.into_iter().collect()
     }
 }

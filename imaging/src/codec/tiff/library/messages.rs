@@ -32,7 +32,9 @@ impl Messages {
         if is_error {
             self.error = Some(text.to_owned());
         }
-        if self.warnings.len() < MOST && !self.warnings.iter().any(|said| said == text) {
+        // Old ways of packing are told from new ones, and are as good.
+        let old = text.starts_with("Old-style LZW") || text.contains("old-style JPEG");
+        if !old && self.warnings.len() < MOST && !self.warnings.iter().any(|said| said == text) {
             self.warnings.push(text.to_owned());
         }
     }
