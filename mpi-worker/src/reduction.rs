@@ -33,10 +33,7 @@ pub(crate) fn run(
     let mut told = Told {
         request,
         skipped,
-        what: match order.files.len() {
-            1 => "1 file".into(),
-            n => format!("{n} files"),
-        },
+        what: counted(order.files.len(), "file"),
         emit,
     };
     if request.dry_run {
@@ -60,6 +57,11 @@ pub(crate) fn run(
         Err(_) => TaskState::Failed,
     };
     let ms = began.elapsed().as_millis() as u64;
+    if let Ok(report) = &result
+        && report.files != order.files.len()
+    {
+        told.what = format!("{} in {}", counted(report.files, "page"), told.what);
+    }
     let written = match first {
         true => {
             let digest = result
@@ -74,6 +76,13 @@ pub(crate) fn run(
     };
     let receipt = agree(comm, written)?;
     Ok(outcome(job_state(state), refused, receipt, told.skipped))
+}
+
+fn counted(n: usize, what: &str) -> String {
+    match n {
+        1 => format!("1 {what}"),
+        n => format!("{n} {what}s"),
+    }
 }
 
 fn job_state(task: TaskState) -> JobState {
@@ -137,6 +146,7 @@ fn order(
     let mut request = reduce::Request::new(wanted.op, files, output);
     request.fan_in = wanted.fan_in;
     request.max_open_files = wanted.max_open_files;
+    request.bits = wanted.bits;
     request.limits = settings.limits.clone();
     if let Some(cap) = settings.memory {
         // Half of what is left for partial results, half for rows being read and sorted.

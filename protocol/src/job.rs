@@ -263,6 +263,23 @@ pub struct Reduce {
     /// Files held open at once.
     #[serde(default = "five")]
     pub max_open_files: usize,
+    /// Samples of an output that is an image; those of the inputs where not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bits: Option<Bits>,
+}
+
+/// The type of an image's samples.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum Bits {
+    /// 8 bits.
+    #[serde(rename = "8")]
+    Eight,
+    /// 16 bits.
+    #[serde(rename = "16")]
+    Sixteen,
+    /// 32-bit floats, white being 1.
+    #[serde(rename = "32f")]
+    Float,
 }
 
 fn five() -> usize {

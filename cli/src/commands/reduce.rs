@@ -6,9 +6,10 @@ use crate::progress::Show;
 use crate::{output, resolve, settings, world};
 use clap::ValueEnum;
 use protocol::name;
+use protocol::receipt::JobReceipt;
 use protocol::state::JobState;
 use serde_json::Value;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 /// Options.
@@ -28,6 +29,9 @@ pub struct Args {
     /// .txt, .csv, .npy or an image
     #[arg(short, long, value_name = "OUT")]
     output: PathBuf,
+    /// Samples of an output that is an image: as the inputs' without; 32f keeps what a stack gains in depth
+    #[arg(long, value_name = "8|16|32f", value_parser = ["8", "16", "32f"])]
+    bits: Option<String>,
     /// Files or partial results that one step of the tree takes
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(2..=100_000))]
     fan_in: u32,
@@ -87,6 +91,7 @@ pub fn run(args: Args) -> Result {
         ("reduce.fan_in", args.fan_in.into()),
         ("reduce.max_open_files", args.max_open_files.into()),
     ];
+    flags.extend(args.bits.map(|bits| ("reduce.bits", bits.into())));
     flags.extend(args.ranks.map(|n| ("ranks", n.into())));
     flags.extend(args.thread_ranks.map(|n| ("thread_ranks", n.into())));
     flags.extend(args.threads.map(|n| ("threads", n.into())));
@@ -109,14 +114,23 @@ pub fn run(args: Args) -> Result {
         (show, outcome.state, &outcome.receipt)
     {
         output::message(&format!(
-            "{} of {} files in {:.2} s; receipt: {}",
+            "{} of {} in {:.2} s; receipt: {}",
             args.op.name(),
-            args.files.len(),
+            entered(receipt),
             began.elapsed().as_secs_f64(),
             receipt.display()
         ));
     }
     Ok(super::run::exit(&outcome))
+}
+
+/// What entered, as the receipt says: a pattern or a directory may stand for many files, and a file for many pages.
+fn entered(receipt: &Path) -> String {
+    let task = std::fs::read(receipt)
+        .ok()
+        .and_then(|bytes| serde_json::from_slice::<JobReceipt>(&bytes).ok())
+        .and_then(|receipt| receipt.tasks.into_iter().next());
+    task.map_or_else(|| "files".into(), |task| task.input)
 }
 
 impl Op {

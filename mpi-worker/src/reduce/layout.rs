@@ -4,7 +4,7 @@ use super::Request;
 use super::files::{Content, Opener, sniff};
 use super::npy::Npy;
 use super::text::Text;
-use imaging::codec::{OpenOptions, probe};
+use imaging::codec::{Header, OpenOptions, probe, probe_page};
 use imaging::executor::Stop;
 use imaging::{Color, Error, Metadata, Result, SampleType, Shape};
 use std::path::Path;
@@ -138,8 +138,9 @@ pub fn differs(path: &Path, shape: &str, first: &Path, expected: &str) -> Error 
 
 /// Looks at the first bytes of every file. Text is not read to its end except for the first file;
 /// where its shape differs, that is found while it is read.
-pub fn find(opener: &Opener, request: &Request, stop: &Stop) -> Result<(Layout, Metadata)> {
-    let mut common: Option<(Layout, Metadata)> = None;
+pub fn find(opener: &Opener, request: &Request, stop: &Stop) -> Result<Found> {
+    let mut common: Option<Found> = None;
+    let mut all_pages = Vec::with_capacity(request.files.len());
     let first = request.files.first().map_or(Path::new(""), |p| p.as_path());
     let mut text_before = false;
     for path in &request.files {
@@ -147,7 +148,7 @@ pub fn find(opener: &Opener, request: &Request, stop: &Stop) -> Result<(Layout, 
         let named = |error: Error| name(path, error);
         let mut file = opener.open(path)?;
         let content = sniff(&mut file, path)?;
-        if let Some((layout, _)) = &common {
+        if let Some(Found { layout, .. }) = &common {
             let image = content == Content::Image;
             if image != layout.picture.is_some() {
                 let (what, other) = match image {
@@ -161,34 +162,67 @@ pub fn find(opener: &Opener, request: &Request, stop: &Stop) -> Result<(Layout, 
                 )));
             }
         }
+        let (mut header, mut pages) = (None, 1);
         let found = match content {
             Content::Text if common.is_some() => {
                 text_before = true;
+                all_pages.push(1);
                 continue;
             }
             Content::Text => {
                 text_before = true;
-                Layout::of_numbers(vec![Text::new(file, path).count()?])
+                let mut text = Text::new(file, path);
+                header = text.header()?;
+                let values = text.count()?;
+                match header.as_ref().map(|h| h.split([',', ';']).count()) {
+                    Some(columns) if columns > 1 && values.is_multiple_of(columns) => {
+                        Layout::of_numbers(vec![values / columns, columns])
+                    }
+                    _ => Layout::of_numbers(vec![values]),
+                }
             }
             Content::Npy => Layout::of_numbers(Npy::new(file, path)?.header().shape.clone()),
             Content::Image => {
                 let header = probe(&mut file, &request.limits).map_err(named)?;
+                pages = header.pages.max(1);
+                for page in 1..pages {
+                    stop.check()?;
+                    let other = probe_page(&mut file, &request.limits, page).map_err(named)?;
+                    if other.shape != header.shape {
+                        let orientation = header.orientation.clamp(1, 8);
+                        let shown =
+                            |h: &Header| Layout::of_picture(h.shape, orientation).describe();
+                        return Err(Error::Unsuitable(format!(
+                            "{}: page {} has {}, but its first has {} (all pages must have the same shape)",
+                            path.display(),
+                            page + 1,
+                            shown(&other),
+                            shown(&header)
+                        )));
+                    }
+                }
                 // The next one may only be opened when this one is closed.
                 drop(file);
                 let orientation = header.orientation.clamp(1, 8);
                 Layout::of_picture(header.shape, orientation)
             }
         };
-        let Some((layout, _)) = &common else {
+        all_pages.push(pages);
+        let Some(Found { layout, .. }) = &common else {
             let metadata = match found.picture {
                 Some(_) => metadata(opener, request, path).map_err(named)?,
                 None => Metadata::default(),
             };
-            common = Some((found, metadata));
+            common = Some(Found {
+                layout: found,
+                metadata,
+                header,
+                pages: Vec::new(),
+            });
             continue;
         };
         let same = match text_before {
-            true => true,
+            true => found.picture == layout.picture,
             false => found.dims == layout.dims && found.picture == layout.picture,
         };
         if !same {
@@ -204,7 +238,27 @@ pub fn find(opener: &Opener, request: &Request, stop: &Stop) -> Result<(Layout, 
             )));
         }
     }
-    common.ok_or_else(|| Error::Pipeline("no files to reduce: name at least one".into()))
+    match common {
+        Some(found) => Ok(Found {
+            pages: all_pages,
+            ..found
+        }),
+        None => Err(Error::Pipeline(
+            "no files to reduce: name at least one".into(),
+        )),
+    }
+}
+
+/// What rank 0 learns of the files before anything is computed.
+pub struct Found {
+    /// What all of them have in common.
+    pub layout: Layout,
+    /// Of the first image.
+    pub metadata: Metadata,
+    /// The first line of the first text where it names columns.
+    pub header: Option<String>,
+    /// Pages of each file; 1 for numbers.
+    pub pages: Vec<u32>,
 }
 
 /// The metadata of the first image, which goes with the result.

@@ -71,7 +71,7 @@ fn keep<V: bytemuck::Pod + Send>(
     job: &Job<'_>,
     read: fn(&Job<'_>, usize) -> Result<Kept<V>>,
 ) -> Result<Vec<Kept<V>>> {
-    let files = job.request.files.len();
+    let files = job.members.len();
     let board = Board::new(files, files);
     let keeping = Keeping {
         job,
@@ -131,8 +131,9 @@ fn read_image<T: Element, V: bytemuck::Pod>(
     key: fn(T) -> V,
 ) -> Result<Kept<V>> {
     let mut store: Store<V> = job.room.store(job.layout.values)?;
-    let path = &job.request.files[index];
-    let mut source = picture::source(&job.opener, job.request, job.layout, path)?;
+    let member = &job.members[index];
+    let path = &member.path;
+    let mut source = picture::source(&job.opener, job.request, job.layout, member)?;
     let shape: Shape = source.shape();
     let band = picture::band_rows(shape, 1 << 16);
     let mut buffer = Vec::new();
@@ -173,7 +174,7 @@ fn select<V: bytemuck::Pod + Sync, K: Key>(
     mut output: Option<Output>,
 ) -> Result<Option<Digested>> {
     let (me, size, values) = (comm.rank(), comm.size(), job.layout.values);
-    let files = job.request.files.len();
+    let files = job.members.len();
     let mut held = vec![0i64; size];
     held[me] = kept.len() as i64;
     comm.all_reduce(&mut held, Reduce::Sum);
@@ -398,7 +399,7 @@ pub fn run(
     job: &Job<'_>,
     output: Option<Output>,
 ) -> Result<(bool, Option<Digested>)> {
-    let odd = job.request.files.len() % 2 == 1;
+    let odd = job.members.len() % 2 == 1;
     match job.layout.picture.map(|shape| shape.sample) {
         Some(SampleType::U8) => {
             let kept = keep::<u8>(comm, job, |job, i| read_image(job, i, |v: u8| v))?;

@@ -35,7 +35,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 pub use layout::Layout;
-pub use protocol::job::ReduceOp as Op;
+pub use protocol::job::{Bits, ReduceOp as Op};
 
 /// Memory for partial results unless the caller says otherwise; what does not fit is spooled.
 pub const DEFAULT_MEMORY: usize = 192 << 20;
@@ -59,6 +59,16 @@ pub struct Request {
     pub temporary: PathBuf,
     /// Limits on each image.
     pub limits: Limits,
+    /// Samples of an output that is an image; those of the inputs without.
+    pub bits: Option<Bits>,
+}
+
+/// One of the things that are reduced: a file of numbers, or a page of an image file.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Member {
+    pub path: PathBuf,
+    /// From 0.
+    pub page: u32,
 }
 
 impl Request {
@@ -73,6 +83,7 @@ impl Request {
             memory: DEFAULT_MEMORY,
             temporary: std::env::temp_dir(),
             limits: Limits::default(),
+            bits: None,
         }
     }
 
@@ -98,7 +109,7 @@ impl Request {
 /// What was done.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Report {
-    /// Files read.
+    /// Files and pages that entered.
     pub files: usize,
     /// Values per file.
     pub values: usize,
@@ -127,6 +138,7 @@ pub(crate) enum Results {
 pub(crate) struct Job<'a> {
     pub threads: usize,
     pub request: &'a Request,
+    pub members: &'a [Member],
     pub layout: &'a Layout,
     pub opener: files::Opener,
     pub room: Arc<spool::Room>,
@@ -152,13 +164,25 @@ pub fn run(
     };
     let mut layout = agree(comm, layout)?;
     comm.broadcast(0, &mut layout);
-    let layout = Layout::from_bytes(&layout);
+    // One number a file goes before the layout.
+    let (pages, layout) = layout.split_at(4 * request.files.len());
+    let layout = Layout::from_bytes(layout);
+    let (pages, _) = pages.as_chunks();
+    let members: Vec<Member> = (request.files.iter().zip(pages))
+        .flat_map(|(path, &pages)| {
+            (0..u32::from_le_bytes(pages)).map(|page| Member {
+                path: path.clone(),
+                page,
+            })
+        })
+        .collect();
 
     let done = AtomicUsize::new(0);
-    let total = request.files.len();
+    let total = members.len();
     let job = Job {
         threads,
         request,
+        members: &members,
         layout: &layout,
         opener: opener.clone(),
         room: spool::Room::new(request.memory, &request.temporary),
@@ -198,7 +222,9 @@ fn begin(
     begun: &mut Option<output::Output>,
 ) -> Result<Vec<u8>> {
     let target = output::Target::of(&request.output)?;
-    let (layout, metadata) = layout::find(opener, request, stop)?;
-    *begun = Some(output::Output::create(target, request, &layout, metadata)?);
-    Ok(layout.to_bytes())
+    let found = layout::find(opener, request, stop)?;
+    let mut bytes: Vec<u8> = found.pages.iter().flat_map(|n| n.to_le_bytes()).collect();
+    bytes.extend(found.layout.to_bytes());
+    *begun = Some(output::Output::create(target, request, found)?);
+    Ok(bytes)
 }

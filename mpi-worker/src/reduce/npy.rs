@@ -1,7 +1,7 @@
 //! NumPy's `.npy`: the header, reading numbers of any usual type, and the header to write.
 //!
-//! Versions 1 to 3; floats of 32 and 64 bits, signed and unsigned integers of 8 to 64 bits and
-//! truth values, in either byte order. Arrays of more than one dimension must be in C order.
+//! Versions 1 to 3; floats of 16, 32 and 64 bits, signed and unsigned integers of 8 to 64 bits and
+//! truth values, in either byte order. Arrays in Fortran order are held whole while they are read.
 
 use super::files::Opened;
 use super::values::{BLOCK, Block, Source};
@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 /// The type of the numbers in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// `f4`, `f8`.
+    /// `f2`, `f4`, `f8`.
     Float,
     /// `i1` to `i8`.
     Signed,
@@ -26,6 +26,8 @@ pub struct Header {
     kind: Kind,
     bytes: usize,
     big_endian: bool,
+    /// Whether the first index changes fastest.
+    fortran: bool,
     /// Lengths of the dimensions; empty for a single number.
     pub shape: Vec<usize>,
 }
@@ -89,7 +91,7 @@ impl Header {
         };
         let unknown = || {
             format!(
-                "numbers of type `{descr}` are not read (f4, f8, i1 to i8, u1 to u8 and b1 are)"
+                "numbers of type `{descr}` are not read (f2, f4, f8, i1 to i8, u1 to u8 and b1 are)"
             )
         };
         let (order, kind) = match descr.as_bytes() {
@@ -97,6 +99,7 @@ impl Header {
             _ => (b'=', descr),
         };
         let (kind, bytes) = match kind {
+            "f2" => (Kind::Float, 2),
             "f4" => (Kind::Float, 4),
             "f8" => (Kind::Float, 8),
             "i1" => (Kind::Signed, 1),
@@ -131,16 +134,13 @@ impl Header {
                 .ok_or("the .npy header's `shape` is too large")?;
             lengths.push(length);
         }
-        let fortran = field("fortran_order")?.starts_with("True");
-        if fortran && lengths.iter().filter(|&&n| n > 1).count() > 1 {
-            return Err(
-                "the array is in Fortran order (hint: save numpy.ascontiguousarray(a))".into(),
-            );
-        }
+        let fortran = field("fortran_order")?.starts_with("True")
+            && lengths.iter().filter(|&&n| n > 1).count() > 1;
         Ok(Header {
             kind,
             bytes,
             big_endian,
+            fortran,
             shape: lengths,
         })
     }
@@ -153,6 +153,8 @@ pub struct Npy {
     header: Header,
     left: usize,
     bytes: Vec<u8>,
+    /// All bytes in C order, of an array in Fortran order.
+    turned: Option<Vec<u8>>,
 }
 
 impl Npy {
@@ -166,6 +168,7 @@ impl Npy {
             header,
             left,
             bytes: Vec::new(),
+            turned: None,
         })
     }
 
@@ -175,22 +178,76 @@ impl Npy {
     }
 }
 
+impl Npy {
+    fn cut_off(&self, error: std::io::Error) -> Error {
+        let path = self.path.display();
+        match error.kind() {
+            std::io::ErrorKind::UnexpectedEof => Error::Decode(format!(
+                "{path}: the file is cut off: {} values of {} are announced",
+                self.header.len(),
+                super::layout::describe(&self.header.shape)
+            )),
+            _ => Error::Io(format!("{path}: {error}")),
+        }
+    }
+
+    /// All bytes with the last index changing fastest.
+    fn turn(&mut self) -> Result<Vec<u8>> {
+        let (size, shape) = (self.header.bytes, self.header.shape.clone());
+        let total = self.header.len() * size;
+        // What is announced is only believed as far as it comes.
+        let mut stored = Vec::new();
+        let read = (&mut self.file).take(total as u64).read_to_end(&mut stored);
+        read.map_err(|error| self.cut_off(error))?;
+        if stored.len() < total {
+            return Err(self.cut_off(std::io::ErrorKind::UnexpectedEof.into()));
+        }
+        let mut turned = Vec::with_capacity(total);
+        let mut index = vec![0usize; shape.len()];
+        for _ in 0..self.header.len() {
+            let at = (index.iter().zip(&shape).rev()).fold(0, |at, (i, n)| at * n + i) * size;
+            turned.extend_from_slice(&stored[at..at + size]);
+            for (i, n) in index.iter_mut().zip(&shape).rev() {
+                *i += 1;
+                if *i < *n {
+                    break;
+                }
+                *i = 0;
+            }
+        }
+        Ok(turned)
+    }
+}
+
+/// The value of a 16-bit float.
+fn half(bits: u16) -> f64 {
+    let (exponent, fraction) = (i32::from(bits >> 10 & 31), f64::from(bits & 1023));
+    let size = match exponent {
+        0 => fraction * f64::exp2(-24.0),
+        31 if fraction == 0.0 => f64::INFINITY,
+        31 => f64::NAN,
+        e => (1024.0 + fraction) * f64::exp2(f64::from(e - 25)),
+    };
+    if bits >> 15 == 1 { -size } else { size }
+}
+
 impl Source for Npy {
     fn next(&mut self, block: &mut Block) -> Result<()> {
         block.clear();
         let n = self.left.min(BLOCK);
         let size = self.header.bytes;
-        self.bytes.resize(n * size, 0);
-        if let Err(error) = self.file.read_exact(&mut self.bytes) {
-            let path = self.path.display();
-            return Err(match error.kind() {
-                std::io::ErrorKind::UnexpectedEof => Error::Decode(format!(
-                    "{path}: the file is cut off: {} values of {:?} are announced",
-                    self.header.len(),
-                    self.header.shape
-                )),
-                _ => Error::Io(format!("{path}: {error}")),
-            });
+        if self.header.fortran {
+            if self.turned.is_none() {
+                self.turned = Some(self.turn()?);
+            }
+            let at = (self.header.len() - self.left) * size;
+            let all = self.turned.as_deref().unwrap_or_default();
+            self.bytes.clear();
+            self.bytes.extend_from_slice(&all[at..at + n * size]);
+        } else {
+            self.bytes.resize(n * size, 0);
+            let read = self.file.read_exact(&mut self.bytes);
+            read.map_err(|error| self.cut_off(error))?;
         }
         self.left -= n;
         if self.header.big_endian {
@@ -222,6 +279,11 @@ fn convert(bytes: &[u8], kind: Kind, size: usize, block: &mut Block) {
         }};
     }
     match (kind, size) {
+        (Kind::Float, 2) => {
+            let (chunks, _) = bytes.as_chunks();
+            let values = chunks.iter().map(|&b| half(u16::from_le_bytes(b)));
+            block.hi.extend(values)
+        }
         (Kind::Float, 4) => values!(f32, f32),
         (Kind::Float, _) => values!(f64, f64),
         (Kind::Signed, 1) => values!(i8, i32),
@@ -266,6 +328,9 @@ mod tests {
         let text = "{'descr': '>i2', 'fortran_order': True, 'shape': (5,), }";
         let header = Header::parse(text).unwrap();
         assert!(header.big_endian && header.integers() && header.shape == [5]);
+        assert!(!header.fortran, "one dimension has one order");
+        let text = "{'descr': '<f2', 'fortran_order': True, 'shape': (3, 2)}";
+        assert!(Header::parse(text).unwrap().fortran);
         for (text, part) in [
             (
                 "{'descr': '<c8', 'fortran_order': False, 'shape': (3,)}",
@@ -275,10 +340,6 @@ mod tests {
                 "{'descr': [('a', '<f8')], 'fortran_order': False, 'shape': (3,)}",
                 "records",
             ),
-            (
-                "{'descr': '<f8', 'fortran_order': True, 'shape': (3, 2)}",
-                "Fortran",
-            ),
             ("{'descr': '<f8', 'fortran_order': False}", "`shape`"),
             (
                 "{'descr': '<f8', 'fortran_order': False, 'shape': (99999999999, 99999999999)}",
@@ -287,6 +348,14 @@ mod tests {
         ] {
             assert!(Header::parse(text).unwrap_err().contains(part), "{text}");
         }
+    }
+
+    #[test]
+    fn halves() {
+        let values = [0x3C00, 0xC000, 0x7BFF, 0x0001, 0x3555, 0x7C00].map(half);
+        assert_eq!(values[..4], [1.0, -2.0, 65504.0, 2f64.powi(-24)]);
+        assert!((values[4] - 1.0 / 3.0).abs() < 1e-4 && values[5].is_infinite());
+        assert!(half(0x7E00).is_nan());
     }
 
     #[test]

@@ -17,15 +17,15 @@ use crate::atomic::Digested;
 use imaging::comm::{Comm, agree};
 use imaging::{Error, Result};
 use std::ops::Range;
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Opens a file as a run of values. Whoever reads it checks the number of values; the shape of
 /// arrays of several dimensions is checked here.
 pub fn open(job: &Job<'_>, index: usize) -> Result<Box<dyn Source>> {
-    let (path, layout) = (&job.request.files[index], job.layout);
+    let (member, layout) = (&job.members[index], job.layout);
+    let path = &member.path;
     if layout.picture.is_some() {
-        let source = picture::source(&job.opener, job.request, layout, path)?;
+        let source = picture::source(&job.opener, job.request, layout, member)?;
         return Ok(Box::new(Floats::new(source, path)));
     }
     let mut file = job.opener.open(path)?;
@@ -35,12 +35,16 @@ pub fn open(job: &Job<'_>, index: usize) -> Result<Box<dyn Source>> {
             let dims = &npy.header().shape;
             let flat = npy.header().len() == layout.values && layout.dims.len() == 1;
             if *dims != layout.dims && !flat {
-                let first = &job.request.files[0];
+                let first = &job.members[0].path;
                 return Err(differs(path, &describe(dims), first, &layout.describe()));
             }
             Box::new(npy)
         }
-        _ => Box::new(Text::new(file, path)),
+        _ => {
+            let mut text = Text::new(file, path);
+            text.header()?;
+            Box::new(text)
+        }
     })
 }
 
@@ -70,8 +74,7 @@ pub fn read(
     match start == values {
         true => Ok(block.integers),
         false => {
-            let files = &job.request.files;
-            let (path, first): (&Path, &Path) = (&files[index], &files[0]);
+            let (path, first) = (&job.members[index].path, &job.members[0].path);
             let expected = job.layout.describe();
             Err(differs(path, &describe(&[start]), first, &expected))
         }
@@ -86,7 +89,7 @@ struct Numbers<'a> {
 
 impl Work for Numbers<'_> {
     fn files(&self, group: usize) -> Range<usize> {
-        children(group, self.job.request.files.len(), self.job.request.fan_in)
+        children(group, self.job.members.len(), self.job.request.fan_in)
     }
 
     fn compute(&self, group: usize) -> Result<Done, Failure> {
@@ -126,7 +129,7 @@ pub fn run(
     output: Option<Output>,
 ) -> Result<(bool, Option<Digested>)> {
     let request = job.request;
-    let files = request.files.len();
+    let files = job.members.len();
     let crew: usize = (0..comm.size())
         .map(|rank| threads_of(comm, rank, job.threads, request.max_open_files))
         .sum();

@@ -1,12 +1,12 @@
 //! The result's file: text, CSV, `.npy` or an image, which appears whole or not at all.
 
-use super::layout::{Layout, name};
+use super::layout::{Found, name};
 use super::turned::Turning;
-use super::{Op, Request, Results, npy};
+use super::{Bits, Op, Request, Results, npy};
 use crate::atomic::{Digested, Pending, Writer};
 use imaging::codec::orientation::turns;
 use imaging::codec::{Format, FormatKind, KeepMetadata, RowSink, create};
-use imaging::{Element, Error, Metadata, Result, Rows, Shape, by_sample};
+use imaging::{Element, Error, Metadata, Result, Rows, SampleType, Shape, by_any_sample};
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
@@ -59,13 +59,20 @@ enum Sink {
 
 impl Output {
     /// Makes sure that the result can be written, before anything is computed.
-    pub fn create(
-        target: Target,
-        request: &Request,
-        layout: &Layout,
-        metadata: Metadata,
-    ) -> Result<Output> {
+    pub fn create(target: Target, request: &Request, found: Found) -> Result<Output> {
+        let Found {
+            layout,
+            metadata,
+            header,
+            ..
+        } = &found;
         let path = request.output.clone();
+        if request.bits.is_some() && !matches!(target, Target::Image(_)) {
+            return Err(Error::Encode(format!(
+                "{}: --bits is for images; numbers are written as they are",
+                path.display()
+            )));
+        }
         let turning = turns(layout.orientation);
         let turning = (!turning.is_empty()).then(|| Turning::new(layout, turning));
         let (dims, picture) = match &turning {
@@ -83,18 +90,42 @@ impl Output {
         let writer = pending.writer();
         let sink = match (target, picture) {
             (Target::Text, _) => Sink::Text(Lines::new(writer, " ", columns)),
-            (Target::Csv, _) => Sink::Text(Lines::new(writer, ",", columns)),
+            (Target::Csv, _) => {
+                let mut lines = Lines::new(writer, ",", columns);
+                if let Some(header) = header {
+                    lines.text = format!("{header}\n");
+                }
+                Sink::Text(lines)
+            }
             (Target::Npy, _) => Sink::Npy(Array::new(writer, dims, request.op)),
             (Target::Image(format), Some(shape)) => {
-                let sink = create(
-                    Box::new(writer),
-                    &format,
-                    shape,
-                    &metadata,
-                    KeepMetadata::Icc,
-                );
+                let read = shape.sample;
+                let sample = match request.bits {
+                    None => read,
+                    Some(Bits::Eight) => SampleType::U8,
+                    Some(Bits::Sixteen) => SampleType::U16,
+                    Some(Bits::Float) => SampleType::F32,
+                };
+                let shape = Shape { sample, ..shape };
+                let metadata = Metadata {
+                    pages: 0,
+                    // Means of integers are none, and what is written is asked for.
+                    stored: None,
+                    ..metadata.clone()
+                };
+                let stored = format.stored(shape).sample;
+                if request.bits.is_some() && stored != sample {
+                    return Err(Error::Encode(format!(
+                        "{}: {} has no {} samples (hint: .tif)",
+                        path.display(),
+                        format.kind().name(),
+                        sample.name()
+                    )));
+                }
+                let keep = KeepMetadata::Icc;
+                let sink = create(Box::new(writer), &format, shape, &metadata, keep);
                 let sink = sink.map_err(|error| name(&path, error))?;
-                Sink::Image(Picture::new(sink, shape))
+                Sink::Image(Picture::new(sink, shape, read))
             }
             (Target::Image(_), None) => {
                 return Err(Error::Encode(format!(
@@ -219,8 +250,8 @@ struct Array {
     dims: Vec<usize>,
     begun: Option<&'static str>,
     op: Op,
-    negative: bool,
-    large: bool,
+    least: i128,
+    most: i128,
     bytes: Vec<u8>,
 }
 
@@ -231,8 +262,8 @@ impl Array {
             dims,
             begun: None,
             op,
-            negative: false,
-            large: false,
+            least: 0,
+            most: 0,
             bytes: Vec::new(),
         }
     }
@@ -258,11 +289,12 @@ impl Array {
             Results::Integers(values) => {
                 self.begin("<i8")?;
                 for &value in values {
-                    self.negative |= value < 0;
-                    self.large |= value > i128::from(i64::MAX);
-                    let below = value < i128::from(i64::MIN);
-                    if below || value > i128::from(u64::MAX) || (self.negative && self.large) {
-                        return Err(self.too_large(value));
+                    self.least = self.least.min(value);
+                    self.most = self.most.max(value);
+                    let signed =
+                        self.least >= i128::from(i64::MIN) && self.most <= i128::from(i64::MAX);
+                    if !signed && (self.least < 0 || self.most > i128::from(u64::MAX)) {
+                        return Err(self.too_large());
                     }
                     self.bytes.extend((value as u64).to_le_bytes());
                 }
@@ -271,16 +303,25 @@ impl Array {
         Ok(self.writer.write_all(&self.bytes)?)
     }
 
-    fn too_large(&self, value: i128) -> Error {
-        Error::Encode(format!(
-            "the {} reaches {value}, more than one type of 64 bits holds (hint: write .txt)",
-            self.op.name()
-        ))
+    fn too_large(&self) -> Error {
+        let (op, least, most) = (self.op.name(), self.least, self.most);
+        let (low, high) = (i64::MIN, u64::MAX);
+        Error::Encode(if most > i128::from(high) {
+            format!("the {op} reaches {most}, and 64 bits end at {high} (hint: write .txt)")
+        } else if least < i128::from(low) {
+            format!("the {op} reaches {least}, and 64 bits begin at {low} (hint: write .txt)")
+        } else {
+            format!(
+                "the {op} goes from {least} to {most}, and no type of 64 bits holds both: \
+                 with a sign it ends at {} (hint: write .txt)",
+                i64::MAX
+            )
+        })
     }
 
     fn finish(mut self) -> Result<()> {
         self.begin("<f8")?;
-        if self.large {
+        if self.most > i128::from(i64::MAX) {
             self.writer.seek(SeekFrom::Start(0))?;
             self.writer
                 .write_all(&npy::header_bytes("<u8", &self.dims))?;
@@ -294,15 +335,23 @@ struct Picture {
     sink: Box<dyn RowSink>,
     rows: Rows,
     filled: usize,
+    /// What a result is multiplied by, so that white stays white in samples of another type.
+    scale: f64,
 }
 
 impl Picture {
-    fn new(sink: Box<dyn RowSink>, shape: Shape) -> Picture {
+    fn new(sink: Box<dyn RowSink>, shape: Shape, read: SampleType) -> Picture {
+        let top = |sample| match sample {
+            SampleType::U8 => u8::TOP,
+            SampleType::U16 => u16::TOP,
+            SampleType::F32 | SampleType::F64 => 1.0,
+        };
         let count = super::picture::band_rows(shape, 1 << 16);
         Picture {
             sink,
             rows: Rows::zeroed(shape, 0..count),
             filled: 0,
+            scale: top(shape.sample) / top(read),
         }
     }
 
@@ -315,18 +364,19 @@ impl Picture {
         while done < count {
             let n = (self.rows.data.len() - self.filled).min(count - done);
             let (from, to) = (done..done + n, self.filled..self.filled + n);
-            by_sample!(self.rows.shape.sample, T => {
+            let scale = self.scale;
+            by_any_sample!(self.rows.shape.sample, T => {
                 let mut data = self.rows.data.as_mut();
                 let samples = &mut T::of_mut(&mut data)[to];
                 match results {
                     Results::Integers(values) => {
                         for (sample, &v) in samples.iter_mut().zip(&values[from]) {
-                            *sample = T::saturate(v as f64);
+                            *sample = T::saturate(v as f64 * scale);
                         }
                     }
                     Results::Floats(values) => {
                         for (sample, &v) in samples.iter_mut().zip(&values[from]) {
-                            *sample = T::saturate(v);
+                            *sample = T::saturate(v * scale);
                         }
                     }
                 }

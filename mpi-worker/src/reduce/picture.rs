@@ -1,9 +1,9 @@
 //! Images as inputs: bands of rows, or for floats a run of values.
 
-use super::Request;
 use super::files::Opener;
 use super::layout::{Layout, describe, differs, name};
 use super::values::{BLOCK, Block, Source};
+use super::{Member, Request};
 use imaging::codec::{OpenOptions, RowSource, open};
 use imaging::window::Band;
 use imaging::{Buffer, Element, Error, Result, Rows, Shape};
@@ -14,10 +14,15 @@ pub fn source(
     opener: &Opener,
     request: &Request,
     layout: &Layout,
-    path: &Path,
+    member: &Member,
 ) -> Result<Box<dyn RowSource>> {
+    let path = &member.path;
     let file = Box::new(opener.open(path)?);
-    let source = open(file, &request.limits, &OpenOptions::default());
+    let options = OpenOptions {
+        page: member.page,
+        ..OpenOptions::default()
+    };
+    let source = open(file, &request.limits, &options);
     let source = source.map_err(|error| name(path, error))?;
     let shape = source.shape();
     match Some(shape) == layout.picture {

@@ -2,6 +2,9 @@
 //!
 //! Such sums do not depend on any order, so all threads of a rank add to one set of accumulators, a
 //! band of rows at a time, and the ranks' accumulators are merged at the end.
+//!
+//! Of images with alpha, colours count as much as they are seen: sums, means and deviations are weighted by alpha, and
+//! the least and greatest leave out what is wholly transparent. Alpha itself is reduced as any other channel.
 
 use super::board::{Board, Failure};
 use super::crew::{self, Done, Work};
@@ -43,6 +46,7 @@ impl Sample for u16 {
 trait Lane: bytemuck::Pod + Send + Sync {
     fn plus(self, sample: u32) -> Self;
     fn plus_square(self, sample: u32) -> Self;
+    fn plus_wide(self, value: u64) -> Self;
     fn least(self, other: Self) -> Self;
     fn greatest(self, other: Self) -> Self;
     fn merged(self, other: Self) -> Self;
@@ -61,6 +65,10 @@ macro_rules! lane {
             fn plus_square(self, sample: u32) -> $t {
                 // 65535 squared fits 32 bits.
                 self.wrapping_add(sample.wrapping_mul(sample) as $t)
+            }
+            #[inline(always)]
+            fn plus_wide(self, value: u64) -> $t {
+                self.wrapping_add(value as $t)
             }
             #[inline(always)]
             fn least(self, other: $t) -> $t {
@@ -119,6 +127,40 @@ simd! {
     }
 }
 
+/// Adds colours times alpha, or their squares, and alpha as it is; `step` samples are a pixel.
+fn add_weighted<T: Sample, A: Lane>(sums: &mut [A], samples: &[T], step: usize, squares: bool) {
+    for (sums, pixel) in sums.chunks_exact_mut(step).zip(samples.chunks_exact(step)) {
+        let weight = u64::from(pixel[step - 1].widen());
+        for (sum, sample) in sums.iter_mut().zip(&pixel[..step - 1]) {
+            let sample = u64::from(sample.widen());
+            let value = if squares { sample * sample } else { sample };
+            *sum = sum.plus_wide(value * weight);
+        }
+        let alpha = if squares { weight * weight } else { weight };
+        sums[step - 1] = sums[step - 1].plus_wide(alpha);
+    }
+}
+
+/// Keeps the least or greatest of each sample; colours of pixels that are wholly transparent leave what is kept.
+fn keep_visible<T: Sample, A: Lane>(kept: &mut [A], samples: &[T], step: usize, least: bool) {
+    let keep = |kept: &mut A, sample: &T| {
+        let sample = A::of(sample.widen());
+        *kept = if least {
+            kept.least(sample)
+        } else {
+            kept.greatest(sample)
+        };
+    };
+    for (kept, pixel) in kept.chunks_exact_mut(step).zip(samples.chunks_exact(step)) {
+        let seen = pixel[step - 1].widen() > 0;
+        let from = if seen { 0 } else { step - 1 };
+        kept.iter_mut()
+            .zip(pixel)
+            .skip(from)
+            .for_each(|(k, s)| keep(k, s));
+    }
+}
+
 /// The accumulators of some rows; nothing is stored before the first image.
 struct Stripe<A: Lane, Q: Lane> {
     images: usize,
@@ -164,8 +206,9 @@ impl<'a, A: Lane, Q: Lane> Stack<'a, A, Q> {
 
     fn fold<T: Sample>(&self, index: usize) -> Result<()> {
         let job = self.job;
-        let path = &job.request.files[index];
-        let mut source = picture::source(&job.opener, job.request, job.layout, path)?;
+        let member = &job.members[index];
+        let path = &member.path;
+        let mut source = picture::source(&job.opener, job.request, job.layout, member)?;
         let mut rows = Rows::zeroed(self.shape, self.range(0));
         let (mut sums, mut squares) = (Vec::new(), Vec::new());
         for stripe in 0..self.stripes.len() {
@@ -176,8 +219,9 @@ impl<'a, A: Lane, Q: Lane> Stack<'a, A, Q> {
             let read = source.read(&mut Band::of(&mut rows));
             read.map_err(|error| name(path, error))?;
             let samples = T::of(&rows.data);
+            let step = weighted(self.shape);
             self.lock(stripe)
-                .fold(job, samples, &mut sums, &mut squares)?;
+                .fold(job, samples, step, &mut sums, &mut squares)?;
         }
         Ok(())
     }
@@ -199,7 +243,7 @@ impl<'a, A: Lane, Q: Lane> Stack<'a, A, Q> {
 
     fn results(&self, output: &mut Output) -> Result<()> {
         let op = self.job.request.op;
-        let files = self.job.request.files.len() as u64;
+        let files = self.job.members.len() as u64;
         let (mut sums, mut squares) = (Vec::new(), Vec::new());
         for stripe in 0..self.stripes.len() {
             let len = self.range(stripe).len() * self.shape.row_len();
@@ -208,6 +252,22 @@ impl<'a, A: Lane, Q: Lane> Stack<'a, A, Q> {
                 Some(store) => store.read(0, len, &mut sums)?,
                 None => &[],
             };
+            if let Some(step) = weighted(self.shape)
+                && matches!(op, Op::Mean | Op::Std | Op::Sum)
+            {
+                let squares = match &stripe.squares {
+                    Some(store) => store.read(0, len, &mut squares)?,
+                    None => &[],
+                };
+                let top = if self.shape.sample.bytes() == 1 {
+                    255
+                } else {
+                    65535
+                };
+                let results = seen(op, files, top, step, sums, squares);
+                output.push(Results::Floats(results))?;
+                continue;
+            }
             let sums = sums.iter().map(|s| s.widest());
             output.push(match (op, &stripe.squares) {
                 (Op::Mean, _) => Results::Floats(sums.map(|s| s as f64 / files as f64).collect()),
@@ -224,6 +284,37 @@ impl<'a, A: Lane, Q: Lane> Stack<'a, A, Q> {
         }
         Ok(())
     }
+}
+
+/// Samples of a pixel where the last is alpha.
+fn weighted(shape: Shape) -> Option<usize> {
+    shape.color.has_alpha().then(|| shape.channels())
+}
+
+/// Results of sums that are weighted by alpha, of which `top` is the greatest. Colours that are seen nowhere are 0.
+fn seen<A: Lane, Q: Lane>(
+    op: Op,
+    files: u64,
+    top: u64,
+    step: usize,
+    sums: &[A],
+    squares: &[Q],
+) -> Vec<f64> {
+    let mut results = Vec::with_capacity(sums.len());
+    for (at, sums) in sums.chunks_exact(step).enumerate() {
+        let weight = sums[step - 1].widest();
+        for (c, sum) in sums.iter().enumerate() {
+            let (sum, count) = (sum.widest(), if c < step - 1 { weight } else { files });
+            results.push(match op {
+                Op::Sum if c < step - 1 => sum as f64 / top as f64,
+                Op::Sum => sum as f64,
+                _ if count == 0 => 0.0,
+                Op::Std => deviation(count, sum, squares[at * step + c].widest()),
+                _ => sum as f64 / count as f64,
+            });
+        }
+    }
+    results
 }
 
 /// The standard deviation of `n` values with that sum and sum of squares.
@@ -251,6 +342,7 @@ impl<A: Lane, Q: Lane> Stripe<A, Q> {
         &mut self,
         job: &Job<'_>,
         samples: &[T],
+        weighted: Option<usize>,
         sums: &mut Vec<A>,
         squares: &mut Vec<Q>,
     ) -> Result<()> {
@@ -258,6 +350,13 @@ impl<A: Lane, Q: Lane> Stripe<A, Q> {
         self.make(job, len)?;
         if let Some(store) = &mut self.sums {
             store.edit(0, len, first, sums, |sums| match op {
+                Op::Min | Op::Max if weighted.is_some() => {
+                    if first {
+                        let none = if op == Op::Min { T::TOP as u32 } else { 0 };
+                        sums.fill(A::of(none));
+                    }
+                    keep_visible(sums, samples, weighted.unwrap_or(1), op == Op::Min);
+                }
                 Op::Min | Op::Max if first => {
                     let all = sums.iter_mut().zip(samples);
                     all.for_each(|(kept, sample)| *kept = A::of(sample.widen()));
@@ -268,7 +367,10 @@ impl<A: Lane, Q: Lane> Stripe<A, Q> {
                     if first {
                         sums.fill(A::zeroed());
                     }
-                    add(sums, samples);
+                    match weighted {
+                        Some(step) => add_weighted(sums, samples, step, false),
+                        None => add(sums, samples),
+                    }
                 }
             })?;
         }
@@ -277,7 +379,10 @@ impl<A: Lane, Q: Lane> Stripe<A, Q> {
                 if first {
                     squares.fill(Q::zeroed());
                 }
-                add_squares(squares, samples);
+                match weighted {
+                    Some(step) => add_weighted(squares, samples, step, true),
+                    None => add_squares(squares, samples),
+                }
             })?;
         }
         self.images += 1;
@@ -432,7 +537,7 @@ fn reduce<A: Lane, Q: Lane>(
     output: Option<Output>,
 ) -> Result<(bool, Option<Digested>)> {
     let stack = Stack::<A, Q>::new(job, shape);
-    let files = job.request.files.len();
+    let files = job.members.len();
     let board = Board::new(files, files);
     let ran = crew::run(
         comm,
@@ -466,11 +571,23 @@ pub fn run(
     } else {
         65535
     };
-    let files = job.request.files.len() as u64;
+    let files = job.members.len() as u64;
     let fits = |most: u64| {
         most.checked_mul(files)
             .is_some_and(|sum| sum <= u64::from(u32::MAX))
     };
+    if shape.color.has_alpha() {
+        let most = top.pow(if job.request.op == Op::Std { 3 } else { 2 });
+        if most.checked_mul(files).is_none() {
+            return Err(Error::Limit(format!(
+                "{files} images with alpha of {} bits are more than the {} whose weighted sums are exact \
+                 (hint: flatten them first, sundog run -p flatten)",
+                shape.sample.bits(),
+                u64::MAX / most
+            )));
+        }
+        return reduce::<u64, u64>(comm, job, shape, output);
+    }
     match (fits(top), fits(top * top)) {
         (true, true) => reduce::<u32, u32>(comm, job, shape, output),
         (true, false) => reduce::<u32, u64>(comm, job, shape, output),

@@ -2,7 +2,8 @@
 //!
 //! Decimal numbers in any usual notation, `inf`, `infinity` and `nan` in any case. Conversion is
 //! correctly rounded. Between two separators of the kind `,` or `;` there must be a value, since a
-//! missing one would shift all that follow; a line may end with one.
+//! missing one would shift all that follow; a line may end with one. A first line without any number names
+//! columns and is no data.
 
 use super::double::two_product;
 use super::files::Opened;
@@ -75,6 +76,40 @@ impl Text {
             lines_before: 0,
             before: Before::LineStart,
         }
+    }
+
+    /// Steps over a first line that names columns: one in which nothing is a number. Only at the beginning.
+    pub fn header(&mut self) -> Result<Option<String>> {
+        if !self.fill()? {
+            return Ok(None);
+        }
+        let rest = &self.buffer[self.at..self.whole];
+        let end = match rest.iter().position(|&b| b == b'\n') {
+            Some(end) => end,
+            None if self.ended => rest.len(),
+            None => return Ok(None),
+        };
+        let line = String::from_utf8_lossy(&rest[..end]).trim().to_owned();
+        let names = |part: &str| {
+            let part = part.trim().trim_matches('"');
+            let number = part.parse::<f64>().is_ok();
+            !number && part.starts_with(|c: char| c.is_alphabetic() || c == '_')
+        };
+        // Names of nothing are no names.
+        let follows = rest[(end + 1).min(rest.len())..]
+            .iter()
+            .any(|b| !b.is_ascii_whitespace());
+        let is_header = follows
+            && !line.is_empty()
+            && line
+                .split([',', ';', '\t', ' '])
+                .filter(|p| !p.trim().is_empty())
+                .all(names);
+        if is_header {
+            self.at += (end + 1).min(rest.len());
+            self.before = Before::LineStart;
+        }
+        Ok(is_header.then_some(line))
     }
 
     /// The number of values in the whole file, without converting them.

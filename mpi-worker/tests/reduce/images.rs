@@ -4,7 +4,7 @@ use super::{Dir, Random, WORLDS, go, naive};
 use imaging::codec::{Format, KeepMetadata, Limits, OpenOptions, decode, encode};
 use imaging::{Buffer, Color, Image, SampleType, Shape};
 use std::path::PathBuf;
-use worker::reduce::{Op, Request};
+use worker::reduce::{Bits, Op, Request};
 
 fn picture(random: &mut Random, shape: Shape) -> Image {
     let len = shape.rows * shape.row_len();
@@ -85,9 +85,17 @@ fn stacks_of_images() {
                     )
                 };
                 assert_eq!(got.len(), shape.rows * shape.row_len());
+                let (step, alpha) = (shape.channels(), color.has_alpha());
                 for (i, &got) in got.iter().enumerate() {
                     let column: Vec<f64> = inputs.iter().map(|v| v[i]).collect();
-                    let mut expected = naive(op, &column);
+                    let weights = |of: &Vec<f64>| of[i / step * step + step - 1];
+                    let mut expected = match alpha && i % step < step - 1 {
+                        true => {
+                            let weights: Vec<f64> = inputs.iter().map(weights).collect();
+                            seen(op, &column, &weights, 65535.0)
+                        }
+                        false => naive(op, &column),
+                    };
                     if !output.ends_with("npy") {
                         expected = match sample {
                             SampleType::U8 => expected.round_ties_even().min(255.0),
@@ -97,9 +105,11 @@ fn stacks_of_images() {
                         };
                     }
                     let error = (got - expected).abs();
+                    // Deviations from a weighted mean are not summed exactly here.
+                    let within = if alpha && op == Op::Std { 1e-11 } else { 4e-16 };
                     assert!(
                         error
-                            <= 4e-16
+                            <= within
                                 * expected
                                     .abs()
                                     .max(f64::from(u8::from(op == Op::Std)) * 65535.0),
@@ -109,6 +119,81 @@ fn stacks_of_images() {
             }
         }
     }
+}
+
+/// As [`naive`], of colours that are seen as much as their alpha says; the median takes no notice of it.
+fn seen(op: Op, colors: &[f64], weights: &[f64], top: f64) -> f64 {
+    let total: f64 = weights.iter().sum();
+    let sum = |f: &dyn Fn(f64) -> f64| -> f64 {
+        colors.iter().zip(weights).map(|(&c, w)| f(c) * w).sum()
+    };
+    let mean = sum(&|c| c) / total;
+    let visible = colors.iter().zip(weights).filter(|(_, w)| **w > 0.0);
+    match op {
+        Op::Median => naive(op, colors),
+        Op::Mean => mean,
+        Op::Sum => sum(&|c| c) / top,
+        Op::Std => (sum(&|c| (c - mean) * (c - mean)) / total).sqrt(),
+        Op::Min => visible.map(|(c, _)| *c).fold(top, f64::min),
+        Op::Max => visible.map(|(c, _)| *c).fold(0.0, f64::max),
+    }
+}
+
+#[test]
+fn transparent_halves_count_for_nothing() {
+    let dir = Dir::new();
+    let shape = Shape::new(1, 2, Color::Rgba, SampleType::U8);
+    let png = Format::parse("png").unwrap();
+    let mut file = |name: &str, pixels: [u8; 8]| {
+        let image = Image::new(shape, Buffer::U8(pixels.to_vec()));
+        dir.file(name, encode(&image, &png, KeepMetadata::None).unwrap())
+    };
+    let files = vec![
+        file("a.png", [200, 100, 0, 255, 9, 9, 9, 0]),
+        file("b.png", [0, 0, 0, 0, 50, 60, 70, 255]),
+    ];
+    let output = dir.0.join("out.png");
+    let request = Request::new(Op::Mean, files, output.clone());
+    go(&request, 2, 1).unwrap();
+    let bytes = std::fs::read(&output).unwrap();
+    let got = decode(bytes, &Limits::default(), &OpenOptions::default()).unwrap();
+    let expected = vec![200, 100, 0, 128, 50, 60, 70, 128];
+    assert_eq!(got.rows.data, Buffer::U8(expected));
+}
+
+#[test]
+fn depth_is_gained_where_it_is_asked_for() {
+    let dir = Dir::new();
+    let shape = Shape::new(3, 5, Color::Gray, SampleType::U8);
+    let png = Format::parse("png").unwrap();
+    let mut file = |name: &str, value: u8| {
+        let image = Image::new(shape, Buffer::U8(vec![value; 15]));
+        dir.file(name, encode(&image, &png, KeepMetadata::None).unwrap())
+    };
+    let files = vec![file("a.png", 100), file("b.png", 101)];
+    for (bits, expected) in [
+        (Bits::Eight, Buffer::U8(vec![100; 15])),
+        (Bits::Sixteen, Buffer::U16(vec![25828; 15])),
+        (Bits::Float, Buffer::F32(vec![(100.5 / 255.0) as f32; 15])),
+    ] {
+        let output = dir.0.join("out.tif");
+        let mut request = Request::new(Op::Mean, files.clone(), output.clone());
+        request.bits = Some(bits);
+        go(&request, 1, 1).unwrap();
+        let bytes = std::fs::read(&output).unwrap();
+        let got = decode(bytes, &Limits::default(), &OpenOptions::default()).unwrap();
+        assert_eq!(got.rows.data, expected);
+    }
+    let mut request = Request::new(Op::Mean, files, dir.0.join("out.jpg"));
+    request.bits = Some(Bits::Float);
+    let error = go(&request, 1, 1).unwrap_err().to_string();
+    assert!(
+        error.contains("no 32-bit float samples (hint: .tif)"),
+        "{error}"
+    );
+    request.output = dir.0.join("out.npy");
+    let error = go(&request, 1, 1).unwrap_err().to_string();
+    assert!(error.contains("--bits is for images"), "{error}");
 }
 
 #[test]

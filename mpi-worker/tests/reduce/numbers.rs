@@ -100,6 +100,87 @@ fn npy(descr: &str, shape: &str, bytes: Vec<u8>) -> Vec<u8> {
 }
 
 #[test]
+fn names_of_columns_go_along() {
+    let dir = Dir::new();
+    let files = vec![
+        dir.file("a.csv", "time,left,right\n1,2,3\n4,5,6\n"),
+        dir.file("b.csv", "time,left,right\n3,2,1\n6,5,4\n"),
+    ];
+    let output = dir.0.join("out.csv");
+    let request = Request::new(Op::Mean, files.clone(), output.clone());
+    go(&request, 2, 1).unwrap();
+    let text = std::fs::read_to_string(&output).unwrap();
+    assert_eq!(text, "time,left,right\n2,2,2\n5,5,5\n");
+    // A line with a number in it is data, and a word there is an error.
+    let odd = dir.file("c.csv", "1,two,3\n1,2,3\n");
+    let request = Request::new(Op::Mean, vec![odd], output);
+    let error = go(&request, 1, 1).unwrap_err().to_string();
+    assert!(error.contains("line 1: `two` is not a number"), "{error}");
+}
+
+#[test]
+fn arrays_in_any_order_and_of_half_floats() {
+    let dir = Dir::new();
+    let values: [i16; 6] = [1, 2, 3, 4, 5, 6];
+    let little = |order: [usize; 6]| -> Vec<u8> {
+        order
+            .iter()
+            .flat_map(|&i| values[i].to_le_bytes())
+            .collect()
+    };
+    let c = npy("<i2", "(2, 3)", little([0, 1, 2, 3, 4, 5]));
+    let fortran = npy("<i2", "(2, 3)", little([0, 3, 1, 4, 2, 5]));
+    let mut fortran = fortran;
+    let at = fortran.windows(5).position(|w| w == b"False").unwrap();
+    fortran[at..at + 5].copy_from_slice(b"True ");
+    let half = npy(
+        "<f2",
+        "(2, 3)",
+        [0x3C00u16; 6]
+            .iter()
+            .flat_map(|v| v.to_le_bytes())
+            .collect(),
+    );
+    let files = vec![
+        dir.file("c.npy", c),
+        dir.file("f.npy", fortran),
+        dir.file("h.npy", half),
+    ];
+    let output = dir.0.join("out.txt");
+    go(&Request::new(Op::Sum, files, output.clone()), 2, 2).unwrap();
+    assert_eq!(numbers(&output), [3.0, 5.0, 7.0, 9.0, 11.0, 13.0]);
+}
+
+#[test]
+fn what_does_not_fit_is_named() {
+    let dir = Dir::new();
+    let files = vec![
+        dir.file(
+            "a.npy",
+            npy(
+                "<u8",
+                "(2,)",
+                [u64::MAX, 0].iter().flat_map(|v| v.to_le_bytes()).collect(),
+            ),
+        ),
+        dir.file(
+            "b.npy",
+            npy(
+                "<i8",
+                "(2,)",
+                [0i64, -9].iter().flat_map(|v| v.to_le_bytes()).collect(),
+            ),
+        ),
+    ];
+    let request = Request::new(Op::Sum, files, dir.0.join("out.npy"));
+    let error = go(&request, 1, 1).unwrap_err().to_string();
+    assert!(
+        error.contains("goes from -9 to 18446744073709551615"),
+        "{error}"
+    );
+}
+
+#[test]
 fn integers_beyond_the_doubles_are_exact() {
     let dir = Dir::new();
     let mut random = Random(7);
