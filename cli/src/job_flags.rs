@@ -45,6 +45,10 @@ pub struct JobFlags {
     /// What happens when two inputs come to the same output [default: refuse]
     #[arg(long, value_enum, value_name = "WHAT")]
     on_clash: Option<OnClash>,
+    /// What computes: a graphics device where it is predicted to be faster, the processor, or a graphics device
+    /// wherever it can; results are the same bytes [default: auto]
+    #[arg(long, value_enum, value_name = "DEVICE")]
+    device: Option<Device>,
     /// Metadata that outputs keep [default: all]
     #[arg(long, value_enum, value_name = "WHICH")]
     keep_metadata: Option<KeepMetadata>,
@@ -59,6 +63,17 @@ pub enum Mode {
     Images,
     /// All ranks share each image
     Rows,
+}
+
+/// What computes.
+#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
+pub enum Device {
+    /// Where it is predicted to be faster, a graphics device
+    Auto,
+    /// The processor
+    Cpu,
+    /// A graphics device wherever it can
+    Gpu,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -99,6 +114,7 @@ impl JobFlags {
             ("names", self.names.clone().map(Value::from)),
             ("on_clash", self.on_clash.map(choice)),
             ("keep_metadata", self.keep_metadata.map(choice)),
+            ("schedule.device", self.device.map(choice)),
         ];
         let given = flags.into_iter().filter_map(|(k, v)| Some((k, v?)));
         given.collect()

@@ -127,6 +127,9 @@ fn planned(task: &TaskPlanned) -> String {
             text += &format!(" ({})", task.mode_reason);
         }
     }
+    if !task.device.is_empty() {
+        text += &format!("  on the {} ({})", task.device, task.device_reason);
+    }
     if let Some(bytes) = task.memory_bytes {
         text += &format!("  {}", HumanBytes(bytes));
     }

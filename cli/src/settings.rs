@@ -5,7 +5,7 @@
 
 use crate::exit::{Failure, Result};
 use protocol::Size;
-use protocol::job::{Acceptance, Job, KeepMetadata, Mode, OnError, Placement};
+use protocol::job::{Acceptance, Device, Job, KeepMetadata, Mode, OnError, Placement};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -58,6 +58,7 @@ struct Schedule {
     speculate: Option<bool>,
     speculate_after: Option<f64>,
     speculate_ratio: Option<f64>,
+    device: Option<Device>,
 }
 
 /// Who may set a key in a file.
@@ -90,6 +91,7 @@ const KEYS: &[(&str, &str, Setter)] = &[
     ("schedule.max_attempts", "SUNDOG_MAX_ATTEMPTS", Project),
     ("schedule.max_rejections", "SUNDOG_MAX_REJECTIONS", Project),
     ("schedule.speculate", "SUNDOG_SPECULATE", Project),
+    ("schedule.device", "SUNDOG_DEVICE", Project),
     (
         "schedule.speculate_after",
         "SUNDOG_SPECULATE_AFTER",

@@ -96,6 +96,7 @@ impl Node {
             input: protocol::name::to_text(&input),
             output: protocol::name::to_text(output),
             mode: job.mode,
+            device: job.schedule.device,
             // After a failure alone, so that a further one is nobody else's.
             alone: attempt > 1,
             // It is read and sent to the store, and then removed.

@@ -251,6 +251,8 @@ impl Node {
             skipped: false,
             reason: Some(reason.to_owned()),
             warnings: Vec::new(),
+            device: String::new(),
+            device_reason: String::new(),
         }
     }
 }

@@ -49,6 +49,37 @@ fn reused(old: Option<Rows>, shape: Shape, range: Range<usize>) -> Rows {
     }
 }
 
+/// The same on the calling thread alone, one thing after the other, for segments that a device computes.
+pub fn by_turns(
+    segment: &Segment,
+    bands: Vec<Range<usize>>,
+    source: &mut dyn RowSource,
+    sink: &mut dyn RowSink,
+    stop: &Stop,
+) -> Result<()> {
+    let mut ahead = Ahead {
+        pieces: Vec::new(),
+        next: 0,
+        free: Vec::new(),
+    };
+    let mut rows = Rows::zeroed(segment.output(), 0..0);
+    for band in bands {
+        let need = segment.rows_needed(band.clone());
+        ahead.forget(need.start);
+        let more = ahead.read(source, need.end)?;
+        ahead.pieces.extend(more);
+        rows.reset(band);
+        let held: Vec<&Rows> = ahead.pieces.iter().collect();
+        stream(segment, &held, Band::of(&mut rows), None, stop)?;
+        sink.write(&rows)?;
+    }
+    let total = source.shape().rows;
+    while ahead.next < total {
+        ahead.read(source, (ahead.next + 256).min(total))?;
+    }
+    Ok(())
+}
+
 /// Runs the output bands in order. While one is computed, the rows of the next are decoded and the
 /// previous one is encoded.
 pub fn through(

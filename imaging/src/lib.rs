@@ -12,6 +12,7 @@ pub mod color;
 pub mod comm;
 pub mod error;
 pub mod executor;
+pub mod gpu;
 pub mod halo;
 pub mod image;
 pub mod kernels;

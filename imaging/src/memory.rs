@@ -32,6 +32,10 @@ pub fn walk_bytes(segment: &Segment) -> usize {
 /// a thread, each much taller than the rows that its walk computes twice.
 pub fn superband_rows(segment: &Segment, threads: usize) -> usize {
     const MOST_BYTES: usize = 8 << 20;
+    if let Some(offload) = &segment.gpu {
+        // As much as lets the device work on some pieces while others travel.
+        return offload.device().piece_rows(segment) * 4;
+    }
     let band = band_rows(segment);
     if forced_rows().is_some() {
         return 2 * band;
@@ -56,7 +60,7 @@ pub fn streaming_bytes(segment: &Segment, threads: usize) -> usize {
     let input = segment.input.row_bytes();
     let output = segment.output().row_bytes();
     match threads {
-        1 => 2 * need * input + step * output + walk_bytes(segment),
+        1 if segment.gpu.is_none() => 2 * need * input + step * output + walk_bytes(segment),
         // The next rows are decoded and the previous ones encoded meanwhile; pieces of rows that are done with are
         // kept, to be used again.
         n => {
@@ -79,6 +83,23 @@ pub struct Codecs {
 /// local plans stream from the decoder to the encoder, and of others the decoder is gone before the
 /// second stage begins.
 pub fn plan_bytes(plan: &Plan, ranks: usize, threads: usize, codecs: Codecs) -> usize {
+    device_bytes(plan) + processor_bytes(plan, ranks, threads, codecs)
+}
+
+/// What a device takes of this process' memory: buffers for the ways there and back, and where stages stay there the
+/// result, which comes back whole.
+fn device_bytes(plan: &Plan) -> usize {
+    let mut offloads = plan.stages.iter().filter_map(|s| s.segment.gpu.as_ref());
+    let whole = match plan.streams() {
+        true => 0,
+        false => plan.output.bytes(),
+    };
+    offloads
+        .next()
+        .map_or(0, |o| o.device().host_bytes() + whole)
+}
+
+fn processor_bytes(plan: &Plan, ranks: usize, threads: usize, codecs: Codecs) -> usize {
     if ranks > 1 {
         return ranks * rank_bytes(plan, ranks, threads) + codecs.decoder + codecs.encoder;
     }

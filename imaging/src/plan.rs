@@ -5,6 +5,7 @@
 
 use crate::adapt;
 use crate::error::{Error, Result};
+use crate::gpu::Offload;
 use crate::image::{SampleType, Shape};
 use crate::kernels::table::Table;
 use crate::metadata::Affine;
@@ -23,6 +24,8 @@ pub struct Segment {
     pub locals: Vec<Arc<dyn Local>>,
     /// Output shape of each step.
     pub shapes: Vec<Shape>,
+    /// The device that computes it, where the planner sent it there.
+    pub gpu: Option<Arc<Offload>>,
 }
 
 impl Segment {
@@ -32,6 +35,7 @@ impl Segment {
             input,
             locals: Vec::new(),
             shapes: Vec::new(),
+            gpu: None,
         };
         let mut pending: Option<[u8; 256]> = None;
         for local in locals {
@@ -170,6 +174,8 @@ pub struct Stage {
     /// The segment as planned; for a measured head with the steps of an empty tally, so only its
     /// shapes and rows needed may be used.
     pub segment: Segment,
+    /// The device that counts for a measured head, where the planner sent it there.
+    pub gpu: Option<Arc<Offload>>,
 }
 
 /// A pipeline fitted to an image's shape. It can always be run.
@@ -229,6 +235,7 @@ impl Open {
             head: self.head,
             input: self.input,
             tail: self.tail,
+            gpu: None,
         })
     }
 }

@@ -153,6 +153,7 @@ fn pixels_do_not_depend_on_ranks_threads_or_simd() {
                 );
             }
             simd::force(best);
+            on_a_device(&text, plan, &image, &expected);
         }
     }
 }
@@ -454,6 +455,38 @@ fn doubles_are_carried_and_narrowed_with_a_word() {
     assert!(narrowed.warnings[0].text.contains("32 bits"));
     assert_eq!(serial(&narrowed, &image).len(), 48);
 }
+
+/// A graphics device as one more level, in software where there is no other: whatever part of the pipeline has a
+/// form there makes the same bytes, on one rank and on several.
+#[cfg(feature = "gpu")]
+fn on_a_device(text: &str, mut plan: Plan, image: &Image, expected: &[u8]) {
+    use imaging::gpu::{Choice, Device, Offload};
+    use std::sync::{Arc, Once};
+    let device = match Device::shared(true) {
+        Ok(device) => device,
+        Err(trouble) => {
+            static TOLD: Once = Once::new();
+            TOLD.call_once(|| eprintln!("SKIPPED on a graphics device: {trouble}"));
+            return;
+        }
+    };
+    let offload = Arc::new(Offload::new(device, Choice::Gpu, 1));
+    if !plan.place(&offload).gpu {
+        return;
+    }
+    let shape = image.shape();
+    for ranks in [1, 3] {
+        let got = run(&plan, image, ranks, ranks).unwrap();
+        assert_eq!(offload.trouble(), None, "{text} on {shape:?}");
+        assert!(
+            got == expected,
+            "{text} on {shape:?}: the device differs on {ranks} ranks"
+        );
+    }
+}
+
+#[cfg(not(feature = "gpu"))]
+fn on_a_device(_text: &str, _plan: Plan, _image: &Image, _expected: &[u8]) {}
 
 #[test]
 fn a_winding_edge_has_no_seam() {

@@ -3,10 +3,12 @@
 use imaging::codec::{self, Limits, OpenOptions, RowSource};
 use imaging::comm::{Comm, Reduce, agree};
 use imaging::executor::{Context, guarded, run_rows, scatter};
+use imaging::gpu::{Choice, Device, Offload};
 use imaging::{Buffer, Color, Error, Pipeline, Plan, Result, Rows, SampleType, Shape};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// What to time.
@@ -20,6 +22,9 @@ pub struct Request {
     pub input: Option<PathBuf>,
     /// Threads of each rank.
     pub threads: usize,
+    /// What computes.
+    #[serde(default)]
+    pub device: protocol::job::Device,
     /// Runs that count, after one that does not.
     pub runs: usize,
 }
@@ -47,6 +52,42 @@ pub struct Report {
     pub halo_bytes: u64,
     /// Time blocked in halo waits in one run, the mean over ranks and runs.
     pub halo_wait_ms: f64,
+    /// `gpu` where a graphics device computed at least a part.
+    #[serde(default = "processor")]
+    pub device: String,
+    /// What of it did, or why none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub device_reason: String,
+}
+
+fn processor() -> String {
+    "cpu".into()
+}
+
+/// Sends the plan to a graphics device where that is asked for.
+fn place(
+    plan: &mut Plan,
+    request: &Request,
+    ranks: usize,
+) -> Result<(String, String, Option<Arc<Offload>>)> {
+    let choice = match request.device {
+        protocol::job::Device::Cpu => return Ok((processor(), String::new(), None)),
+        protocol::job::Device::Auto => Choice::Auto,
+        protocol::job::Device::Gpu => Choice::Gpu,
+    };
+    let device = match Device::shared(choice == Choice::Gpu) {
+        Ok(device) => device,
+        Err(trouble) if choice == Choice::Auto => {
+            return Ok((processor(), trouble.to_string(), None));
+        }
+        Err(trouble) => return Err(Error::Unsuitable(format!("--device gpu: {trouble}"))),
+    };
+    let offload = Arc::new(Offload::new(device, choice, request.threads * ranks));
+    let placement = plan.place(&offload);
+    match placement.gpu {
+        true => Ok(("gpu".into(), placement.reason, Some(offload))),
+        false => Ok((processor(), placement.reason, None)),
+    }
 }
 
 /// Runs the benchmark; all ranks call this together with the same request.
@@ -58,7 +99,8 @@ pub fn run(comm: &dyn Comm, request: &Request) -> Result<Report> {
     let pipeline = agree(comm, Pipeline::parse(&request.pipeline))?;
     let mut context = Context::with_pool(comm, &pool);
     let rows = source(&mut context, request)?;
-    let plan = agree(comm, Plan::new(&pipeline, rows.shape))?;
+    let mut plan = agree(comm, Plan::new(&pipeline, rows.shape))?;
+    let (device, device_reason, offload) = agree(comm, place(&mut plan, request, comm.size()))?;
     let (mut times, mut waits, mut bytes) = (Vec::new(), Vec::new(), 0);
     for _ in 0..=request.runs {
         context.halo = Default::default();
@@ -79,6 +121,11 @@ pub fn run(comm: &dyn Comm, request: &Request) -> Result<Report> {
         waits.push(sums[0] as f64 / 1e6 / comm.size() as f64);
         bytes = sums[1] as u64;
     }
+    let failed = offload.and_then(|offload| offload.trouble());
+    let failed = failed.map_or(Ok(()), |trouble| {
+        Err(Error::Unsuitable(trouble.to_string()))
+    });
+    agree(comm, failed)?;
     let mut peak = [peak_rss_bytes() as i64];
     comm.all_reduce(&mut peak, Reduce::Max);
     // The first run warms caches and page tables.
@@ -97,6 +144,8 @@ pub fn run(comm: &dyn Comm, request: &Request) -> Result<Report> {
         peak_rss_mb: round(peak[0] as f64 / 1e6),
         halo_bytes: bytes,
         halo_wait_ms: round(waits[1..].iter().sum::<f64>() / times.len() as f64),
+        device,
+        device_reason,
     })
 }
 

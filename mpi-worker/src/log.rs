@@ -75,6 +75,8 @@ impl<'a> Log<'a> {
             memory_bytes: None,
             reason: failure.receipt.reason.clone(),
             warnings: Vec::new(),
+            device: String::new(),
+            device_reason: String::new(),
         }));
         for plan in &mut plans {
             self.names.input(&mut plan.input, &mut plan.reason);
@@ -278,5 +280,7 @@ fn task_planned(order: &Order) -> TaskPlanned {
         memory_bytes: Some(order.memory),
         reason: None,
         warnings: order.warnings.clone(),
+        device: order.device_name().to_owned(),
+        device_reason: order.device_reason.clone(),
     }
 }

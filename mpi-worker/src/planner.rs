@@ -3,6 +3,7 @@
 mod modes;
 mod outputs;
 
+use crate::device;
 use crate::inputs::{Found, Skipped};
 use crate::settings::Settings;
 use crate::source;
@@ -94,6 +95,13 @@ pub(crate) struct Probed {
     warnings: Vec<Warning>,
 }
 
+impl Probed {
+    /// Predicted nanoseconds of one core, without decoding and encoding.
+    pub(crate) fn cost(&self) -> f64 {
+        self.plan.cost()
+    }
+}
+
 /// Probes all inputs and decides. An error if two inputs come to the same output.
 ///
 /// With `only`, all inputs still claim their outputs, so that a retry writes to the same places, but
@@ -137,6 +145,8 @@ pub fn plan(
     let mut outputs = outputs::of(&found.inputs, &probed, target, settings);
     outputs::settle(&mut outputs, &found.inputs, &probed, job.on_clash)?;
     let originals = outputs::originals(&found.inputs, &outputs);
+    let work = probed.iter().flatten().map(|image| image.plan.cost());
+    let device = device::find(settings, work.sum::<f64>() / world.slots() as f64);
     for ((input, probed), output) in found.inputs.iter().zip(probed).zip(outputs) {
         if !wanted(&input.path) {
             continue;
@@ -155,7 +165,7 @@ pub fn plan(
             }
             Ok((_, output)) if skip_existing && output.exists() => batch.skipped += 1,
             Ok((image, output)) => {
-                match order(next(), text, &output, &image, settings, world, mode) {
+                match order(next(), text, &output, image, settings, world, mode, &device) {
                     Ok(order) => batch.orders.push(order),
                     Err(failed) => batch.failures.push(*failed),
                 }
@@ -234,11 +244,15 @@ pub(crate) fn order(
     task: u64,
     input: String,
     output: &Path,
-    image: &Probed,
+    mut image: Probed,
     settings: &Settings,
     world: World,
     mode: Mode,
+    device: &device::Found,
 ) -> std::result::Result<Order, Box<Finished>> {
+    let (plan, decision) = device::decide(device, settings, &image.plan, world.slots());
+    image.plan = plan;
+    let image = &image;
     let alone = image_bytes(image, 1, 1);
     let shared = match world.ranks {
         1 => image_bytes(image, 1, world.threads),
@@ -267,6 +281,8 @@ pub(crate) fn order(
         serial,
         size: (image.header.shape.cols, image.header.shape.rows),
         warnings: image.warnings.clone(),
+        device_threads: decision.threads,
+        device_reason: decision.reason,
     };
     let wanted = if mode == Mode::Rows { shared } else { alone };
     let least = world.base_bytes() + wanted;

@@ -179,6 +179,8 @@ impl Told<'_> {
             memory_bytes: None,
             reason: None,
             warnings: Vec::new(),
+            device: String::new(),
+            device_reason: String::new(),
         }));
         (self.emit)(Event::JobPlanned(JobPlanned {
             version: protocol::VERSION,
@@ -261,6 +263,8 @@ impl Told<'_> {
             skipped: false,
             reason,
             warnings: Vec::new(),
+            device: String::new(),
+            device_reason: String::new(),
         }
     }
 

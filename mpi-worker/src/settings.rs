@@ -3,6 +3,7 @@
 use crate::atomic::Pending;
 use crate::names::Template;
 use imaging::codec::{Format, FormatKind, Header, KeepMetadata, Limits, orientation};
+use imaging::gpu::Choice;
 use imaging::{Error, Pipeline, Plan, Result};
 use protocol::Warning;
 use protocol::job::{self, Job};
@@ -31,6 +32,8 @@ pub struct Settings {
     pub memory: Option<u64>,
     /// Outputs are read and removed soon, and need not outlive a loss of power.
     pub scratch: bool,
+    /// Whether images may go to a graphics device.
+    pub device: Choice,
     /// Name of this machine, for receipts.
     pub node: String,
 }
@@ -71,6 +74,11 @@ impl Settings {
             timeout,
             memory: job.limits.memory.map(|size| size.0),
             scratch: false,
+            device: match job.schedule.device {
+                job::Device::Auto => Choice::Auto,
+                job::Device::Cpu => Choice::Cpu,
+                job::Device::Gpu => Choice::Gpu,
+            },
             node: node_name(),
         })
     }

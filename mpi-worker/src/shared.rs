@@ -2,6 +2,7 @@
 
 use crate::atomic::Pending;
 use crate::batch::to_json;
+use crate::device;
 use crate::settings::Settings;
 use crate::single::{late, ms};
 use crate::source::{Hash, TimedSink, fetch, open};
@@ -48,12 +49,13 @@ fn attempt(
     let start = Instant::now();
     let prepared = agree(comm, guarded(|| prepare(order, settings, comm.rank())))?;
     let Prepared {
-        plan,
+        mut plan,
         shrink,
         header,
         mut source,
         hash,
     } = prepared;
+    let placed = device::place(order, settings, &mut plan);
     let fetched = start.elapsed();
 
     let decoding = Instant::now();
@@ -129,6 +131,7 @@ fn attempt(
         },
         warnings,
         halo_bytes: halo[0] as u64,
+        device: placed.told(),
     })
 }
 

@@ -1,5 +1,6 @@
 //! One image on one rank: fetched, decoded, computed, encoded and stored, row by row where it can be.
 
+use crate::device;
 use crate::settings::Settings;
 use crate::source::{TimedSink, TimedSource, fetch};
 use crate::task::{Done, Finished, Order, told};
@@ -59,7 +60,8 @@ fn attempt(
     let (mut input, hash) = fetch(&order.input_path())?;
     let fetched = start.elapsed();
     let header = codec::probe(&mut *input, &settings.limits)?;
-    let (plan, shrink) = settings.plan(&header)?;
+    let (mut plan, shrink) = settings.plan(&header)?;
+    let placed = device::place(order, settings, &mut plan);
     let begun = Instant::now();
     let mut source = codec::open(input, &settings.limits, &OpenOptions { shrink, page: 0 })?;
     let opened = begun.elapsed();
@@ -122,6 +124,7 @@ fn attempt(
         },
         warnings,
         halo_bytes: 0,
+        device: placed.told(),
     })
 }
 

@@ -1,5 +1,6 @@
 //! One image: what is to be done with it, and what came of it.
 
+use crate::device::Told;
 use imaging::Error;
 use protocol::job::Mode;
 use protocol::receipt::{StageMs, TaskReceipt};
@@ -42,6 +43,12 @@ pub struct Order {
     /// Warnings that its header lets expect.
     #[serde(default)]
     pub warnings: Vec<Warning>,
+    /// Threads that a graphics device stands for; 0: the processor computes.
+    #[serde(default)]
+    pub device_threads: usize,
+    /// Why the device or the processor.
+    #[serde(default)]
+    pub device_reason: String,
 }
 
 fn one() -> usize {
@@ -52,6 +59,15 @@ impl Order {
     /// Where the input lies.
     pub fn input_path(&self) -> PathBuf {
         name::to_path(&self.input)
+    }
+
+    /// `gpu`, `cpu`, or nothing where there was nothing to decide.
+    pub fn device_name(&self) -> &'static str {
+        match (self.device_threads, self.device_reason.is_empty()) {
+            (0, true) => "",
+            (0, false) => "cpu",
+            _ => "gpu",
+        }
     }
 
     /// Where the output goes.
@@ -131,6 +147,8 @@ pub struct Done {
     pub warnings: Vec<Warning>,
     /// Bytes sent to other ranks as halos.
     pub halo_bytes: u64,
+    /// What computed it.
+    pub device: Told,
 }
 
 impl Finished {
@@ -163,6 +181,8 @@ impl Finished {
             skipped: false,
             reason: None,
             warnings: Vec::new(),
+            device: String::new(),
+            device_reason: String::new(),
         };
         let refused = matches!(outcome, Err(Error::Limit(_)));
         let fault = outcome.as_ref().err().map(Fault::of);
@@ -177,6 +197,13 @@ impl Finished {
                 receipt.height = Some(done.height);
                 receipt.ms = done.ms;
                 receipt.warnings = done.warnings;
+                receipt.device = done.device.device.to_owned();
+                receipt.device_reason = done.device.reason;
+                let device = |text| Warning {
+                    kind: "device".into(),
+                    text,
+                };
+                receipt.warnings.extend(done.device.warning.map(device));
                 halo_bytes = done.halo_bytes;
             }
             Err(Error::Stopped(reason)) if reason.starts_with("stopped") => {
@@ -211,6 +238,8 @@ impl Finished {
             serial: 0.0,
             size: (0, 0),
             warnings: Vec::new(),
+            device_threads: 0,
+            device_reason: String::new(),
         };
         let mut finished = Finished::new(&order, node, None, 0, Err(error));
         finished.receipt.mode = None;

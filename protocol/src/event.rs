@@ -82,6 +82,12 @@ pub struct TaskPlanned {
     /// Warnings that its header lets expect.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<Warning>,
+    /// `gpu` where a graphics device would compute at least a part, `cpu` where none would though it was considered.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub device: String,
+    /// Why.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub device_reason: String,
 }
 
 /// See [`Event::JobPlanned`].

@@ -211,6 +211,9 @@ pub struct Schedule {
     pub speculate_after: f64,
     /// A task is slow when it takes longer than this many times the mean.
     pub speculate_ratio: f64,
+    /// Whether a node's graphics device computes; results are the same bytes.
+    #[serde(skip_serializing_if = "Device::is_auto")]
+    pub device: Device,
 }
 
 impl Default for Schedule {
@@ -223,7 +226,27 @@ impl Default for Schedule {
             speculate: true,
             speculate_after: 0.75,
             speculate_ratio: 1.2,
+            device: Device::Auto,
         }
+    }
+}
+
+/// What computes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Device {
+    /// A graphics device where it is predicted to be faster.
+    #[default]
+    Auto,
+    /// The processor.
+    Cpu,
+    /// A graphics device wherever it can.
+    Gpu,
+}
+
+impl Device {
+    fn is_auto(&self) -> bool {
+        *self == Device::Auto
     }
 }
 

@@ -139,13 +139,19 @@ pub struct TaskReceipt {
     /// What is odd about a result that is otherwise sound.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<Warning>,
+    /// `gpu` where a graphics device computed at least a part, `cpu` where none did though it was considered.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub device: String,
+    /// Why.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub device_reason: String,
 }
 
 /// What the owner of an image should know of its result.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(from = "WarningForm", into = "WarningForm")]
 pub struct Warning {
-    /// What it is about: `damaged`, `metadata`, `dropped`, `converted`, `range`, `color`; empty in old receipts.
+    /// What it is about: `damaged`, `metadata`, `dropped`, `converted`, `range`, `color`, `device`; empty in old receipts.
     pub kind: String,
     /// What happened, and the way out where there is one.
     pub text: String,

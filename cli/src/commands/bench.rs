@@ -1,6 +1,7 @@
 //! `sundog bench`: a pipeline in memory, without codecs.
 
 use crate::exit::{Exit, Failure, Result};
+use crate::job_flags::Device;
 use crate::mpi::{self, Start};
 use crate::{interrupt, output, settings, world};
 use imaging::comm::{serial::Serial, threads};
@@ -39,6 +40,9 @@ pub struct Args {
     /// Runs that are timed, after one that is not; the median is reported
     #[arg(long, value_name = "N", default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     runs: u32,
+    /// What computes; the ways to a graphics device and back are part of the time
+    #[arg(long, value_enum, value_name = "DEVICE", default_value = "cpu")]
+    device: Device,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -72,6 +76,11 @@ pub fn run(args: Args) -> Result {
         input: args.input,
         threads: world::threads_each(count(args.threads), ranks.unwrap_or(thread_ranks)),
         runs: args.runs as usize,
+        device: match args.device {
+            Device::Auto => protocol::job::Device::Auto,
+            Device::Cpu => protocol::job::Device::Cpu,
+            Device::Gpu => protocol::job::Device::Gpu,
+        },
     };
     imaging::Pipeline::parse(&request.pipeline)
         .map_err(|e| Failure::usage(format!("--pipeline: {e}")))?;
@@ -106,8 +115,12 @@ fn human(report: &Report) -> String {
             report.halo_wait_ms
         ),
     };
+    let device = match report.device_reason.as_str() {
+        "" => String::new(),
+        reason => format!(", on the {}: {reason}", report.device),
+    };
     format!(
-        "{} on {}, {} rank(s) of {} thread(s): median {:.2} ms, least {:.2} ms, {:.1} megapixels/s, peak {:.0} MB{halo}",
+        "{} on {}, {} rank(s) of {} thread(s): median {:.2} ms, least {:.2} ms, {:.1} megapixels/s, peak {:.0} MB{halo}{device}",
         report.pipeline,
         report.size,
         report.ranks,

@@ -63,6 +63,7 @@ impl Scratch {
             output: text(self.path("out").join(name).with_extension("png")),
             mode,
             alone: false,
+            device: Default::default(),
             scratch: false,
         }
     }

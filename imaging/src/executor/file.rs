@@ -1,6 +1,6 @@
 //! One rank's way from a decoder to an encoder.
 
-use super::{Context, head, run_stage, stream};
+use super::{Context, head, run_stages, staying, stream};
 use crate::bands::{Decoding, Memory, Walk};
 use crate::codec::{RowSink, RowSource};
 use crate::error::Result;
@@ -29,11 +29,18 @@ pub fn run_file(
     if before.is_empty() {
         return through(context, &last.segment, source, sink);
     }
-    let mut chunk = collect(context, &before[0].segment, source)?;
-    source.release();
-    for stage in &before[1..] {
-        chunk = run_stage(context, stage, chunk)?;
+    if staying(context, &plan.stages, 0) > 0 {
+        let mut input = context.spare.rows(plan.input, 0..plan.input.rows);
+        read_all(context, source, &mut input)?;
+        source.release();
+        let result = run_stages(context, &plan.stages, input)?;
+        emit(context, &Segment::new(plan.output, &[])?, &result, sink)?;
+        context.spare.give(result);
+        return Ok(());
     }
+    let chunk = collect(context, &before[0].segment, source)?;
+    source.release();
+    let chunk = run_stages(context, &before[1..], chunk)?;
     let (chunk, segment) = head(context, last, chunk)?;
     emit(context, &segment, &chunk, sink)?;
     context.spare.give(chunk);
@@ -52,6 +59,15 @@ fn emit(
     let step = superband_rows(segment, context.threads());
     let mut band = Rows::zeroed(segment.output(), 0..0);
     let Some(pool) = context.pool.filter(|p| p.current_num_threads() > 1) else {
+        if segment.gpu.is_some() {
+            let pieces = &[chunk];
+            for at in (0..rows).step_by(step) {
+                band.reset(at..(at + step).min(rows));
+                stream(segment, pieces, Band::of(&mut band), None, &context.stop)?;
+                sink.write(&band)?;
+            }
+            return Ok(());
+        }
         let mut walk = Walk::new(segment, &context.stop);
         for at in (0..rows).step_by(step) {
             band.reset(at..(at + step).min(rows));
@@ -95,7 +111,7 @@ fn collect(context: &Context<'_>, segment: &Segment, source: &mut dyn RowSource)
         read_all(context, source, &mut result)?;
         return Ok(result);
     }
-    if context.threads() == 1 {
+    if context.threads() == 1 && segment.gpu.is_none() {
         let mut feed = Decoding::new(source);
         Walk::new(segment, &context.stop).fill(Band::of(&mut result), &mut feed)?;
         feed.drain()?;
@@ -140,6 +156,10 @@ fn through(
         .step_by(step.max(1))
         .map(|at| at..(at + step).min(rows));
     let Some(pool) = context.pool.filter(|p| p.current_num_threads() > 1) else {
+        if segment.gpu.is_some() {
+            let bands = bands.collect();
+            return crate::bands_parallel::by_turns(segment, bands, source, sink, &context.stop);
+        }
         let mut feed = Decoding::new(source);
         let mut walk = Walk::new(segment, &context.stop);
         let mut band = Rows::zeroed(segment.output(), 0..0);

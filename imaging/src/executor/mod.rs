@@ -11,10 +11,11 @@ pub use file::run_file;
 use crate::bands::{Memory, Walk, band_rows, forced_rows};
 use crate::comm::{Comm, agree};
 use crate::error::{Error, Result};
+use crate::gpu::{Offload, place};
 use crate::halo::{self, HaloStats, partition};
 use crate::image::{Rows, Shape, Spare};
 use crate::op::{Local, Measured, Tally};
-use crate::plan::{Head, Plan, Segment, clip};
+use crate::plan::{Head, Plan, Segment, Stage, clip};
 use crate::window::{Band, Scratch, Window};
 use rayon::prelude::*;
 use std::ops::Range;
@@ -142,6 +143,16 @@ impl<'a> Context<'a> {
 
     /// The tally of a whole image shared by all ranks.
     pub fn measure(&mut self, measured: &dyn Measured, own: &Rows) -> Result<Tally> {
+        self.measure_on(measured, own, None)
+    }
+
+    /// The same, counted by the device that is given.
+    fn measure_on(
+        &mut self,
+        measured: &dyn Measured,
+        own: &Rows,
+        gpu: Option<&Offload>,
+    ) -> Result<Tally> {
         let shape = own.shape;
         let size = self.comm.size();
         let need_of = |range: Range<usize>| match range.is_empty() {
@@ -153,7 +164,15 @@ impl<'a> Context<'a> {
         let mut all: Vec<&Rows> = vec![own];
         all.extend(&pieces);
         let (pool, stop) = (self.pool, &self.stop);
-        let tally = guarded(|| tally(measured, shape, &all, own.range(), pool, stop));
+        let counted = gpu.filter(|_| own.count > 0).and_then(|gpu| {
+            gpu.tried(stop, |device| {
+                device.tally(measured, &all, own.range(), pool, stop)
+            })
+        });
+        let tally = match counted {
+            Some(tally) => Ok(tally),
+            None => guarded(|| tally(measured, shape, &all, own.range(), pool, stop)),
+        };
         let mut tally = agree(self.comm, tally)?;
         tally.reduce(self.comm);
         Ok(tally)
@@ -211,10 +230,21 @@ fn interior(segment: &Segment, part: Range<usize>, held: &Range<usize>) -> Range
 pub fn stream(
     segment: &Segment,
     pieces: &[&Rows],
-    out: Band<'_>,
+    mut out: Band<'_>,
     pool: Option<&rayon::ThreadPool>,
     stop: &Stop,
 ) -> Result<()> {
+    let offload = segment.gpu.as_ref();
+    if let Some(offload) = offload.filter(|_| out.count > 0 && !segment.locals.is_empty()) {
+        let all = out.range();
+        let done = offload.tried(stop, |device| {
+            device.stream(segment, pieces, out.part(all), pool, stop)
+        });
+        if done.is_some() {
+            return Ok(());
+        }
+        stop.check()?;
+    }
     let walk = |band: Band<'_>| Walk::new(segment, stop).fill(band, &mut Memory(pieces));
     match pool {
         Some(pool) if pool.current_num_threads() > 1 => {
@@ -291,31 +321,84 @@ fn tally(
 /// Runs a plan on rows shared by all ranks: `rows` is this rank's part of the source as cut by
 /// [`partition`], the result its part of the output.
 pub fn run_rows(context: &mut Context<'_>, plan: &Plan, rows: Rows) -> Result<Rows> {
+    run_stages(context, &plan.stages, rows)
+}
+
+fn run_stages(context: &mut Context<'_>, stages: &[Stage], rows: Rows) -> Result<Rows> {
     let mut chunk = rows;
-    for stage in &plan.stages {
-        chunk = run_stage(context, stage, chunk)?;
+    let mut at = 0;
+    while at < stages.len() {
+        let count = staying(context, stages, at);
+        if count > 0
+            && let Some(made) = stay(context, &stages[at..at + count], &chunk)?
+        {
+            context.spare.give(std::mem::replace(&mut chunk, made));
+            at += count;
+            continue;
+        }
+        chunk = run_stage(context, &stages[at], chunk)?;
+        at += 1;
     }
     Ok(chunk)
 }
 
+/// The number of stages from `at` between which the image may stay on a device; 0 where that saves no way.
+fn staying(context: &Context<'_>, stages: &[Stage], at: usize) -> usize {
+    let count = place::run_from(stages, at);
+    let first = match stages.get(at) {
+        Some(stage) if count > 0 => stage,
+        _ => return 0,
+    };
+    let Some(offload) = &first.segment.gpu else {
+        return 0;
+    };
+    // A measured head whose tally is the processor's comes before the image goes anywhere.
+    let whole = matches!(first.head, Head::Source) || first.gpu.is_some();
+    let saves = count > 1 || first.gpu.is_some();
+    let holds = || offload.device().holds(&stages[at..at + count]);
+    match context.comm.size() == 1 && whole && saves && holds() {
+        true => count,
+        false => 0,
+    }
+}
+
+/// Runs stages while the image stays on their device; `None` where the device failed.
+fn stay(context: &Context<'_>, stages: &[Stage], chunk: &Rows) -> Result<Option<Rows>> {
+    let (Some(first), Some(last)) = (stages.first(), stages.last()) else {
+        return Ok(None);
+    };
+    let Some(offload) = &first.segment.gpu else {
+        return Ok(None);
+    };
+    let output = last.segment.output();
+    let mut result = context.spare.rows(output, 0..output.rows);
+    let (pool, stop) = (context.pool, &context.stop);
+    let done = offload.tried(stop, |device| {
+        device.chain(stages, chunk, &mut result, pool, stop)
+    });
+    stop.check()?;
+    Ok(done.map(|()| result))
+}
+
 /// The head of a stage and the segment behind it, ready to stream.
-fn head(
-    context: &mut Context<'_>,
-    stage: &crate::plan::Stage,
-    chunk: Rows,
-) -> Result<(Rows, Segment)> {
+fn head(context: &mut Context<'_>, stage: &Stage, chunk: Rows) -> Result<(Rows, Segment)> {
     match &stage.head {
         Head::Source => Ok((chunk, stage.segment.clone())),
         Head::Measured(measured) => {
             let mut measured = measured.clone();
-            let mut tally = context.measure(measured.as_ref(), &chunk)?;
+            let gpu = |measured: &dyn Measured| {
+                let counts = measured.gpu(stage.input).is_some();
+                stage.gpu.as_deref().filter(|_| counts)
+            };
+            let mut tally = context.measure_on(&*measured, &chunk, gpu(&*measured))?;
             while let Some(next) = measured.refine(stage.input, &tally) {
                 measured = next;
-                tally = context.measure(measured.as_ref(), &chunk)?;
+                tally = context.measure_on(&*measured, &chunk, gpu(&*measured))?;
             }
             let mut locals = measured.finish(stage.input, &tally)?;
             locals.extend(stage.tail.iter().cloned());
-            let segment = Segment::new(stage.input, &locals)?;
+            let mut segment = Segment::new(stage.input, &locals)?;
+            segment.gpu = stage.segment.gpu.clone();
             Ok((chunk, segment))
         }
         Head::Collective(collective) => {
@@ -324,7 +407,7 @@ fn head(
     }
 }
 
-fn run_stage(context: &mut Context<'_>, stage: &crate::plan::Stage, chunk: Rows) -> Result<Rows> {
+fn run_stage(context: &mut Context<'_>, stage: &Stage, chunk: Rows) -> Result<Rows> {
     let (chunk, segment) = head(context, stage, chunk)?;
     if segment.locals.is_empty() {
         return Ok(chunk);

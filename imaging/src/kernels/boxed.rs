@@ -5,6 +5,7 @@
 use super::padded::Padded;
 use super::round;
 use crate::border::Border;
+use crate::gpu::{Kernel, Pass, programs};
 use crate::image::{Element, Shape};
 use crate::window::{Band, Scratch, Window};
 use std::any::Any;
@@ -37,6 +38,33 @@ impl Boxed {
     /// The border rule.
     pub fn border(&self) -> Border {
         self.border
+    }
+
+    /// The two passes on a graphics device for 8-bit samples; `None` for windows so large that running sums win.
+    pub fn gpu(&self, input: Shape) -> Option<Kernel> {
+        // Sums of columns fit into 16 bits, those of windows into a float's significand.
+        const MOST: usize = 64;
+        if self.radius > MOST {
+            return None;
+        }
+        let width = 2 * self.radius + 1;
+        let area = width * width;
+        let scale = (1.0 / area as f32).to_bits();
+        let significand = (scale & 0x7f_ffff) | 0x80_0000;
+        // The float is its significand times 2^-places.
+        let places = 150 - (scale >> 23) as i32;
+        let whole = if width <= 15 { area as i32 } else { 0 };
+        let radius = self.radius as i32;
+        let down = Pass::new(&programs::BOX_DOWN, input)
+            .params(&[radius])
+            .border(self.border)
+            .reads(width as f64 / 4.0)
+            .halves();
+        let along = Pass::new(&programs::BOX_ALONG, input)
+            .params(&[radius, whole, significand as i32, places])
+            .border(self.border)
+            .reads(width as f64);
+        Kernel::of(vec![down, along])
     }
 
     /// Calls `finish(source row, means, output row)` for each row of the band.

@@ -9,6 +9,7 @@
 use super::extremum_rows::{BLOCK, PAIRED, Work};
 use super::ranked::{Greatest, Least, Pick, Ranked};
 use crate::border::Border;
+use crate::gpu::{Kernel, Pass, programs};
 use crate::image::Shape;
 use crate::op::Local;
 use crate::window::{Band, Scratch, Window};
@@ -126,6 +127,44 @@ impl Local for Extremum {
 
     fn cost(&self) -> f64 {
         0.3 + 0.05 * self.groups.len() as f64
+    }
+
+    fn gpu(&self, input: Shape) -> Option<Kernel> {
+        // Larger rectangles and elements are the processor's, whose work hardly grows with them.
+        const MOST: usize = 64;
+        const MOST_ELEMENT: usize = 8;
+        let (reach, greatest) = (self.reach(), i32::from(self.greatest));
+        let pass = |program| Pass::new(program, input).constant("GREATEST", greatest);
+        if let [group] = self.groups[..] {
+            let passes = vec![
+                pass(&programs::EXTREMUM_DOWN)
+                    .params(&[reach as i32])
+                    .reads((2 * reach + 1) as f64 / 4.0),
+                pass(&programs::EXTREMUM_ALONG)
+                    .params(&[group.half as i32])
+                    .reads((2 * group.half + 1) as f64),
+            ];
+            return (reach.max(group.half) <= MOST).then_some(Kernel { passes });
+        }
+        // The half-width at each distance from the centre row; a line through it may have been made whole.
+        let half = |dy: usize| {
+            let holds = |g: &&Group| g.inner <= dy && dy <= g.outer;
+            self.groups
+                .iter()
+                .filter(holds)
+                .map(|g| g.half)
+                .max()
+                .unwrap_or(0)
+        };
+        let halves: Vec<u32> = (0..=reach).map(|dy| half(dy) as u32).collect();
+        let area: u32 = halves.iter().map(|h| 2 * (2 * h + 1)).sum();
+        let element = pass(&programs::ELEMENT)
+            .params(&[reach as i32])
+            .data(halves)
+            .reads(f64::from(area));
+        (reach.max(self.groups[0].half) <= MOST_ELEMENT).then_some(Kernel {
+            passes: vec![element],
+        })
     }
 
     fn apply(&self, input: &Window<'_>, out: &mut Band<'_>, scratch: &mut Scratch) {

@@ -42,6 +42,14 @@ impl Weights {
         }
     }
 
+    /// The axis as the shader for resampling reads it, and the number of places from one new sample's weights to
+    /// the next one's.
+    pub fn words(&self, axis: &Axis) -> (Vec<u32>, usize) {
+        let places = axis.first.iter().chain(&axis.count).map(|&n| n as u32);
+        let weights = self.weights.iter().map(|&w| w as u32);
+        (places.chain(weights).collect(), self.stride)
+    }
+
     /// The weights of one new sample.
     pub fn of(&self, i: usize) -> &[i32] {
         &self.weights[i * self.stride..(i + 1) * self.stride]

@@ -6,6 +6,7 @@
 use super::padded::Padded;
 use super::taps;
 use crate::border::Border;
+use crate::gpu::{Kernel, Pass, programs};
 use crate::image::{Element, Shape};
 use crate::window::{Band, Scratch, Window};
 use std::any::Any;
@@ -102,6 +103,31 @@ impl Separable {
     /// Rough nanoseconds for one sample.
     pub fn cost(&self) -> f64 {
         0.3 + 0.04 * self.radius as f64
+    }
+
+    /// The two passes on a graphics device for 8-bit samples, rounded as [`crate::ops::gaussian::round`] does.
+    pub fn gpu(&self, input: Shape) -> Option<Kernel> {
+        let Fixed { taps, bits } = &self.eight;
+        let data: Vec<u32> = (taps.iter())
+            .flat_map(|&(distance, weight)| [distance as u32, weight as u32])
+            .collect();
+        let (shift, count) = (bits - 8, taps.len() as i32);
+        let reads = 2.0 * taps.len() as f64;
+        let down = Pass::new(&programs::WEIGHTED_DOWN, input)
+            .constant("TAPS", count)
+            .params(&[shift as i32, (1 << shift) >> 1])
+            .data(data.clone())
+            .border(self.border)
+            // Four samples in one word.
+            .reads(reads / 4.0)
+            .halves();
+        let along = Pass::new(&programs::WEIGHTED_ALONG, input)
+            .constant("TAPS", count)
+            .params(&[*bits as i32])
+            .data(data)
+            .border(self.border)
+            .reads(reads);
+        Kernel::of(vec![down, along])
     }
 
     /// Calls `finish(source row, smoothed row, output row)` for each row of the band. The smoothed

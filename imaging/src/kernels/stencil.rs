@@ -1,6 +1,7 @@
 //! Runs a formula on each sample's 3 × 3 neighbourhood; the operations only write the formula.
 
 use crate::border::Border;
+use crate::gpu::{Kernel, Pass, programs};
 use crate::image::{SampleType, Shape};
 use crate::op::Local;
 use crate::window::{Band, Scratch, Window};
@@ -12,6 +13,10 @@ use std::ops::Range;
 pub trait Stencil: Send + Sync {
     /// What lies beyond the edge.
     const BORDER: Border = Border::Reflect101;
+    /// The formula's number in the shader for stencils, and its parameters; `None` where it is not there.
+    fn formula(&self) -> Option<(i32, [i32; 2])> {
+        None
+    }
     /// For 8-bit samples.
     fn eight(&self, n: [i16; 9]) -> u8;
     /// For 16-bit samples.
@@ -38,6 +43,16 @@ impl<S: Stencil> Local for Stenciled<S> {
 
     fn cost(&self) -> f64 {
         0.4
+    }
+
+    fn gpu(&self, input: Shape) -> Option<Kernel> {
+        let (kind, params) = self.0.formula()?;
+        let pass = Pass::new(&programs::STENCIL, input)
+            .constant("KIND", kind)
+            .params(&params)
+            .border(S::BORDER)
+            .reads(3.0);
+        Kernel::one(pass)
     }
 
     fn apply(&self, input: &Window<'_>, out: &mut Band<'_>, _scratch: &mut Scratch) {

@@ -1,7 +1,8 @@
 //! Lookup tables: every point operation on 8-bit samples ends as one of these.
 
 use super::look_up::look_up;
-use crate::image::{Element, SampleType};
+use crate::gpu::{Kernel, Pass, programs};
+use crate::image::{Element, SampleType, Shape};
 use crate::op::Local;
 use crate::window::{Band, Scratch, Window};
 use std::sync::OnceLock;
@@ -91,6 +92,13 @@ impl Local for Table {
 
     fn cost(&self) -> f64 {
         0.3
+    }
+
+    fn gpu(&self, input: Shape) -> Option<Kernel> {
+        let pass = Pass::new(&programs::TABLE, input)
+            .bytes(&self.eight)
+            .params(&[i32::from(input.color.has_alpha())]);
+        Kernel::one(pass)
     }
 
     fn apply(&self, input: &Window<'_>, out: &mut Band<'_>, _scratch: &mut Scratch) {

@@ -8,6 +8,7 @@ use crate::border::Border;
 use crate::comm::Comm;
 use crate::error::Result;
 use crate::executor::Context;
+use crate::gpu::{Count, Kernel};
 use crate::image::{Rows, Shape};
 use crate::metadata::Affine;
 use crate::window::{Band, Scratch, Window};
@@ -189,6 +190,13 @@ pub trait Local: Send + Sync {
         ((output.rows, output.cols) == (input.rows, input.cols)).then_some(Affine::IDENTITY)
     }
 
+    /// The step on a graphics device, for 8-bit samples of that shape; `None` where it has no form there. Its output is
+    /// equal to that of [`Local::apply`] to the last bit.
+    fn gpu(&self, input: Shape) -> Option<Kernel> {
+        let _ = input;
+        None
+    }
+
     /// Fill the band. Rows of the window are asked for by their index in the input image.
     fn apply(&self, input: &Window<'_>, out: &mut Band<'_>, scratch: &mut Scratch);
 }
@@ -263,6 +271,13 @@ pub trait Measured: Send + Sync {
     /// Whether it measures 64-bit floats.
     fn takes_f64(&self) -> bool {
         false
+    }
+
+    /// How 8-bit images of that shape are counted on a graphics device, into the tally's sums; `None` where that is not
+    /// possible.
+    fn gpu(&self, input: Shape) -> Option<Count> {
+        let _ = input;
+        None
     }
 
     /// The local steps for that tally. Also called with the empty tally when planning, for shapes

@@ -1,6 +1,7 @@
 //! autocontrast: stretches the samples that occur to the full range.
 
 use crate::error::Result;
+use crate::gpu::Count;
 use crate::image::{Element, Shape};
 use crate::kernels::histogram::{Binned, Plane, bins, count};
 use crate::kernels::table::Table;
@@ -65,6 +66,13 @@ impl Measured for Autocontrast {
 
     fn spans(&self) -> bool {
         true
+    }
+
+    fn gpu(&self, _input: Shape) -> Option<Count> {
+        Some(Count {
+            plane: 0,
+            bins: 256,
+        })
     }
 
     fn finish(&self, _input: Shape, tally: &Tally) -> Result<Vec<Arc<dyn Local>>> {

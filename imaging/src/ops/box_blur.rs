@@ -1,6 +1,7 @@
 //! box_blur: the mean of a square window, at the same cost for any radius.
 
 use crate::border::Border;
+use crate::gpu::Kernel;
 use crate::image::Shape;
 use crate::kernels::boxed::{Boxed, Mean};
 use crate::op::{ALPHA, Channels, Group, Local, Op, Param, Step};
@@ -48,6 +49,10 @@ impl Local for BoxBlur {
 
     fn is_identity(&self, _input: Shape) -> bool {
         self.0.radius() == 0
+    }
+
+    fn gpu(&self, input: Shape) -> Option<Kernel> {
+        self.0.gpu(input)
     }
 
     fn apply(&self, input: &Window<'_>, out: &mut Band<'_>, scratch: &mut Scratch) {

@@ -1,6 +1,7 @@
 //! crop: cuts a rectangle out.
 
 use crate::error::{Error, Result};
+use crate::gpu::{Kernel, Pass, programs};
 use crate::image::Shape;
 use crate::metadata::Affine;
 use crate::op::{Channels, Group, Local, Op, Param, Step};
@@ -79,6 +80,12 @@ impl Local for Crop {
 
     fn cost(&self) -> f64 {
         0.1
+    }
+
+    fn gpu(&self, input: Shape) -> Option<Kernel> {
+        let output = self.output(input).ok()?;
+        let params = [self.y as i32, 1, self.x as i32, 1];
+        Kernel::one(Pass::new(&programs::GATHER, output).params(&params))
     }
 
     fn apply(&self, input: &Window<'_>, out: &mut Band<'_>, _scratch: &mut Scratch) {

@@ -18,6 +18,9 @@ pub static OP: Op = Op {
 struct Emboss;
 
 impl Stencil for Emboss {
+    fn formula(&self) -> Option<(i32, [i32; 2])> {
+        Some((4, [0, 0]))
+    }
     #[inline(always)]
     fn eight(&self, n: [i16; 9]) -> u8 {
         (n[4] + n[5] + n[7] - n[1] - n[3] + 2 * (n[8] - n[0])).clamp(0, 255) as u8

@@ -1,6 +1,7 @@
 //! equalize: spreads the histogram evenly.
 
 use crate::error::Result;
+use crate::gpu::{Count, Kernel, Pass, programs};
 use crate::image::{Element, SampleType, Shape};
 use crate::kernels::histogram::{Binned, Plane, bins, count};
 use crate::kernels::table::Table;
@@ -81,6 +82,17 @@ impl Measured for Equalize {
         true
     }
 
+    fn gpu(&self, input: Shape) -> Option<Count> {
+        let plane = match self.mode {
+            _ if input.color.is_gray() => 0,
+            Mode::Value => 1,
+            Mode::Luma => 2,
+            Mode::Channels => 4,
+        };
+        let bins = 256 * self.planes(input).len();
+        Some(Count { plane, bins })
+    }
+
     fn finish(&self, input: Shape, tally: &Tally) -> Result<Vec<Arc<dyn Local>>> {
         let tables = tally.sums.chunks_exact(bins(input.sample)).map(levels);
         let mut tables: Vec<Vec<u16>> = tables.collect();
@@ -150,6 +162,31 @@ impl Local for Spread {
 
     fn cost(&self) -> f64 {
         1.0
+    }
+
+    fn gpu(&self, input: Shape) -> Option<Kernel> {
+        let pass = Pass::new(&programs::PIXELS, input).reads(4.0);
+        let tables = || {
+            self.tables
+                .iter()
+                .flatten()
+                .map(|&v| v as u8)
+                .collect::<Vec<u8>>()
+        };
+        Kernel::one(match self.mode {
+            Mode::Value => {
+                // Every product there can be, rounded here.
+                let scaled = |share: &f32| {
+                    (0..256)
+                        .map(|v| u8::saturate32(v as f32 * share))
+                        .collect::<Vec<u8>>()
+                };
+                let products: Vec<u8> = self.shares.iter().flat_map(scaled).collect();
+                pass.constant("KIND", 2).bytes(&products)
+            }
+            Mode::Luma => pass.constant("KIND", 3).bytes(&tables()),
+            Mode::Channels => pass.constant("KIND", 4).bytes(&tables()),
+        })
     }
 
     fn apply(&self, input: &Window<'_>, out: &mut Band<'_>, _scratch: &mut Scratch) {

@@ -1,5 +1,6 @@
 //! flip: mirrors the image.
 
+use crate::gpu::{Kernel, Pass, programs};
 use crate::image::Shape;
 use crate::kernels::reverse_pixels::reverse_pixels;
 use crate::metadata::Affine;
@@ -64,6 +65,18 @@ impl Local for Flip {
 
     fn cost(&self) -> f64 {
         0.2
+    }
+
+    fn gpu(&self, input: Shape) -> Option<Kernel> {
+        let along = |turned: bool, len: usize| match turned {
+            true => [len as i32 - 1, -1],
+            false => [0, 1],
+        };
+        let ([a, b], [c, d]) = (
+            along(self.rows, input.rows),
+            along(self.columns, input.cols),
+        );
+        Kernel::one(Pass::new(&programs::GATHER, input).params(&[a, b, c, d]))
     }
 
     fn apply(&self, input: &Window<'_>, out: &mut Band<'_>, _scratch: &mut Scratch) {

@@ -1,6 +1,7 @@
 //! gaussian: smoothing by a normal distribution.
 
 use crate::border::Border;
+use crate::gpu::Kernel;
 use crate::image::{SampleType, Shape};
 use crate::kernels::separable::{Separable, Smooth, normal};
 use crate::op::{ALPHA, Channels, Group, Local, Op, Param, Step};
@@ -50,6 +51,10 @@ impl Local for Gaussian {
 
     fn cost(&self) -> f64 {
         self.separable.cost()
+    }
+
+    fn gpu(&self, input: Shape) -> Option<Kernel> {
+        self.separable.gpu(input)
     }
 
     fn apply(&self, input: &Window<'_>, out: &mut Band<'_>, scratch: &mut Scratch) {

@@ -73,6 +73,10 @@ macro_rules! gradient {
 }
 
 impl Weights {
+    fn numbers(self) -> [i32; 2] {
+        [self.corner.into(), self.side.into()]
+    }
+
     gradient!(eight, i16);
     gradient!(sixteen, i32);
     gradient!(float, f32);
@@ -82,6 +86,9 @@ impl Weights {
 struct Along<const X: bool>(Weights);
 
 impl<const X: bool> Stencil for Along<X> {
+    fn formula(&self) -> Option<(i32, [i32; 2])> {
+        Some((if X { 1 } else { 2 }, self.0.numbers()))
+    }
     #[inline(always)]
     fn eight(&self, n: [i16; 9]) -> u8 {
         let (x, y) = self.0.eight(n);
@@ -102,6 +109,9 @@ impl<const X: bool> Stencil for Along<X> {
 struct Magnitude(Weights);
 
 impl Stencil for Magnitude {
+    fn formula(&self) -> Option<(i32, [i32; 2])> {
+        Some((0, self.0.numbers()))
+    }
     #[inline(always)]
     fn eight(&self, n: [i16; 9]) -> u8 {
         let (x, y) = self.0.eight(n);

@@ -2,6 +2,7 @@
 //! gray put in front.
 
 use crate::error::Result;
+use crate::gpu::{Kernel, Pass, programs};
 use crate::image::{Color, Element, SampleType, Shape};
 use crate::op::{Channels, Group, Local, Op, Step};
 use crate::window::{Band, Scratch, Window};
@@ -38,6 +39,15 @@ impl Local for Gray {
 
     fn cost(&self) -> f64 {
         0.3
+    }
+
+    fn gpu(&self, input: Shape) -> Option<Kernel> {
+        let output = self.output(input).ok()?;
+        Kernel::one(
+            Pass::new(&programs::PIXELS, output)
+                .constant("KIND", 0)
+                .reads(3.0),
+        )
     }
 
     fn apply(&self, input: &Window<'_>, out: &mut Band<'_>, _scratch: &mut Scratch) {

@@ -17,6 +17,9 @@ pub static OP: Op = Op {
 struct Laplacian;
 
 impl Stencil for Laplacian {
+    fn formula(&self) -> Option<(i32, [i32; 2])> {
+        Some((3, [0, 0]))
+    }
     #[inline(always)]
     fn eight(&self, n: [i16; 9]) -> u8 {
         (n[1] + n[3] + n[5] + n[7] - 4 * n[4]).abs().min(255) as u8

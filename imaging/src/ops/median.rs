@@ -1,6 +1,7 @@
 //! median: the middle sample of a square window.
 
 use crate::border::Border;
+use crate::gpu::{Kernel, Pass, programs};
 use crate::image::{SampleType, Shape};
 use crate::kernels::median_columns::{self, Columns};
 use crate::kernels::median_network::Program;
@@ -84,6 +85,22 @@ impl Local for Median {
 
     fn cost(&self) -> f64 {
         0.3 + (0.3 * (self.radius * self.radius) as f64).min(10.0)
+    }
+
+    fn gpu(&self, input: Shape) -> Option<Kernel> {
+        // Beyond, every sample of a window is looked at too often.
+        const MOST: usize = 5;
+        let samples = ((2 * self.radius + 1) * (2 * self.radius + 1)) as f64;
+        match self.radius {
+            1 => Kernel::one(Pass::new(&programs::MEDIAN_OF_NINE, input).reads(4.0)),
+            2..=MOST => {
+                let pass = Pass::new(&programs::MEDIAN, input)
+                    .constant("RADIUS", self.radius as i32)
+                    .reads(2.0 * samples);
+                Kernel::one(pass)
+            }
+            _ => None,
+        }
     }
 
     fn apply(&self, input: &Window<'_>, out: &mut Band<'_>, scratch: &mut Scratch) {

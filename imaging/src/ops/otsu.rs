@@ -3,6 +3,7 @@
 use super::gray::Gray;
 use super::threshold::{MODE, Mode};
 use crate::error::Result;
+use crate::gpu::Count;
 use crate::image::Shape;
 use crate::kernels::histogram::{Binned, Plane, bins, count};
 use crate::kernels::table::Table;
@@ -51,6 +52,13 @@ impl Measured for Otsu {
 
     fn spans(&self) -> bool {
         true
+    }
+
+    fn gpu(&self, _input: Shape) -> Option<Count> {
+        Some(Count {
+            plane: 3,
+            bins: 256,
+        })
     }
 
     fn finish(&self, _input: Shape, tally: &Tally) -> Result<Vec<Arc<dyn Local>>> {

@@ -1,10 +1,12 @@
 //! resize: to another size, antialiased as Pillow does it.
 
 use crate::error::{Error, Result};
+use crate::gpu::{Kernel, Pass, programs};
 use crate::image::{SampleType, Shape};
 use crate::kernels::output_size::limited;
 use crate::kernels::resample::Resample;
 use crate::kernels::resample_axis::{Axis, Filter};
+use crate::kernels::resample_bytes as bytes;
 use crate::metadata::Affine;
 use crate::op::{Channels, Group, Local, Op, Param, Step};
 use crate::window::{Band, Scratch, Window};
@@ -328,6 +330,51 @@ impl Local for Resize {
 
     fn cost(&self) -> f64 {
         4.0
+    }
+
+    fn gpu(&self, input: Shape) -> Option<Kernel> {
+        let axes = self.axes(input);
+        let (across, down) = (axes.weights).downcast_ref::<(bytes::Weights, bytes::Weights)>()?;
+        let output = self.output(input).ok()?;
+        let alpha = input.color.has_alpha() && self.filter != Filter::Nearest;
+        let pass = |program, shape, axis: &Axis, weights: &bytes::Weights| {
+            let (words, stride) = weights.words(axis);
+            Pass::new(program, shape)
+                .params(&[stride as i32, axis.first.len() as i32])
+                .data(words)
+                .reads(axis.taps as f64)
+        };
+        let wide = Shape {
+            cols: output.cols,
+            ..input
+        };
+        let mut passes = Vec::new();
+        if alpha {
+            passes.push(
+                Pass::new(&programs::PREMULTIPLY, input)
+                    .on_input()
+                    .reads(2.0),
+            );
+        }
+        let along = |shape| pass(&programs::RESAMPLE_ALONG, shape, &axes.columns, across);
+        let below = |shape| pass(&programs::RESAMPLE_DOWN, shape, &axes.rows, down);
+        match (axes.columns.identity, axes.rows.identity, axes.rows_first) {
+            (true, true, _) => return None,
+            (true, false, _) => passes.push(below(output)),
+            (false, true, _) => passes.push(along(output)),
+            (_, _, true) => {
+                let tall = Shape {
+                    rows: output.rows,
+                    ..input
+                };
+                passes.extend([below(tall), along(output)]);
+            }
+            (_, _, false) => passes.extend([along(wide).on_input(), below(output)]),
+        }
+        if alpha {
+            passes.push(Pass::new(&programs::UNPREMULTIPLY, output).reads(2.0));
+        }
+        Kernel::of(passes)
     }
 
     fn apply(&self, input: &Window<'_>, out: &mut Band<'_>, scratch: &mut Scratch) {

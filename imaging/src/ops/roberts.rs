@@ -19,6 +19,9 @@ pub static OP: Op = Op {
 struct Roberts;
 
 impl Stencil for Roberts {
+    fn formula(&self) -> Option<(i32, [i32; 2])> {
+        Some((6, [0, 0]))
+    }
     const BORDER: Border = Border::Replicate;
 
     #[inline(always)]

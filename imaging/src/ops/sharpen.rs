@@ -26,6 +26,9 @@ pub static OP: Op = Op {
 struct Whole(i16);
 
 impl Stencil for Whole {
+    fn formula(&self) -> Option<(i32, [i32; 2])> {
+        Some((5, [self.0.into(), 0]))
+    }
     #[inline(always)]
     fn eight(&self, n: [i16; 9]) -> u8 {
         (n[4] + self.0 * (4 * n[4] - n[1] - n[3] - n[5] - n[7])).clamp(0, 255) as u8

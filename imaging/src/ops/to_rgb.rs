@@ -1,6 +1,7 @@
 //! to_rgb: gray images as RGB.
 
 use crate::error::Result;
+use crate::gpu::{Kernel, Pass, programs};
 use crate::image::Shape;
 use crate::op::{Channels, Group, Local, Op, Step};
 use crate::window::{Band, Scratch, Window};
@@ -33,6 +34,11 @@ impl Local for ToRgb {
 
     fn cost(&self) -> f64 {
         0.2
+    }
+
+    fn gpu(&self, input: Shape) -> Option<Kernel> {
+        let output = self.output(input).ok()?;
+        Kernel::one(Pass::new(&programs::PIXELS, output).constant("KIND", 1))
     }
 
     fn apply(&self, input: &Window<'_>, out: &mut Band<'_>, _scratch: &mut Scratch) {

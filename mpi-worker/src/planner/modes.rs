@@ -125,6 +125,8 @@ mod tests {
             serial,
             size: (1, 1),
             warnings: Vec::new(),
+            device_threads: 0,
+            device_reason: String::new(),
         }
     }
 

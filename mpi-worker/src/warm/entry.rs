@@ -3,6 +3,7 @@
 use super::crew::Assignment;
 use super::line::Line;
 use super::wire::{Ask, Rank, Task};
+use crate::device;
 use crate::planner::{self, World};
 use crate::task::Finished;
 use imaging::executor::Stop;
@@ -158,14 +159,16 @@ impl Entry {
         let probed = distinct(&input, &output)
             .and_then(|()| planner::probe(&input, &settings))
             .map_err(|error| refuse(&settings.node, error))?;
+        let device = device::find(&settings, probed.cost() / self.world.slots() as f64);
         let order = planner::order(
             task.task,
             task.input.clone(),
             &output,
-            &probed,
+            probed,
             &settings,
             self.world,
             task.mode,
+            &device,
         )?;
         let assignment = Assignment {
             task: task.clone(),

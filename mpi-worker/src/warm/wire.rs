@@ -3,7 +3,7 @@
 use crate::settings::Settings;
 use crate::task::Finished;
 use imaging::Result;
-use protocol::job::{Job, KeepMetadata, Limits, Mode};
+use protocol::job::{Device, Job, KeepMetadata, Limits, Mode, Schedule};
 use protocol::pipeline::Pipeline;
 use serde::{Deserialize, Serialize};
 
@@ -44,6 +44,9 @@ pub struct Task {
     /// Shares its rank with no other task, so that a rank's death can be told to be its fault.
     #[serde(default)]
     pub alone: bool,
+    /// Whether the image may go to a graphics device.
+    #[serde(default)]
+    pub device: Device,
     /// The output is read and removed soon: nothing waits until it is safe from a loss of power.
     #[serde(default)]
     pub scratch: bool,
@@ -62,6 +65,10 @@ impl Task {
             limits: self.limits.clone(),
             keep_metadata: self.keep_metadata,
             strict: self.strict,
+            schedule: Schedule {
+                device: self.device,
+                ..Schedule::default()
+            },
             ..Job::default()
         };
         let mut settings = Settings::of(&job)?;

@@ -6,6 +6,7 @@ use crate::exit::{Exit, Result};
 use crate::mpi::Start;
 use crate::settings::Layers;
 use crate::{output, settings, world};
+use imaging::gpu::{Device, Info};
 use imaging::simd;
 use serde_json::json;
 use services::Services;
@@ -47,7 +48,7 @@ pub fn run(args: Args) -> Result {
     };
     let start = Start::new(&layers, args.mpirun, None);
     let services = Services::new(layers);
-    let checks: [(&str, &dyn Fn() -> Found); 16] = [
+    let checks: [(&str, &dyn Fn() -> Found); 17] = [
         ("configuration", &|| match &configuration {
             Found::Broken(what, fix) => Found::Broken(what.clone(), fix),
             _ => Found::Ok("readable".into()),
@@ -55,6 +56,7 @@ pub fn run(args: Args) -> Result {
         ("threads", &threads),
         ("memory", &memory),
         ("simd", &simd_level),
+        ("graphics device", &graphics),
         ("libraries", &libraries),
         ("temporary directory", &temporary),
         ("clock", &clock),
@@ -170,6 +172,27 @@ fn simd_level() -> Found {
             best.name()
         ),
     })
+}
+
+fn graphics() -> Found {
+    if !cfg!(feature = "gpu") {
+        return Found::Missing(
+            "this build has no support for any; the processor computes".into(),
+            "cargo build --release -p sundog-cli --features gpu",
+        );
+    }
+    let name = |info: &Info| match info.software {
+        true => format!("{} (in software: right, but slow)", info.name),
+        false => format!("{}, driver {}", info.name, info.driver),
+    };
+    let found: Vec<String> = Device::list().iter().map(name).collect();
+    match found.is_empty() {
+        true => Found::Missing(
+            "none with a Vulkan driver; the processor computes".into(),
+            "install the device's driver and libvulkan1",
+        ),
+        false => Found::Ok(found.join("; ")),
+    }
 }
 
 fn temporary() -> Found {
