@@ -33,6 +33,7 @@ struct Settings {
     redis: Option<String>,
     store: Option<String>,
     s3_endpoint: Option<String>,
+    s3_public_endpoint: Option<String>,
     gateway: Option<String>,
     token: Option<String>,
 }
@@ -106,6 +107,7 @@ const KEYS: &[(&str, &str, Setter)] = &[
     ("redis", "SUNDOG_REDIS", User),
     ("store", "SUNDOG_STORE", User),
     ("s3_endpoint", "SUNDOG_S3_ENDPOINT", User),
+    ("s3_public_endpoint", "SUNDOG_S3_PUBLIC_ENDPOINT", User),
     ("gateway", "SUNDOG_GATEWAY", User),
     ("token", "SUNDOG_TOKEN", User),
 ];
@@ -397,6 +399,7 @@ mod tests {
             "redis",
             "store",
             "s3_endpoint",
+            "s3_public_endpoint",
             "gateway",
             "token",
         ];

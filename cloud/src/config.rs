@@ -1,6 +1,6 @@
 //! From settings of the environment to adapters.
 //!
-//! `SUNDOG_BROKER`, `SUNDOG_REDIS`, `SUNDOG_STORE`, `SUNDOG_S3_ENDPOINT`; the credentials of a store come from
+//! `SUNDOG_BROKER`, `SUNDOG_REDIS`, `SUNDOG_STORE`, `SUNDOG_S3_ENDPOINT`, `SUNDOG_S3_PUBLIC_ENDPOINT`; the credentials of a store come from
 //! its provider's usual variables (`AWS_…`, `GOOGLE_…`). What is not set stays in this process. What is secret may
 //! be in a file instead, whose path is in the variable of the same name with `_FILE` behind it.
 
@@ -130,6 +130,8 @@ pub struct Config {
     /// The store, where one is set.
     pub store: Option<Location>,
     s3_endpoint: Option<Url>,
+    /// Where clients reach the S3 server, if that is another address than the services': links lead there.
+    s3_public: Option<Url>,
     /// `AWS_…` and `GOOGLE_…`.
     provider: BTreeMap<String, String>,
 }
@@ -184,6 +186,9 @@ impl Config {
                 "SUNDOG_REDIS" => config.redis = Some(RedisConfig::new(&value).map_err(named)?),
                 "SUNDOG_STORE" => config.store = Some(Location::parse(&value).map_err(named)?),
                 "SUNDOG_S3_ENDPOINT" => config.s3_endpoint = Some(endpoint(&value).map_err(named)?),
+                "SUNDOG_S3_PUBLIC_ENDPOINT" => {
+                    config.s3_public = Some(endpoint(&value).map_err(named)?);
+                }
                 _ if name.starts_with("AWS_") || name.starts_with("GOOGLE_") => {
                     config.provider.insert(name, value);
                 }
@@ -250,15 +255,26 @@ impl Config {
             .with_bucket_name(bucket)
             .with_retry(retry())
             .with_client_options(self.client());
-        if let Some(url) = &self.s3_endpoint {
-            builder = builder.with_endpoint(url.as_str().trim_end_matches('/'));
-        }
         let address = format!("s3://{bucket}/{prefix}");
-        let store = builder
-            .build()
-            .map_err(|error| settings(&address, &error))?;
+        let at = |url: &Option<Url>| {
+            let builder = match url {
+                Some(url) => (builder.clone()).with_endpoint(url.as_str().trim_end_matches('/')),
+                None => builder.clone(),
+            };
+            builder.build().map_err(|error| settings(&address, &error))
+        };
+        let store = at(&self.s3_endpoint)?;
         let credentials = store.credentials().clone();
-        Store::remote(store, prefix, address, Some(credentials), self.s3_limits()?)
+        let limits = self.s3_limits()?;
+        let signer = match self.s3_public {
+            Some(_) => Some(at(&self.s3_public)?),
+            None => None,
+        };
+        let store = Store::remote(store, prefix, address.clone(), Some(credentials), limits)?;
+        Ok(match signer {
+            Some(signer) => store.signed_by(signer),
+            None => store,
+        })
     }
 
     fn s3_limits(&self) -> Result<Limits> {
@@ -318,6 +334,7 @@ impl Config {
         let plain = |url: &Url| url.scheme() == "http";
         // A key file for Google Cloud may name another server, which only tests do without TLS.
         let plain = self.s3_endpoint.as_ref().is_some_and(plain)
+            || self.s3_public.as_ref().is_some_and(plain)
             || self
                 .provider
                 .get("GOOGLE_ALLOW_HTTP")
@@ -483,6 +500,26 @@ mod tests {
         assert!(
             both.contains("leave one") && !both.contains("swordfish"),
             "{both}"
+        );
+    }
+
+    #[tokio::test]
+    async fn links_lead_where_clients_reach_the_store() {
+        let config = config(&[
+            ("SUNDOG_STORE", "s3://bucket/a"),
+            ("SUNDOG_S3_ENDPOINT", "http://store:9000"),
+            ("SUNDOG_S3_PUBLIC_ENDPOINT", "http://127.0.0.1:8080/"),
+            ("AWS_ACCESS_KEY_ID", "key"),
+            ("AWS_SECRET_ACCESS_KEY", "swordfish"),
+        ])
+        .unwrap();
+        let store = config.open(config.store.as_ref().unwrap()).unwrap();
+        let life = Duration::from_secs(60);
+        let link = store.link_get("b.png", life).await.unwrap();
+        let url = link.url.to_string();
+        assert!(
+            url.starts_with("http://127.0.0.1:8080/bucket/a/b.png?"),
+            "{url}"
         );
     }
 

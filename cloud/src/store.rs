@@ -164,6 +164,14 @@ impl Store {
         })
     }
 
+    /// The same store with links that another client of it signs, at the address where others reach it.
+    pub(crate) fn signed_by(mut self, signer: impl Signer + 'static) -> Store {
+        if let Links::Signer(own, _) = &mut self.links {
+            *own = Arc::new(signer);
+        }
+        self
+    }
+
     /// The same store with links that a gateway serves. Stores that sign their own keep doing so.
     pub fn with_links(mut self, key: LinkKey) -> Store {
         if !matches!(self.links, Links::Signer(..)) {

@@ -48,6 +48,15 @@ must() {
     exit 1
   fi
 }
+# needs WHAT PACKAGE...: without these the rest of the part is left out.
+needs() {
+  local what=$1
+  shift
+  if ! packages "$@" >>"$log" 2>&1; then
+    left_out "$what" "not installed, and could not be: $*"
+    exit "$broken"
+  fi
+}
 has() { command -v "$1" >/dev/null 2>&1; }
 
 # await SECONDS COMMAND...: until it succeeds.
@@ -91,7 +100,7 @@ packages() {
 
 # binaries: the folder with sundog and sundog-worker in $bin.
 binaries() {
-  bin=${SUNDOG_BIN:-$PWD/target/release}
+  bin=${SUNDOG_BINARIES:-$PWD/target/release}
   [ -x "$bin/sundog" ] && [ -x "$bin/sundog-worker" ] && return 0
   cargo build --release --locked -p sundog-cli -p sundog-worker --features sundog-worker/mpi
 }

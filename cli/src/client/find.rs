@@ -63,10 +63,13 @@ pub fn services(layers: &Layers) -> Result<Config> {
     let variables = std::env::vars_os()
         .filter_map(text)
         .filter(|(name, _)| !own(name));
-    let endpoint = ("s3_endpoint", "SUNDOG_S3_ENDPOINT");
+    let endpoints = [
+        ("s3_endpoint", "SUNDOG_S3_ENDPOINT"),
+        ("s3_public_endpoint", "SUNDOG_S3_PUBLIC_ENDPOINT"),
+    ];
     let settings = SERVICES
         .into_iter()
-        .chain([endpoint])
+        .chain(endpoints)
         .filter_map(|(key, name)| Some((name.to_owned(), layers.text(key)?.to_owned())));
     Config::from_vars(variables.chain(settings)).map_err(|error| problem::from_cloud(&error))
 }

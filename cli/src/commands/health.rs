@@ -4,7 +4,7 @@ use crate::exit::{Exit, Failure, Result};
 use crate::output;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpStream, ToSocketAddrs as _};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use url::Url;
 
 /// How long a service may take; it asks the services behind it for three seconds at most.
@@ -20,16 +20,32 @@ Examples:
   sundog health http://127.0.0.1:8081/        a notifier
   sundog health http://127.0.0.1:9464/        a dispatcher with --metrics-listen 127.0.0.1:9464
   sundog health http://127.0.0.1:8080/healthz only whether it lives
+  sundog health --wait 60                     until it is ready, for a minute at most
 
 Exit code 0: ready. 4: not, with what is missing. Needs no token; made for health checks of containers and units.")]
 pub struct Args {
     /// Where the service listens; without a path: /readyz
     #[arg(value_name = "URL", default_value_t = default_url())]
     url: Url,
+    /// Ask again for so many seconds until it is ready
+    #[arg(long, value_name = "SECS", default_value_t = 0)]
+    wait: u64,
 }
 
-/// Asks once.
+/// Asks until it is ready, or the time is over.
 pub fn run(args: &Args) -> Result {
+    let end = Instant::now() + Duration::from_secs(args.wait);
+    loop {
+        match once(args) {
+            Err(failure) if failure.exit == Exit::Unreachable && Instant::now() < end => {
+                std::thread::sleep(Duration::from_millis(250));
+            }
+            said => return said,
+        }
+    }
+}
+
+fn once(args: &Args) -> Result {
     let mut url = args.url.clone();
     if url.path() == "/" {
         url.set_path("/readyz");
@@ -117,15 +133,40 @@ mod tests {
     }
 
     #[test]
+    fn what_comes_up_late_is_waited_for() {
+        let place = TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap();
+        let late = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(400));
+            let listener = TcpListener::bind(place).unwrap();
+            let (mut stream, _) = listener.accept().unwrap();
+            let _ = stream.read(&mut [0; 1024]).unwrap();
+            stream.write_all(b"HTTP/1.1 200 OK\r\n\r\nok").unwrap();
+        });
+        let url = Url::parse(&format!("http://{place}/")).unwrap();
+        assert!(
+            run(&Args {
+                url: url.clone(),
+                wait: 0
+            })
+            .is_err()
+        );
+        assert!(run(&Args { url, wait: 20 }).is_ok());
+        late.join().unwrap();
+    }
+
+    #[test]
     fn a_service_is_ready_or_says_what_is_missing() {
         let url = answering("HTTP/1.1 200 OK\r\n\r\n{\"ready\":true}");
-        assert!(run(&Args { url }).is_ok());
+        assert!(run(&Args { url, wait: 0 }).is_ok());
         let url = answering("HTTP/1.1 503 Service Unavailable\r\n\r\nno broker");
-        let failure = run(&Args { url }).err().unwrap();
+        let failure = run(&Args { url, wait: 0 }).err().unwrap();
         assert_eq!(failure.exit, Exit::Unreachable);
         assert!(failure.message.ends_with("it answers 503: no broker"));
         let url = answering("hello");
-        let failure = run(&Args { url }).err().unwrap();
+        let failure = run(&Args { url, wait: 0 }).err().unwrap();
         assert!(
             failure.message.ends_with("is not HTTP"),
             "{}",
