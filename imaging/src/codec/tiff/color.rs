@@ -50,7 +50,10 @@ pub fn mix(layout: &Layout, stored: &[u8], out: &mut [u8]) {
                     let v = &pixel[4 * i..4 * i + 4];
                     f32::from_ne_bytes([v[0], v[1], v[2], v[3]])
                 };
-                let rgb = linear_of_xyz([value(0), value(1), value(2)]);
+                let rgb = match layout.meaning {
+                    Meaning::Cmyk => [0, 1, 2].map(|ink| (1.0 - value(ink)) * (1.0 - value(3))),
+                    _ => linear_of_xyz([value(0), value(1), value(2)]),
+                };
                 let alpha = layout.alpha.map(value);
                 for (to, from) in out.chunks_exact_mut(4).zip(rgb.into_iter().chain(alpha)) {
                     to.copy_from_slice(&from.to_ne_bytes());

@@ -24,7 +24,7 @@ pub fn layout(file: &mut File<'_>, directory: &Directory, limits: &Limits) -> Re
     let (Some(cols), Some(rows)) = (tags.number(256)?, tags.number(257)?) else {
         return Err(bad("it has no width or no height"));
     };
-    let channels = tags.number_or(277, 1)?;
+    let channels = channels(&mut tags)?;
     if !(1..=u64::from(u16::MAX)).contains(&channels) {
         return Err(bad(format!("{channels} channels")));
     }
@@ -121,6 +121,18 @@ pub fn layout(file: &mut File<'_>, directory: &Directory, limits: &Limits) -> Re
     Ok(layout)
 }
 
+/// Channels of a pixel; where they are not told, as many as bits are told of, or as the colour needs.
+fn channels(tags: &mut Tags<'_, '_>) -> Result<u64> {
+    if let Some(channels) = tags.number(277)? {
+        return Ok(channels);
+    }
+    let told = tags.entry(258).map_or(1, |bits| bits.count);
+    Ok(match tags.number(262)? {
+        Some(2 | 6) if told <= 1 => 3,
+        _ => told.max(1),
+    })
+}
+
 /// What samples mean, by its number in the file.
 fn photometric(tags: &mut Tags<'_, '_>, channels: u64, compression: u64) -> Result<u64> {
     let default = match compression {
@@ -196,7 +208,8 @@ fn meaning(
     stored: Stored,
     packing: Packing,
 ) -> Result<Meaning> {
-    let inks = matches!(stored, Stored::Unsigned(8 | 16));
+    let inks = matches!(stored, Stored::Unsigned(..=16) | Stored::Float(..=32));
+    let lab = matches!(stored, Stored::Unsigned(8 | 16));
     match photometric {
         0 => Ok(Meaning::InvertedGray),
         1 | 4 => Ok(Meaning::Gray),
@@ -213,7 +226,7 @@ fn meaning(
             Some(Unpacked::JpegRgb) if channels == 1 => Ok(Meaning::Gray),
             _ => Ok(Meaning::Rgb),
         },
-        8 | 9 if !inks => Err(unsupported(format!("Lab TIFFs of {stored}"))),
+        8 | 9 if !lab => Err(unsupported(format!("Lab TIFFs of {stored}"))),
         8 | 9 if channels < 3 => Ok(Meaning::Gray),
         8 => Ok(Meaning::CieLab),
         9 => Ok(Meaning::IccLab),

@@ -83,7 +83,8 @@ fn library_memory(layout: &Layout, unpacked: Unpacked) -> (usize, usize) {
     let codec = match layout.compression {
         34925 => 9 << 20,
         50000 => chunk.min(8 << 20) + (256 << 10),
-        50001 | 34887 => 2 * chunk,
+        50001 => chunk,
+        34887 => 2 * chunk,
         _ if unpacked == Unpacked::Rgba => chunk / 3 * 8,
         _ => 64 * layout.chunk_row_bytes(),
     };

@@ -100,6 +100,15 @@ fn odd_widths_stand_in_every_channel_of_an_inverted_or_planar_picture() {
 }
 
 #[test]
+fn channels_that_are_not_told_follow_from_the_bits_or_the_colour() {
+    for bits in [&[8, 8, 8][..], &[8]] {
+        let mut made = Made::new(1, 2, bits, 2).chunks(&[&[1, 2, 3, 4, 5, 6]]);
+        made.fields.retain(|field| field.tag != 277);
+        assert_eq!(u8s(&made.image()), [1, 2, 3, 4, 5, 6]);
+    }
+}
+
+#[test]
 fn palettes_of_sixteen_bits_keep_their_colours() {
     let mut colors = vec![0u16; 3 << 16];
     for (at, value) in [(7, 0x1234), (65536 + 7, 0x5678), (131_072 + 65535, 0xFFFF)] {
@@ -124,6 +133,13 @@ fn inks_and_lab_become_rgb() {
         .with(338, &[2])
         .chunks(&[&[0, 0, 0, 255, 9]]);
     assert_eq!(u8s(&alpha.image()), [0, 0, 0, 9]);
+    let halves = [0.0f32, 0.5, 1.0, 0.5].map(f32::to_le_bytes).concat();
+    let float = Made::new(1, 1, &[32; 4], 5)
+        .with(339, &[3; 4])
+        .chunks(&[&halves]);
+    assert_eq!(float.image().rows.data, Buffer::F32(vec![0.5, 0.25, 0.0]));
+    let nibbles = Made::new(1, 1, &[4; 4], 5).chunks(&[&[0x0F, 0x80]]);
+    assert_eq!(u8s(&nibbles.image()), [255, 0, 119]);
     let spot = Made::new(1, 1, &[8; 5], 5)
         .with(338, &[0])
         .chunks(&[&[1, 2, 3, 4, 5]]);
