@@ -52,6 +52,12 @@ pub struct JobFlags {
     /// Metadata that outputs keep [default: all]
     #[arg(long, value_enum, value_name = "WHICH")]
     keep_metadata: Option<KeepMetadata>,
+    /// Colours of outputs: keep, srgb, display-p3, or the file of an ICC profile [default: keep]
+    #[arg(long, value_name = "WHICH")]
+    color: Option<String>,
+    /// What lies behind transparent pixels where the format has no alpha: a name or #rrggbb [default: white]
+    #[arg(long, value_name = "COLOUR")]
+    background: Option<String>,
 }
 
 /// How images are spread over ranks.
@@ -115,6 +121,8 @@ impl JobFlags {
             ("on_clash", self.on_clash.map(choice)),
             ("keep_metadata", self.keep_metadata.map(choice)),
             ("schedule.device", self.device.map(choice)),
+            ("color", self.color.clone().map(Value::from)),
+            ("background", self.background.clone().map(Value::from)),
         ];
         let given = flags.into_iter().filter_map(|(k, v)| Some((k, v?)));
         given.collect()

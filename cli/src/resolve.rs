@@ -54,8 +54,9 @@ pub fn job(request: &Request<'_>) -> Result<Job> {
     for (key, value) in &request.flags {
         overlay(&mut tree, key, value.clone());
     }
-    let job: Job = serde_json::from_value(Value::Object(tree))
+    let mut job: Job = serde_json::from_value(Value::Object(tree))
         .map_err(|error| Failure::usage(jobfile::plain(&error.to_string())))?;
+    worker::color::embed(&mut job).map_err(|error| Failure::usage(error.to_string()))?;
     check(&job).map_err(|(key, message)| {
         let place = place(request, file.as_ref(), key);
         Failure::usage(format!("{place}: {message}"))
@@ -130,6 +131,7 @@ fn check(job: &Job) -> std::result::Result<(), (&'static str, String)> {
     if let Some(names) = &job.names {
         Template::parse(names).map_err(|wrong| ("names", wrong))?;
     }
+    worker::color::background(job).map_err(|e| ("background", e.to_string()))?;
     let positive = [
         ("ranks", job.ranks),
         ("thread_ranks", job.thread_ranks),

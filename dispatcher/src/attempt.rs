@@ -93,6 +93,8 @@ impl Node {
             limits: job.limits.clone(),
             keep_metadata: job.keep_metadata,
             strict: job.strict,
+            color: job.color.clone(),
+            background: job.background.clone(),
             input: protocol::name::to_text(&input),
             output: protocol::name::to_text(output),
             mode: job.mode,

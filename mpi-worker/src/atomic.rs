@@ -4,7 +4,7 @@ use crate::direct::{Block, Direct};
 use crate::leftovers;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
-use std::fs::{self, File};
+use std::fs::{self, File, FileTimes};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -40,6 +40,9 @@ pub struct Pending {
     state: Arc<Mutex<State>>,
     durable: bool,
     committed: bool,
+    /// What the file gets of its input at the end.
+    mode: Option<u32>,
+    times: Option<FileTimes>,
 }
 
 struct State {
@@ -113,7 +116,33 @@ impl Pending {
             state,
             durable,
             committed: false,
+            mode: None,
+            times: None,
         })
+    }
+
+    /// Makes the file no more readable than `input` from now on, and has it get that file's times or permissions
+    /// with its name. Its owner may always write it unless permissions are kept.
+    pub fn follow(&mut self, input: &Path, times: bool, mode: bool) -> io::Result<()> {
+        use std::os::unix::fs::{MetadataExt, PermissionsExt};
+        let of = fs::metadata(input)?;
+        let state = self.state.lock().unwrap_or_else(|e| e.into_inner());
+        let own = state.file.metadata()?.mode() & 0o777;
+        let masked = own & (of.mode() | 0o600);
+        if masked != own {
+            state
+                .file
+                .set_permissions(fs::Permissions::from_mode(masked))?;
+        }
+        self.mode = mode.then_some(of.mode() & 0o777);
+        if times {
+            let mut both = FileTimes::new().set_modified(of.modified()?);
+            if let Ok(accessed) = of.accessed() {
+                both = both.set_accessed(accessed);
+            }
+            self.times = Some(both);
+        }
+        Ok(())
     }
 
     /// Where an encoder writes.
@@ -132,6 +161,15 @@ impl Pending {
             let mut state = self.state.lock().unwrap_or_else(|e| e.into_inner());
             state.flush()?;
             let digested = state.digest()?;
+            if let Some(mode) = self.mode {
+                use std::os::unix::fs::PermissionsExt;
+                state
+                    .file
+                    .set_permissions(fs::Permissions::from_mode(mode))?;
+            }
+            if let Some(times) = self.times {
+                state.file.set_times(times)?;
+            }
             if self.durable {
                 state.finish_sync()?;
                 state.file.sync_data()?;
@@ -391,6 +429,37 @@ mod tests {
                 }
             );
             assert_eq!(fs::read(&target).unwrap(), b"abc");
+        }
+        fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn outputs_are_no_more_readable_than_inputs_and_keep_what_is_asked_for() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = std::env::temp_dir().join(format!("sundog-follow-{}", std::process::id()));
+        fs::create_dir_all(&dir).unwrap();
+        let (input, target) = (dir.join("in"), dir.join("out"));
+        fs::write(&input, b"in").unwrap();
+        let long_ago = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000);
+        let file = File::options().write(true).open(&input).unwrap();
+        file.set_times(FileTimes::new().set_modified(long_ago))
+            .unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        for (given, times, keeps, wanted) in [
+            (0o600, false, false, 0o600),
+            (0o440, false, false, 0o640 & mode(&input)),
+            (0o750, true, true, 0o750),
+            (0o400, true, true, 0o400),
+        ] {
+            fs::set_permissions(&input, fs::Permissions::from_mode(given)).unwrap();
+            let mut pending = Pending::create(&target).unwrap();
+            pending.follow(&input, times, keeps).unwrap();
+            assert_eq!(mode(&pending.temporary) & !given & !0o600, 0);
+            pending.writer().write_all(b"out").unwrap();
+            pending.commit().unwrap();
+            assert_eq!(mode(&target), wanted, "{given:o}");
+            let modified = fs::metadata(&target).unwrap().modified().unwrap();
+            assert_eq!(modified == long_ago, times);
         }
         fs::remove_dir_all(dir).unwrap();
     }

@@ -1,10 +1,13 @@
 //! A job's settings, parsed once: pipeline, format, limits.
 
 use crate::atomic::Pending;
+use crate::color;
 use crate::names::Template;
-use imaging::codec::{Format, FormatKind, Header, KeepMetadata, Limits, orientation};
+use imaging::codec::{Format, FormatKind, Header, KeepMetadata, Limits, RowSource, orientation};
+use imaging::color::{self as colors, manage};
 use imaging::gpu::Choice;
-use imaging::{Error, Pipeline, Plan, Result};
+use imaging::metadata::{self, Change};
+use imaging::{Error, Metadata, Pipeline, Plan, Result};
 use protocol::Warning;
 use protocol::job::{self, Job};
 use std::path::Path;
@@ -26,6 +29,14 @@ pub struct Settings {
     pub strict: bool,
     /// What outputs are called.
     pub names: Option<Template>,
+    /// Colours of the outputs.
+    pub color: colors::Choice,
+    /// The colour, in 16 bits, behind transparent pixels where the output has no alpha; none: white.
+    pub background: Option<[u16; 3]>,
+    /// Outputs get the times of their inputs.
+    pub keep_times: bool,
+    /// Outputs get the permissions of their inputs.
+    pub keep_mode: bool,
     /// Longest time for one image.
     pub timeout: Option<Duration>,
     /// Cap for the whole process tree, in bytes.
@@ -71,6 +82,10 @@ impl Settings {
             strict: job.strict,
             names: (job.names.as_deref().map(Template::parse).transpose())
                 .map_err(|wrong| Error::Pipeline(format!("names: {wrong}")))?,
+            color: color::choice(job)?,
+            background: color::background(job)?,
+            keep_times: job.keep_times,
+            keep_mode: job.keep_mode,
             timeout,
             memory: job.limits.memory.map(|size| size.0),
             scratch: false,
@@ -88,12 +103,37 @@ impl Settings {
         self.format.clone().unwrap_or_else(|| Format::of(kind))
     }
 
-    /// Opens an output.
-    pub fn pending(&self, output: &Path) -> std::io::Result<Pending> {
-        match self.scratch {
+    /// Opens an output, which is never more readable than its input.
+    pub fn pending(&self, output: &Path, input: &Path) -> std::io::Result<Pending> {
+        let mut pending = match self.scratch {
             true => Pending::scratch(output),
             false => Pending::create(output),
-        }
+        }?;
+        pending.follow(input, self.keep_times, self.keep_mode)?;
+        Ok(pending)
+    }
+
+    /// The decoder's colours as the output gets them.
+    pub fn manage(
+        &self,
+        source: Box<dyn RowSource>,
+        plan: &Plan,
+        format: &Format,
+    ) -> Result<Box<dyn RowSource>> {
+        let stored = format.stored(plan.output).color;
+        manage(source, stored, format.kind(), &self.color, self.keep)
+    }
+
+    /// What the output says beside its pixels, and what it cannot.
+    pub fn metadata(
+        &self,
+        of: &Metadata,
+        change: &Change,
+        format: &Format,
+    ) -> (Metadata, Vec<imaging::Warning>) {
+        let (mut metadata, warnings) = metadata::for_output(of, change, self.keep, format.kind());
+        metadata.background = self.background;
+        (metadata, warnings)
     }
 
     /// Refuses what is only warned of, where the job is strict.

@@ -10,7 +10,7 @@ use crate::task::{Done, Finished, Order, told};
 use imaging::codec::{self, Header, OpenOptions, RowSink, RowSource};
 use imaging::comm::{Comm, agree};
 use imaging::executor::{Context, Stop, gather, guarded, run_rows, scatter};
-use imaging::metadata::{self, Change};
+use imaging::metadata::Change;
 use imaging::window::Band;
 use imaging::{Plan, Result, Rows};
 use protocol::Warning;
@@ -182,6 +182,7 @@ fn prepare(order: &Order, settings: &Settings, rank: usize) -> Result<Prepared> 
         let header = codec::probe(&mut *input, &settings.limits)?;
         let (plan, shrink) = settings.plan(&header)?;
         let source = codec::open(input, &settings.limits, &OpenOptions { shrink, page: 0 })?;
+        let source = settings.manage(source, &plan, &settings.format_for(header.kind))?;
         return Ok(Prepared {
             plan,
             shrink,
@@ -194,11 +195,12 @@ fn prepare(order: &Order, settings: &Settings, rank: usize) -> Result<Prepared> 
     let header = codec::probe(&mut input, &settings.limits)?;
     let (plan, shrink) = settings.plan(&header)?;
     let source = match header.seekable {
-        true => Some(codec::open(
-            Box::new(input),
-            &settings.limits,
-            &OpenOptions::default(),
-        )?),
+        true => {
+            let options = OpenOptions::default();
+            let source = codec::open(Box::new(input), &settings.limits, &options)?;
+            let format = settings.format_for(header.kind);
+            Some(settings.manage(source, &plan, &format)?)
+        }
         false => None,
     };
     Ok(Prepared {
@@ -238,11 +240,10 @@ fn begin_output(
     shrink: u32,
     source: &dyn RowSource,
 ) -> Result<Begun> {
-    let pending = settings.pending(&order.output_path())?;
+    let pending = settings.pending(&order.output_path(), &order.input_path())?;
     let format = settings.format_for(header.kind);
     let change = Change::of(header.shape, plan, shrink);
-    let (metadata, warnings) =
-        metadata::for_output(source.metadata(), &change, settings.keep, format.kind());
+    let (metadata, warnings) = settings.metadata(source.metadata(), &change, &format);
     let inner = codec::create(
         Box::new(pending.writer()),
         &format,

@@ -7,7 +7,7 @@ use crate::task::{Done, Finished, Order, told};
 use imaging::codec::{self, OpenOptions, RowSink, RowSource};
 use imaging::comm::serial::Serial;
 use imaging::executor::{Context, Stop, guarded, run_file};
-use imaging::metadata::{self, Change};
+use imaging::metadata::Change;
 use imaging::{Error, Result, Spare};
 use protocol::receipt::StageMs;
 use std::sync::Arc;
@@ -63,13 +63,13 @@ fn attempt(
     let (mut plan, shrink) = settings.plan(&header)?;
     let placed = device::place(order, settings, &mut plan);
     let begun = Instant::now();
-    let mut source = codec::open(input, &settings.limits, &OpenOptions { shrink, page: 0 })?;
-    let opened = begun.elapsed();
+    let source = codec::open(input, &settings.limits, &OpenOptions { shrink, page: 0 })?;
     let format = settings.format_for(header.kind);
-    let pending = settings.pending(&order.output_path())?;
+    let mut source = settings.manage(source, &plan, &format)?;
+    let opened = begun.elapsed();
+    let pending = settings.pending(&order.output_path(), &order.input_path())?;
     let change = Change::of(header.shape, &plan, shrink);
-    let (metadata, noted) =
-        metadata::for_output(source.metadata(), &change, settings.keep, format.kind());
+    let (metadata, noted) = settings.metadata(source.metadata(), &change, &format);
     let sink = codec::create(
         Box::new(pending.writer()),
         &format,

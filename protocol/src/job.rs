@@ -62,6 +62,19 @@ pub struct Job {
     /// Metadata that outputs keep.
     #[serde(default)]
     pub keep_metadata: KeepMetadata,
+    /// Colours of outputs: `keep` (where not given), `srgb`, `display-p3`, a profile's file where the job is run on this
+    /// machine, or `icc:` with the profile in base64.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub color: Option<String>,
+    /// What lies behind transparent pixels where the output's format has no alpha: a name or `#rrggbb`; white where not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub background: Option<String>,
+    /// Outputs get the times of their inputs.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub keep_times: bool,
+    /// Outputs get the permissions of their inputs.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub keep_mode: bool,
     /// What is refused.
     #[serde(default)]
     pub limits: Limits,
@@ -92,6 +105,10 @@ impl Default for Job {
             names: None,
             on_clash: OnClash::default(),
             keep_metadata: KeepMetadata::default(),
+            color: None,
+            background: None,
+            keep_times: false,
+            keep_mode: false,
             limits: Limits::default(),
             schedule: Schedule::default(),
             reduce: None,

@@ -57,6 +57,12 @@ pub struct Args {
     /// Leave outputs that exist alone
     #[arg(long)]
     skip_existing: bool,
+    /// Outputs get the times of their inputs
+    #[arg(long)]
+    keep_times: bool,
+    /// Outputs get the permissions of their inputs; without, they are never more readable
+    #[arg(long)]
+    keep_mode: bool,
     /// What a failed image means for the others [default: continue]
     #[arg(long, value_enum, value_name = "WHAT")]
     on_error: Option<OnError>,
@@ -86,7 +92,7 @@ impl Args {
     /// The keys of a job that flags set.
     fn flags(&self) -> Vec<(&'static str, Value)> {
         let mut flags = self.job.flags();
-        let own: [(&'static str, Option<Value>); 7] = [
+        let own: [(&'static str, Option<Value>); 9] = [
             (
                 "output",
                 self.output.as_deref().map(|p| name::to_text(p).into()),
@@ -96,6 +102,8 @@ impl Args {
             ("thread_ranks", self.thread_ranks.map(Value::from)),
             ("limits.memory", self.memory.map(|v| v.to_string().into())),
             ("skip_existing", self.skip_existing.then_some(true.into())),
+            ("keep_times", self.keep_times.then_some(true.into())),
+            ("keep_mode", self.keep_mode.then_some(true.into())),
             ("on_error", self.on_error.map(choice)),
         ];
         flags.extend(own.into_iter().filter_map(|(k, v)| Some((k, v?))));

@@ -4,6 +4,7 @@
 mod batch;
 mod browser;
 mod cluster;
+mod colours;
 mod doctor;
 mod letters;
 mod memory;

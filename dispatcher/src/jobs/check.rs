@@ -93,6 +93,9 @@ pub fn check(job: &Job, rules: &Rules, own: &str) -> Result<()> {
     if let Some(names) = &job.names {
         Template::parse(names).map_err(|reason| Error::invalid("names", reason))?;
     }
+    // No file of this machine is read for somebody else's job.
+    worker::color::choice(job).map_err(wrong("color"))?;
+    worker::color::background(job).map_err(wrong("background"))?;
     if let Some(secs) = job.limits.timeout_secs.filter(|t| !(*t > 0.0 && *t < 1e9)) {
         return Err(Error::invalid(
             "limits.timeout_secs",
@@ -122,6 +125,16 @@ fn check_promises(job: &Job) -> Result<()> {
             "schedule.acceptance",
             job.schedule.acceptance != Acceptance::Mandatory,
             "tasks of jobs are `mandatory`: nodes do not refuse them",
+        ),
+        (
+            "keep_times",
+            job.keep_times,
+            "outputs of jobs are objects, which have no times of their own (hint: sundog run)",
+        ),
+        (
+            "keep_mode",
+            job.keep_mode,
+            "outputs of jobs are objects, which have no permissions (hint: sundog run)",
         ),
     ];
     match refused.into_iter().find(|(_, wrong, _)| *wrong) {

@@ -59,6 +59,8 @@ impl Scratch {
             limits: Default::default(),
             keep_metadata: Default::default(),
             strict: false,
+            color: None,
+            background: None,
             input: text(self.path(name)),
             output: text(self.path("out").join(name).with_extension("png")),
             mode,

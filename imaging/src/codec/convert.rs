@@ -13,10 +13,12 @@ pub(super) const BAND_BYTES: usize = 256 << 10;
 pub(super) struct Plan {
     pub format: Format,
     pub keep: KeepMetadata,
+    /// What lies behind transparent pixels, white where not given.
+    pub background: Option<[u16; 3]>,
 }
 
 /// A sink that takes all rows of `given` in order and hands rows of `stored` to `sink`; both are of
-/// one size.
+/// one size. Where only `given` has alpha, colours are blended on the plan's background.
 pub(super) fn before(
     sink: Box<dyn RowSink>,
     given: Shape,
@@ -25,6 +27,7 @@ pub(super) fn before(
 ) -> Box<dyn RowSink> {
     Box::new(Converting {
         sink,
+        background: plan.background.unwrap_or([u16::MAX; 3]),
         plan,
         given,
         stored,
@@ -38,6 +41,7 @@ struct Converting {
     plan: Plan,
     given: Shape,
     stored: Shape,
+    background: [u16; 3],
     next: usize,
     failure: Option<Error>,
 }
@@ -70,7 +74,7 @@ impl Converting {
         let step = (BAND_BYTES / self.stored.row_bytes().max(1)).max(1);
         for at in range.clone().step_by(step) {
             let mut part = Rows::zeroed(self.stored, at..(at + step).min(range.end));
-            convert(rows, &mut part);
+            convert(rows, &mut part, self.background);
             self.sink.write(&part)?;
         }
         Ok(())
@@ -123,15 +127,23 @@ impl NextPage for Between {
     }
 }
 
-/// Fills `to` from the same rows of `from`, converting samples and channels.
-pub(super) fn convert(from: &Rows, to: &mut Rows) {
+/// Fills `to` from the same rows of `from`, converting samples and channels, on a background in 16 bits.
+pub(super) fn convert(from: &Rows, to: &mut Rows, background: [u16; 3]) {
     crate::by_any_sample!(from.shape.sample, A => crate::by_any_sample!(to.shape.sample, B => {
-        pixels::<A, B>(from, to)
+        pixels::<A, B>(from, to, background)
     }))
 }
 
-fn pixels<A: Narrow, B: Narrow>(from: &Rows, to: &mut Rows) {
+fn pixels<A: Narrow, B: Narrow>(from: &Rows, to: &mut Rows, background: [u16; 3]) {
     let (source, target) = (from.shape, to.shape);
+    let blends = source.color.has_alpha() && !target.color.has_alpha();
+    let [r, g, b] = background.map(f64::from);
+    // A coloured ground of gray pixels counts by its luma.
+    let ground = match target.color.is_gray() {
+        true => [libm::round(0.299 * r + 0.587 * g + 0.114 * b); 3],
+        false => [r, g, b],
+    };
+    let ground: [A; 3] = ground.map(|v| A::saturate(v / 65535.0 * A::TOP));
     for y in to.range() {
         let input = from.row::<A>(y);
         let at = (y - to.first) * target.row_len();
@@ -144,8 +156,35 @@ fn pixels<A: Narrow, B: Narrow>(from: &Rows, to: &mut Rows) {
             continue;
         }
         let inputs = input.chunks_exact(source.channels());
+        if blends {
+            for (o, i) in output.chunks_exact_mut(target.channels()).zip(inputs) {
+                let alpha = i[source.color.color_channels()];
+                for (c, o) in o.iter_mut().enumerate() {
+                    let value = i[if source.color.is_gray() { 0 } else { c }];
+                    *o = cast(blend(value, ground[c], alpha));
+                }
+            }
+            continue;
+        }
         for (o, i) in output.chunks_exact_mut(target.channels()).zip(inputs) {
             pixel(source.color, target.color, i, o);
+        }
+    }
+}
+
+/// `v` over `ground`; integers are rounded half up.
+#[inline(always)]
+fn blend<A: Element>(v: A, ground: A, alpha: A) -> A {
+    match A::TYPE {
+        SampleType::U8 | SampleType::U16 => {
+            let whole = |v: A| v.to_f64() as u64;
+            let (top, alpha) = (A::TOP as u64, whole(alpha));
+            let sum = whole(v) * alpha + whole(ground) * (top - alpha);
+            A::saturate(((sum + top / 2) / top) as f64)
+        }
+        SampleType::F32 | SampleType::F64 => {
+            let alpha = alpha.to_f64().clamp(0.0, 1.0);
+            A::saturate(v.to_f64() * alpha + ground.to_f64() * (1.0 - alpha))
         }
     }
 }
@@ -233,7 +272,7 @@ mod tests {
             data,
         };
         let mut rows = Rows::zeroed(Shape::new(1, cols, to, sample), 0..1);
-        convert(&from, &mut rows);
+        convert(&from, &mut rows, [u16::MAX, 0, 0]);
         rows.data
     }
 
@@ -280,20 +319,35 @@ mod tests {
     }
 
     #[test]
-    fn channels_are_spread_or_dropped() {
-        let pixel = Buffer::U8(vec![1, 2, 3, 4]);
+    fn what_is_transparent_shows_the_background() {
+        let pixels = Buffer::U8(vec![1, 2, 3, 255, 200, 200, 200, 0, 100, 100, 100, 128]);
         assert_eq!(
-            one(Color::Rgba, pixel, Color::Rgb, SampleType::U8),
-            Buffer::U8(vec![1, 2, 3])
+            one(Color::Rgba, pixels.clone(), Color::Rgb, SampleType::U8),
+            Buffer::U8(vec![1, 2, 3, 255, 0, 0, 177, 50, 50])
         );
+        // The luma of red is 76.
+        assert_eq!(
+            one(
+                Color::GrayAlpha,
+                Buffer::U8(vec![9, 0, 9, 255]),
+                Color::Gray,
+                SampleType::U8
+            ),
+            Buffer::U8(vec![76, 9])
+        );
+        let floats = Buffer::F32(vec![0.5, 0.5, 0.5, 0.5]);
+        assert_eq!(
+            one(Color::Rgba, floats, Color::Rgb, SampleType::U16),
+            Buffer::U16(vec![49151, 16384, 16384])
+        );
+    }
+
+    #[test]
+    fn channels_are_spread() {
         let pixel = Buffer::U8(vec![7, 9]);
         assert_eq!(
-            one(Color::GrayAlpha, pixel.clone(), Color::Rgba, SampleType::U8),
+            one(Color::GrayAlpha, pixel, Color::Rgba, SampleType::U8),
             Buffer::U8(vec![7, 7, 7, 9])
-        );
-        assert_eq!(
-            one(Color::GrayAlpha, pixel, Color::Gray, SampleType::U16),
-            Buffer::U16(vec![7 * 257])
         );
     }
 }

@@ -20,7 +20,7 @@ mod limits;
 mod memory;
 mod mend;
 pub mod orientation;
-mod parallel;
+pub(crate) mod parallel;
 mod png;
 mod pnm;
 mod table;
@@ -244,6 +244,7 @@ pub fn create(
     let plan = convert::Plan {
         format: format.clone(),
         keep,
+        background: metadata.background,
     };
     let (stored, metadata) = prepared(&plan, shape, metadata)?;
     let sink = (format.writer().create)(table::Target {

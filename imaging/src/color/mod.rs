@@ -1,4 +1,15 @@
-//! Colours as people write them.
+//! Colours as people write them, and as profiles define them.
+
+mod build;
+mod curve;
+mod lut;
+mod manage;
+mod profile;
+mod transform;
+
+pub use build::{display_p3, srgb};
+pub use manage::{Choice, holds_profile, manage};
+pub use transform::{Cmyk, Transform};
 
 /// CSS's sixteen names.
 const NAMES: [(&str, [u8; 3]); 16] = [

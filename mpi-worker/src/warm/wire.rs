@@ -34,6 +34,12 @@ pub struct Task {
     /// Whether a warning is a failure.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub strict: bool,
+    /// Colours of the output.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub color: Option<String>,
+    /// What lies behind transparent pixels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub background: Option<String>,
     /// Path of the input, as in [`protocol::name`]; all ranks must see it.
     pub input: String,
     /// Path of the output, as in [`protocol::name`].
@@ -69,6 +75,8 @@ impl Task {
                 device: self.device,
                 ..Schedule::default()
             },
+            color: self.color.clone(),
+            background: self.background.clone(),
             ..Job::default()
         };
         let mut settings = Settings::of(&job)?;

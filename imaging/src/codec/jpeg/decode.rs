@@ -4,6 +4,7 @@ use super::header::Head;
 use super::link::{Report, abort, count_scans, guarded, install};
 use super::progressive::Scans;
 use crate::codec::{ReadSeek, RowSource};
+use crate::color::Cmyk;
 use crate::error::{Error, Result};
 use crate::image::{Color, Metadata, Shape};
 use crate::window::Band;
@@ -36,6 +37,8 @@ pub(super) struct Decoder {
     metadata: Metadata,
     shape: Shape,
     cmyk: bool,
+    /// How inks become colours, where the file says it.
+    inks: Option<Cmyk>,
     /// One row of CMYK.
     row: Vec<u8>,
     next: usize,
@@ -83,12 +86,20 @@ impl Decoder {
             input,
             buffer: vec![0; BUFFER],
         }));
+        let mut metadata = head.metadata;
+        let cmyk = head.sampling.len() == 4;
+        let profile = metadata.icc.as_deref().filter(|_| cmyk);
+        let inks = profile.and_then(Cmyk::new);
+        if inks.is_some() {
+            metadata.icc = Some(Cmyk::profile());
+        }
         let mut decoder = Decoder {
             cinfo: Box::into_raw(Box::new(cinfo)),
             state,
-            metadata: head.metadata,
+            metadata,
             shape: head.shape,
-            cmyk: head.sampling.len() == 4,
+            cmyk,
+            inks,
             row: Vec::new(),
             next: 0,
         };
@@ -225,7 +236,13 @@ impl RowSource for Decoder {
             for out in samples.chunks_exact_mut(shape.row_len()) {
                 let width = row.len();
                 self.scanlines(&mut row, width)?;
-                rgb_of_inverted_cmyk(&row, out);
+                match &self.inks {
+                    Some(inks) => {
+                        row.iter_mut().for_each(|ink| *ink = 255 - *ink);
+                        inks.pixels(&row, out);
+                    }
+                    None => rgb_of_inverted_cmyk(&row, out),
+                }
             }
             self.row = row;
         } else {

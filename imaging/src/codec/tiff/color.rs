@@ -15,6 +15,13 @@ pub fn mix(layout: &Layout, stored: &[u8], out: &mut [u8]) {
             for (pixel, out) in stored.chunks_exact(from).zip(out.chunks_exact_mut(to)) {
                 let value = |i: usize| u32::from(pixel[i]);
                 let rgb = match layout.meaning {
+                    Meaning::Cmyk if layout.inks.is_some() => {
+                        let mut rgb = [0u8; 3];
+                        if let Some(inks) = &layout.inks {
+                            inks.pixels(&pixel[..4], &mut rgb);
+                        }
+                        rgb.map(u32::from)
+                    }
                     Meaning::Cmyk => inks([value(0), value(1), value(2), value(3)], 255),
                     _ => lab(layout, [value(0), value(1), value(2)], 255),
                 };
@@ -32,6 +39,14 @@ pub fn mix(layout: &Layout, stored: &[u8], out: &mut [u8]) {
                 let value =
                     |i: usize| u32::from(u16::from_ne_bytes([pixel[2 * i], pixel[2 * i + 1]]));
                 let rgb = match layout.meaning {
+                    Meaning::Cmyk if layout.inks.is_some() => {
+                        let mut rgb = [0u16; 3];
+                        let all = [value(0), value(1), value(2), value(3)].map(|v| v as u16);
+                        if let Some(inks) = &layout.inks {
+                            inks.pixels(&all, &mut rgb);
+                        }
+                        rgb.map(u32::from)
+                    }
                     Meaning::Cmyk => inks([value(0), value(1), value(2), value(3)], 65535),
                     _ => lab(layout, [value(0), value(1), value(2)], 65535),
                 };

@@ -1,5 +1,6 @@
 //! How one page's pixels lie in the file and what they mean.
 
+use crate::color::Cmyk;
 use crate::image::{Shape, Stored};
 
 /// How strips and tiles are packed.
@@ -118,6 +119,8 @@ pub struct Layout {
     pub meaning: Meaning,
     /// The stored channel that is alpha.
     pub alpha: Option<usize>,
+    /// How inks become colours, where a profile says it.
+    pub inks: Option<Cmyk>,
     /// Colours were multiplied by alpha.
     pub premultiplied: bool,
     /// The first three of several bands are red, green and blue.

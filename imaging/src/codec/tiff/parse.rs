@@ -80,6 +80,7 @@ pub fn layout(file: &mut File<'_>, directory: &Directory, limits: &Limits) -> Re
         channels,
         meaning,
         alpha: extra.alpha,
+        inks: None,
         premultiplied: extra.premultiplied,
         rgb_bands,
         planar,

@@ -1,9 +1,10 @@
 //! What is known of a page before its pixels are read.
 
 use super::directory::File;
-use super::layout::{Layout, Packing, Unpacked};
+use super::layout::{Layout, Meaning, Packing, Unpacked};
 use super::{exif, pages, parse, side};
 use crate::codec::{FormatKind, Header, Limits, PageKind, ReadSeek};
+use crate::color::Cmyk;
 use crate::error::Result;
 use crate::image::Metadata;
 use crate::warning::Warning;
@@ -29,10 +30,16 @@ pub fn start(input: &mut dyn ReadSeek, limits: &Limits, page: u32) -> Result<Sta
     let pages = pages::find(&mut file)?;
     let at = pages.place(page)?;
     let directory = file.directory(at)?;
-    let layout = parse::layout(&mut file, &directory, limits)?;
+    let mut layout = parse::layout(&mut file, &directory, limits)?;
     let mut warnings = pages.warnings;
     let mut metadata = exif::metadata(&mut file, &directory, limits, &mut warnings)?;
     side::read(&mut file, &directory.entries, limits, &mut metadata);
+    if layout.meaning == Meaning::Cmyk {
+        layout.inks = metadata.icc.as_deref().and_then(Cmyk::new);
+        if layout.inks.is_some() {
+            metadata.icc = Some(Cmyk::profile());
+        }
+    }
     let stored = super::stored_beside(layout.stored, layout.shape.sample);
     metadata.stored = stored;
     metadata.rgb_bands = layout.rgb_bands;

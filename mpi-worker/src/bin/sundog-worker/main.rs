@@ -209,9 +209,10 @@ fn run(comm: &comm::Mpi, arguments: &[String], stop: &Stop) -> u8 {
 }
 
 fn prepare(arguments: &[String]) -> Result<(protocol::Job, usize, bool), Error> {
-    let job = jobfile::read::<protocol::Job>(std::path::Path::new(&arguments[0]))
+    let mut job = jobfile::read::<protocol::Job>(std::path::Path::new(&arguments[0]))
         .map_err(Error::Pipeline)?
         .typed;
+    worker::color::embed(&mut job)?;
     let (mut threads, mut json) = (job.threads.unwrap_or(1), false);
     let mut rest = arguments[1..].iter();
     while let Some(argument) = rest.next() {
