@@ -110,7 +110,8 @@ impl Encoder {
     #[inline(always)]
     pub fn at(&self, light: f32) -> f32 {
         // What is no number becomes 0.
-        let place = light.max(0.0).min(1.0) * STEPS as f32;
+        let light = if light > 0.0 { light.min(1.0) } else { 0.0 };
+        let place = light * STEPS as f32;
         let below = (place as usize).min(STEPS - 1);
         let part = place - below as f32;
         let (low, high) = (self.0[below], self.0[below + 1]);

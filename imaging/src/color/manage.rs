@@ -214,7 +214,14 @@ fn input_profile(
             // A file's gray pixels with a profile for RGB, and the other way round.
             return match fits(icc, if gray { Color::Gray } else { Color::Rgb }) {
                 true => Some(icc.clone()),
-                false => counterpart(icc, gray),
+                false => {
+                    let fitting = counterpart(icc, gray);
+                    if fitting.is_none() {
+                        warn("the colour profile does not fit the file's own pixels and was left out".into());
+                        metadata.icc = None;
+                    }
+                    fitting
+                }
             };
         }
         let space = space_of(icc).map_or("unknown", Space::name);
