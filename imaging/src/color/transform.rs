@@ -41,7 +41,7 @@ impl Decoder {
 #[derive(Debug)]
 enum Input {
     Curves([Arc<Decoder>; 3]),
-    Lut(Lut),
+    Lut(Box<Lut>),
 }
 
 /// Turns the colours of one profile into those of another; alpha stays.
@@ -83,7 +83,7 @@ impl Transform {
                 let decoders = [of(0)?, of(1)?, of(2)?];
                 (Input::Curves(decoders), multiply(&back, source))
             }
-            Way::Lut(lut) => (Input::Lut((**lut).clone()), back),
+            Way::Lut(lut) => (Input::Lut(lut.clone()), back),
             // Gray light on all three.
             Way::Gray(curve) => {
                 let decoder = Arc::new(Decoder::of(curve));

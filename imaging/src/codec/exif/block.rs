@@ -263,7 +263,8 @@ impl Block {
 
     /// What the directories other than the thumbnail's take up.
     fn used(&self) -> Vec<Range<usize>> {
-        let mut all = vec![0..8];
+        let header = 0..8;
+        let mut all = vec![header];
         let Some(main) = self.directory(Place::Main) else {
             return all;
         };
@@ -296,7 +297,8 @@ impl Block {
             return true;
         };
         let end = (at + 2 + 12 * entries.len() + 4).min(self.bytes.len());
-        let mut gone = vec![at..end];
+        let directory = at..end;
+        let mut gone = vec![directory];
         gone.extend(entries.iter().filter_map(|&entry| self.value(entry)));
         for [from, len] in [THUMBNAIL, STRIPS] {
             let list = |tag| -> Vec<usize> {
