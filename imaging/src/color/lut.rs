@@ -17,7 +17,12 @@ pub struct Lut {
     matrix: Option<(Matrix, [f64; 3])>,
     after: Vec<Curve>,
     space: Connection,
+    /// XYZ of the darkest colour, which becomes black.
+    black: [f32; 3],
 }
+
+/// The black of version 4's perceptual tables (ICC.1:2022, 6.3.3).
+const PERCEPTUAL_BLACK: [f32; 3] = [0.00336, 0.003_473_1, 0.00287];
 
 /// How the connection space is coded in 0..=1.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -53,18 +58,35 @@ fn tables(store: &LutStore, count: usize, entries: usize) -> Option<Vec<Curve>> 
 
 impl Lut {
     /// Of the tables from `channels` to the connection space; none where they are not sound.
-    pub fn of(tables: &LutWarehouse, channels: usize, space: DataColorSpace) -> Option<Lut> {
-        let lut = match tables {
+    pub fn of(
+        tables: &LutWarehouse,
+        channels: usize,
+        space: DataColorSpace,
+        version: u8,
+    ) -> Option<Lut> {
+        let mut lut = match tables {
             LutWarehouse::Lut(lut) => Lut::old(lut, space)?,
             LutWarehouse::Multidimensional(lut) => Lut::new(lut, space)?,
         };
         let inputs = lut.grid.as_ref().map_or(3, |grid| grid.points.len());
         let sound = |curves: &[Curve], n: usize| curves.is_empty() || curves.len() == n;
-        (inputs == channels
+        let sound = inputs == channels
             && sound(&lut.before, channels)
             && sound(&lut.middle, 3)
-            && sound(&lut.after, 3))
-        .then_some(lut)
+            && sound(&lut.after, 3);
+        if !sound {
+            return None;
+        }
+        lut.black = match version {
+            4.. => PERCEPTUAL_BLACK,
+            // All inks at once, without their tint, as LittleCMS has it.
+            _ => {
+                let dark = if channels == 4 { [1.0; 4] } else { [0.0; 4] };
+                let y = lut.at(&dark)[1].clamp(0.0, lab([50.0, 0.0, 0.0])[1]);
+                D50.map(|white| white as f32 * y)
+            }
+        };
+        Some(lut)
     }
 
     fn old(lut: &LutDataType, space: DataColorSpace) -> Option<Lut> {
@@ -86,6 +108,7 @@ impl Lut {
                 (DataColorSpace::Lab, _) => Connection::Lab,
                 _ => return None,
             },
+            black: [0.0; 3],
         })
     }
 
@@ -114,10 +137,11 @@ impl Lut {
                 DataColorSpace::Lab => Connection::Lab,
                 _ => return None,
             },
+            black: [0.0; 3],
         })
     }
 
-    /// XYZ under D50 of a device's values.
+    /// XYZ under D50 of a device's values, with the darkest at 0.
     pub fn at(&self, values: &[f32; 4]) -> [f32; 3] {
         let mut input = *values;
         for (value, curve) in input.iter_mut().zip(&self.before) {
@@ -142,7 +166,11 @@ impl Lut {
             ];
         }
         bend(&mut out, &self.after);
-        self.space.xyz(out)
+        let xyz = self.space.xyz(out);
+        std::array::from_fn(|k| {
+            let (white, black) = (D50[k] as f32, self.black[k]);
+            (xyz[k] - black) * (white / (white - black))
+        })
     }
 }
 

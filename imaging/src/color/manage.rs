@@ -118,8 +118,18 @@ fn plan(
     if data(stored) {
         return None;
     }
-    let input = input_profile(metadata, kind, shape.color.is_gray(), warn);
     let wanted = choice.target();
+    // A profile that fits goes on as it is, whatever is in it.
+    let carried = |icc: &Vec<u8>| fits(icc, shape.color) && fits(icc, stored);
+    let coded = metadata.coding.cicp.is_some() && kind != FormatKind::Png;
+    if wanted.is_none()
+        && holds_profile(kind)
+        && !coded
+        && metadata.icc.as_ref().is_some_and(carried)
+    {
+        return None;
+    }
+    let input = input_profile(metadata, kind, shape.color.is_gray(), warn);
     if wanted.is_none() && !keep.keeps_color() {
         return None;
     }
@@ -226,7 +236,7 @@ fn input_profile(
         }
         let space = space_of(icc).map_or("unknown", Space::name);
         warn(format!(
-            "a colour profile for {space} colours cannot be used for these pixels and was left out"
+            "a colour profile for {space} colours that says nothing of these pixels was left out"
         ));
         metadata.icc = None;
         return None;

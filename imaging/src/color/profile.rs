@@ -80,7 +80,7 @@ impl Way {
         };
         let tables =
             (parsed.lut_a_to_b_perceptual.as_ref()).or(parsed.lut_a_to_b_colorimetric.as_ref());
-        if let Some(lut) = tables.and_then(|tables| Lut::of(tables, channels, parsed.pcs)) {
+        if let Some(lut) = tables.and_then(|tables| Lut::of(tables, channels, parsed.pcs, icc[8])) {
             return Some(Way::Lut(Box::new(lut)));
         }
         match space {

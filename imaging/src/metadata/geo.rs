@@ -62,7 +62,7 @@ impl Geo {
                     let [sx, sy, sz] = scale;
                     new.scale = None;
                     new.ties = Vec::new();
-                    new.matrix = Some([
+                    let matrix = [
                         sx * a,
                         sx * b,
                         0.0,
@@ -79,7 +79,9 @@ impl Geo {
                         0.0,
                         0.0,
                         1.0,
-                    ]);
+                    ];
+                    // No zero is negative.
+                    new.matrix = Some(matrix.map(|v| v + 0.0));
                 }
             }
             (_, ties) => {
