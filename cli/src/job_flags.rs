@@ -1,7 +1,7 @@
 //! Flags that say what a job does, the same for `sundog run` and `sundog submit`.
 
 use clap::ValueEnum;
-use protocol::Size;
+use protocol::{Pages, Size};
 use serde_json::Value;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -34,6 +34,9 @@ pub struct JobFlags {
     /// Longest time for one image, such as 30s, 500ms or 2m
     #[arg(long, value_name = "TIME", value_parser = seconds)]
     timeout: Option<f64>,
+    /// Pages or frames of files of several: all, first, or N..M from 1 [default: all]
+    #[arg(long, value_name = "PAGES")]
+    pages: Option<Pages>,
     /// Make a warning the failure of its image, before anything of it is stored
     #[arg(long)]
     strict: bool,
@@ -116,6 +119,7 @@ impl JobFlags {
                 self.max_bytes.map(|v| v.to_string().into()),
             ),
             ("limits.timeout_secs", self.timeout.map(Value::from)),
+            ("pages", self.pages.map(|pages| pages.to_string().into())),
             ("strict", self.strict.then_some(true.into())),
             ("names", self.names.clone().map(Value::from)),
             ("on_clash", self.on_clash.map(choice)),

@@ -42,10 +42,10 @@ fn local(text: &str) -> PathBuf {
     name::to_path(text.strip_prefix("file://").unwrap_or(text))
 }
 
-/// Where a task's output lies now: below the receipt's directory when it moved there with the
+/// Where an output lies now: below the receipt's directory when it moved there with the
 /// receipt, else where it was written.
-pub fn output_of(receipt: &JobReceipt, at: &Path, task: &TaskReceipt) -> Option<PathBuf> {
-    let written = local(task.output.as_deref()?);
+pub fn output_of(receipt: &JobReceipt, at: &Path, output: &str) -> PathBuf {
+    let written = local(output);
     let directory = match at.is_dir() {
         true => at,
         false => at.parent().unwrap_or(Path::new("")),
@@ -61,7 +61,7 @@ pub fn output_of(receipt: &JobReceipt, at: &Path, task: &TaskReceipt) -> Option<
         Some(relative) => Some(directory.join(relative)),
         None => written.file_name().map(|file| directory.join(file)),
     };
-    Some(moved.filter(|p| p.is_file()).unwrap_or(written))
+    moved.filter(|p| p.is_file()).unwrap_or(written)
 }
 
 /// Takes what an earlier receipt says of images that the run of `path` left alone into the receipt

@@ -13,14 +13,13 @@ use protocol::message::PlannedTask;
 use protocol::receipt::TaskReceipt;
 use protocol::state::TaskState;
 use protocol::{Job, TaskMessage};
-use rustix::io::Errno;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 use tracing::{Instrument as _, debug_span};
 use worker::names::{Facts, Template};
 use worker::single::ms;
-use worker::task::Finished;
+use worker::task::{Fault, Finished};
 
 /// Largest input where the job names no limit.
 const MAX_INPUT: u64 = 64 << 30;
@@ -92,6 +91,7 @@ impl Node {
             format: job.format.clone(),
             limits: job.limits.clone(),
             keep_metadata: job.keep_metadata,
+            pages: job.pages,
             strict: job.strict,
             color: job.color.clone(),
             background: job.background.clone(),
@@ -132,14 +132,22 @@ impl Node {
         // The names of temporary files are nobody's concern.
         for path in [output, &input, self.scratch.path()] {
             let path = protocol::name::to_text(path);
-            receipt.reason = receipt.reason.map(|r| r.replace(&path, &task.input));
+            let pages = receipt.pages.iter_mut().map(|page| &mut page.reason);
+            for reason in pages.chain([&mut receipt.reason]).flatten() {
+                *reason = reason.replace(&path, &task.input);
+            }
         }
+        let apart = receipt.pages.iter().any(|page| page.output.is_some());
+        let _siblings = (apart || receipt.state != TaskState::Succeeded).then(|| Siblings(output));
         match receipt.state {
             TaskState::Succeeded => {}
-            TaskState::Failed if wants_room(&receipt) => {
+            // It says nothing of the image, which waits for room.
+            TaskState::Failed if finished.fault == Some(Fault::Full) => {
                 let full = std::io::ErrorKind::StorageFull.into();
                 return Err(Error::local("writing an output", full));
             }
+            // Its other pages are stored.
+            TaskState::Failed if apart => {}
             TaskState::Failed if !finished.refused => {
                 return Ok(Outcome::Again(Box::new(receipt), class));
             }
@@ -148,24 +156,33 @@ impl Node {
         let storing = Instant::now();
         let own = kind;
         let kind = format.map_or(kind, |format| format.kind());
-        let named = output_name(job, task, number, own, kind, &receipt);
-        let named = match named {
-            Ok(named) => named,
+        let made = Made {
+            job,
+            task,
+            number,
+            own,
+            kind,
+        };
+        let files = match made.name(&mut receipt, output) {
+            Ok(files) => files,
             Err(reason) => {
                 receipt.state = TaskState::Failed;
                 receipt.reason = Some(reason);
                 (receipt.output, receipt.output_sha256, receipt.bytes) = (None, None, None);
+                receipt.pages.clear();
                 return Ok(Outcome::Final(Box::new(receipt), Reason::Unsuitable));
             }
         };
-        receipt.output = Some(format!("out/{named}"));
-        receipt.object = Some(names::object(number, &named));
-        let name = names::output(id, &receipt).unwrap_or_default();
-        let hash = receipt.output_sha256.as_deref().unwrap_or_default();
-        let put = self.put(&name, output, hash, kind.media_type());
-        put.instrument(debug_span!("store")).await?;
+        for (object, file, hash) in files {
+            let name = format!("jobs/{id}/{object}");
+            let put = self.put(&name, &file, &hash, kind.media_type());
+            put.instrument(debug_span!("store")).await?;
+        }
         receipt.ms.store += ms(storing.elapsed());
-        Ok(Outcome::Final(Box::new(receipt), class))
+        Ok(match receipt.state {
+            TaskState::Succeeded => Outcome::Final(Box::new(receipt), class),
+            _ => Outcome::Again(Box::new(receipt), class),
+        })
     }
 
     /// Runs a task, offers it to others if it is slow, and stops it when its job is cancelled, when another has
@@ -244,17 +261,6 @@ async fn fetch(store: &Store, key: &str, copy: &Path, most: u64) -> Result<PathB
     Ok(copy.to_owned())
 }
 
-/// Whether a task failed because a disk is full, which says nothing of its image: it waits for room.
-fn wants_room(receipt: &TaskReceipt) -> bool {
-    let reason = receipt.reason.as_deref().unwrap_or_default();
-    // Names of images are anyone's words.
-    let reason = reason.replace(&receipt.input, "");
-    [Errno::NOSPC, Errno::DQUOT].iter().any(|errno| {
-        let words = std::io::Error::from(*errno).to_string();
-        reason.contains(&words)
-    })
-}
-
 /// So few bytes of a file of this machine that asking another thread for them would take longer.
 fn start_of(path: &Path) -> std::io::Result<Vec<u8>> {
     use std::io::Read as _;
@@ -265,49 +271,90 @@ fn start_of(path: &Path) -> std::io::Result<Vec<u8>> {
     Ok(start)
 }
 
-/// What an output is called, for people and downloads.
-fn output_name(
-    job: &Job,
-    task: &PlannedTask,
-    number: u64,
-    own: FormatKind,
-    format: FormatKind,
-    receipt: &TaskReceipt,
-) -> std::result::Result<String, String> {
-    let template = job.names.as_deref().map(Template::parse).transpose()?;
-    let pixels = |side: Option<u64>| side.unwrap_or(0) as usize;
-    let facts = Facts {
-        relative: &task.relative,
-        own,
-        format,
-        index: number + 1,
-        page: None,
-        size: (pixels(receipt.width), pixels(receipt.height)),
-        sha256: receipt.input_sha256.as_deref().unwrap_or_default(),
-    };
-    let name = worker::names::name(template.as_ref(), &facts)?;
-    Ok(match task.clash {
-        Some(count) => worker::names::numbered(&name, count),
-        None => name,
-    })
+/// Temporary files of pages beside that of a whole image; removed when this is dropped.
+struct Siblings<'a>(&'a Path);
+
+impl Drop for Siblings<'_> {
+    fn drop(&mut self) {
+        let (Some(folder), Some(name)) = (self.0.parent(), self.0.file_name()) else {
+            return;
+        };
+        let begin = format!("{}-p", name.to_string_lossy());
+        for entry in folder.read_dir().into_iter().flatten().flatten() {
+            if entry.file_name().to_string_lossy().starts_with(&begin) {
+                let _ = std::fs::remove_file(entry.path());
+            }
+        }
+    }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// What names of a task's outputs are made of.
+struct Made<'a> {
+    job: &'a Job,
+    task: &'a PlannedTask,
+    number: u64,
+    own: FormatKind,
+    kind: FormatKind,
+}
 
-    #[test]
-    fn a_full_disk_is_not_the_fault_of_an_image() {
-        let failed = |input: &str, reason: &str| {
-            let text = serde_json::json!({
-                "task": 0, "input": input, "attempt": 1, "state": "failed", "reason": reason,
-            });
-            wants_room(&serde_json::from_value(text).unwrap())
+impl Made<'_> {
+    /// Gives the outputs of a receipt their names for people and their objects. Returns objects, files and hashes.
+    fn name(
+        &self,
+        receipt: &mut TaskReceipt,
+        whole: &Path,
+    ) -> std::result::Result<Vec<(String, PathBuf, String)>, String> {
+        let sha256 = receipt.input_sha256.clone().unwrap_or_default();
+        let mut files = Vec::new();
+        for page in &mut receipt.pages {
+            let Some(file) = page.output.take() else {
+                continue;
+            };
+            let size = (page.width, page.height);
+            let named = self.one(Some(page.page), size, &sha256)?;
+            let object = names::object(self.number, Some(page.page), &named);
+            let hash = page.output_sha256.clone().unwrap_or_default();
+            page.output = Some(format!("out/{named}"));
+            page.object = Some(object.clone());
+            files.push((object, protocol::name::to_path(&file), hash));
+        }
+        if files.is_empty() {
+            let size = (receipt.width, receipt.height);
+            let named = self.one(None, size, &sha256)?;
+            let object = names::object(self.number, None, &named);
+            let hash = receipt.output_sha256.clone().unwrap_or_default();
+            receipt.output = Some(format!("out/{named}"));
+            receipt.object = Some(object.clone());
+            files.push((object, whole.to_owned(), hash));
+        } else if receipt.state == TaskState::Succeeded {
+            let first = receipt.pages.iter().find(|page| page.output.is_some());
+            receipt.output = first.and_then(|page| page.output.clone());
+            receipt.object = first.and_then(|page| page.object.clone());
+        }
+        Ok(files)
+    }
+
+    fn one(
+        &self,
+        page: Option<u32>,
+        size: (Option<u64>, Option<u64>),
+        sha256: &str,
+    ) -> std::result::Result<String, String> {
+        let template = self.job.names.as_deref().map(Template::parse).transpose()?;
+        let pixels = |side: Option<u64>| side.unwrap_or(0) as usize;
+        let facts = Facts {
+            relative: &self.task.relative,
+            own: self.own,
+            format: self.kind,
+            index: self.number + 1,
+            page,
+            size: (pixels(size.0), pixels(size.1)),
+            sha256,
         };
-        let full = "writing it: No space left on device (os error 28) (free some space)";
-        assert!(failed("uploads/u/a.png", full));
-        assert!(!failed("uploads/u/a.png", "not an image"));
-        let name = "No space left on device (os error 28).png";
-        assert!(!failed(name, &format!("{name}: not an image")));
+        let name = worker::names::name(template.as_ref(), &facts)?;
+        Ok(match self.task.clash {
+            Some(count) => worker::names::numbered(&name, count),
+            None => name,
+        })
     }
 }

@@ -179,6 +179,7 @@ impl Node {
             task: number,
             input: task.input.clone(),
             node: Some(self.config.node.clone()),
+            cost: None,
             attempt,
         };
         let key = format!("task-{number}-started-{}-{attempt}", message.round);

@@ -145,10 +145,11 @@ impl Node {
     async fn make_safe(&self, id: &str, kept: Option<&Kept>, over: Option<&Over>) -> Result<()> {
         let store = &self.jobs.store;
         let task = kept.map(|kept| names::task(id, kept.receipt.task));
-        let output = kept.and_then(|kept| names::output(id, &kept.receipt));
+        let outputs = kept.map(|kept| names::outputs_of(id, &kept.receipt));
+        let outputs = outputs.into_iter().flatten().map(|(name, _)| name);
         let job = over.map(|_| names::receipt(id));
-        let all = [&output, &task, &job];
-        let all: Vec<&str> = all.into_iter().flatten().map(String::as_str).collect();
+        let all: Vec<String> = outputs.chain(task.clone()).chain(job.clone()).collect();
+        let all: Vec<&str> = all.iter().map(String::as_str).collect();
         let waits = |kept: &Kept| kept.receipt.state == TaskState::Succeeded;
         let synced = match over.is_none() && kept.is_some_and(waits) {
             true => store.sync_soon(&all).await,

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use cloud::store::{Created, Store};
-use protocol::TaskReceipt;
+use protocol::receipt::{OutputReceipt, TaskReceipt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -49,8 +49,8 @@ pub fn cancelled(job: &str, round: u32) -> String {
     format!("jobs/{job}/cancelled/{round}.json")
 }
 
-/// Where a task's output lies below its job: its number keeps it apart from all others, whatever they are called.
-pub fn object(task: u64, output: &str) -> String {
+/// Where an output of a task lies below its job: its numbers keep it apart from all others, whatever they are called.
+pub fn object(task: u64, page: Option<u32>, output: &str) -> String {
     /// Bytes of a file's name that are kept, far below what file systems take.
     const LONGEST: usize = 200;
     let mut name = output.rsplit('/').next().unwrap_or(output);
@@ -59,7 +59,10 @@ pub fn object(task: u64, output: &str) -> String {
         rest.next();
         name = rest.as_str();
     }
-    format!("out/{task}-{name}")
+    match page {
+        Some(page) => format!("out/{task}.{page}-{name}"),
+        None => format!("out/{task}-{name}"),
+    }
 }
 
 /// The folder of a job's outputs.
@@ -67,10 +70,14 @@ pub fn outputs(job: &str) -> String {
     format!("jobs/{job}/out")
 }
 
-/// The output that a task's receipt tells of.
-pub fn output(job: &str, receipt: &TaskReceipt) -> Option<String> {
-    let path = receipt.object.as_ref().or(receipt.output.as_ref())?;
-    Some(format!("jobs/{job}/{path}"))
+/// The outputs that a task's receipt tells of, with their places.
+pub fn outputs_of<'a>(job: &str, receipt: &'a TaskReceipt) -> Vec<(String, OutputReceipt<'a>)> {
+    let outputs = receipt.outputs().into_iter();
+    let place = |output: OutputReceipt<'a>| {
+        let path = output.object.unwrap_or(output.output);
+        (format!("jobs/{job}/{path}"), output)
+    };
+    outputs.map(place).collect()
 }
 
 /// What a user uploaded: `path` is `<upload>/<name>`, as after `uploads/` in a job's inputs.

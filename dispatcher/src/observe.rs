@@ -49,7 +49,7 @@ impl Reason {
             (Some(Fault::Damaged), _) => Reason::DamagedInput,
             (Some(Fault::Unsuitable), _) => Reason::Unsuitable,
             (Some(Fault::Limit), _) => Reason::Limit,
-            (Some(Fault::Io), _) => Reason::Io,
+            (Some(Fault::Io | Fault::Full), _) => Reason::Io,
             (Some(Fault::Timeout), _) => Reason::Timeout,
             (Some(Fault::Cancelled), _) => Reason::Cancelled,
             (None, _) => Reason::Other,

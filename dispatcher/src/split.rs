@@ -168,6 +168,7 @@ impl Node {
             seq: None,
             job: id.to_owned(),
             tasks: plan.tasks.len() as u64,
+            cost: None,
             time: plan.started.clone(),
         };
         let key = format!("job-started-{round}");
@@ -241,6 +242,8 @@ impl Node {
             bytes: None,
             width: None,
             height: None,
+            page: None,
+            pages: Vec::new(),
             mode: None,
             mode_reason: String::new(),
             ranks: None,

@@ -164,6 +164,10 @@ fn task_finished(id: &str, round: u32, receipt: &TaskReceipt) -> (String, Event)
         task: receipt.task,
         input: receipt.input.clone(),
         output: receipt.output.clone(),
+        outputs: match receipt.outputs() {
+            outputs if outputs.len() > 1 => outputs.iter().map(|o| o.output.to_owned()).collect(),
+            _ => Vec::new(),
+        },
         state: receipt.state,
         reason: receipt.reason.clone(),
         ms: Some(total.round() as u64),

@@ -1,5 +1,7 @@
 //! Errors of the crate, by what a caller decides on: wrong request, bad image, refused by a limit.
 
+use std::io::ErrorKind;
+
 /// The crate's result.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -24,13 +26,60 @@ pub enum Error {
     /// Reading or writing failed below the codec.
     #[error("{0}")]
     Io(String),
-    /// Stopped by the caller: cancelled or out of time.
+    /// There is no room on the disk, which says nothing of the image: it goes when there is. Without the way out, which
+    /// only the caller knows: see [`Error::NO_ROOM`].
+    #[error("{0}")]
+    Full(String),
+    /// Stopped by the caller.
     #[error("{0}")]
     Stopped(String),
+    /// Stopped since it took longer than it may.
+    #[error("{0}")]
+    Late(String),
+}
+
+impl Error {
+    /// The way out of [`Error::Full`] where outputs go where the user said.
+    pub const NO_ROOM: &str = "free some space, or give another -o";
+
+    /// The same of a part of the work that `what` names.
+    pub fn of_part(self, what: &str) -> Error {
+        match self {
+            Error::Full(text) => Error::Full(format!("{what}: {text}")),
+            error => Error::Io(format!("{what}: {error}")),
+        }
+    }
 }
 
 impl From<std::io::Error> for Error {
     fn from(error: std::io::Error) -> Self {
-        Error::Io(error.to_string())
+        match error.kind() {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Error::Full(error.to_string()),
+            _ => Error::Io(error.to_string()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::comm::{pack, unpack};
+
+    #[test]
+    fn a_full_disk_is_told_from_other_failures_also_by_other_ranks() {
+        for (kind, full) in [
+            (ErrorKind::StorageFull, true),
+            (ErrorKind::QuotaExceeded, true),
+            (ErrorKind::PermissionDenied, false),
+        ] {
+            let error = Error::from(std::io::Error::new(kind, "writing it"));
+            assert_eq!(matches!(error, Error::Full(_)), full, "{kind:?}");
+            assert_eq!(unpack(&pack(&error)), error);
+            let part = error.of_part("the receipt");
+            assert_eq!(part.to_string(), "the receipt: writing it");
+            assert_eq!(matches!(part, Error::Full(_)), full);
+        }
+        let late = Error::Late("took longer than 1 s".into());
+        assert_eq!(unpack(&pack(&late)), late);
     }
 }

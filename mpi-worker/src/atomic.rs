@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 /// A file's content in short.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Digested {
     /// SHA-256 in hexadecimal.
     pub sha256: String,
@@ -325,14 +325,10 @@ impl Seek for Writer {
     }
 }
 
-/// The way out of a full disk.
-pub(crate) const FULL: &str = " (free some space, or give another -o)";
-
 /// What went wrong with which file, and the way out where there is one.
 fn cannot_write(target: &Path, error: &io::Error) -> io::Error {
     let hint = match error.kind() {
         io::ErrorKind::PermissionDenied => " (check the owner and mode of its directory)",
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => FULL,
         io::ErrorKind::FileTooLarge => " (raise the limit on file size: ulimit -f)",
         io::ErrorKind::ReadOnlyFilesystem => " (give another -o)",
         io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => {

@@ -125,7 +125,7 @@ fn hand_out(
     work: Work<'_>,
 ) -> Vec<Order> {
     let mut queue: VecDeque<Order> = work.orders.into();
-    let mut flying: HashMap<u64, u64> = HashMap::new();
+    let mut flying: HashMap<(u64, u32), u64> = HashMap::new();
     let mut free = vec![threads; comm.size()];
     let (mut used, mut going, mut told) = (0, true, false);
     let mut pause = Pause(Pause::LEAST);
@@ -156,7 +156,7 @@ fn hand_out(
             };
             let Some(order) = queue.remove(at) else { break };
             used += order.memory;
-            flying.insert(order.task, order.memory);
+            flying.insert((order.task, order.part), order.memory);
             free[rank] -= 1;
             (work.started)(&order);
             match (&workers.orders, rank) {
@@ -191,7 +191,8 @@ fn hand_out(
         if let Some((rank, finished)) = result {
             pause.reset();
             free[rank] += 1;
-            used -= flying.remove(&finished.receipt.task).unwrap_or(0);
+            let flown = (finished.receipt.task, finished.part);
+            used -= flying.remove(&flown).unwrap_or(0);
             going &= (work.finished)(finished);
         }
     }

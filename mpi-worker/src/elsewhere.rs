@@ -2,6 +2,7 @@
 //! and a folder from which outputs go on to theirs.
 
 use crate::inputs::{Found, Input, Skipped};
+use imaging::Error;
 use protocol::name;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -115,8 +116,15 @@ impl Names {
         }
         if let (Some(staged), Some(reason)) = (&self.output, reason) {
             *reason = reason.replace(&staged.folder, &staged.shown);
+        }
+    }
+
+    /// What helps where there is no room for outputs.
+    pub(crate) fn no_room(&self) -> &'static str {
+        match self.output {
             // It is the disk of that folder that is full.
-            *reason = reason.replace(crate::atomic::FULL, " (set TMPDIR to a larger disk)");
+            Some(_) => "set TMPDIR to a larger disk",
+            None => Error::NO_ROOM,
         }
     }
 

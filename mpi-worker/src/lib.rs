@@ -17,6 +17,7 @@ mod log;
 mod mail;
 pub mod mpirun;
 pub mod names;
+pub mod pages;
 pub mod planner;
 pub mod reduce;
 mod reduction;

@@ -6,14 +6,15 @@ use crate::elsewhere::Names;
 use crate::inputs::Skipped;
 use crate::planner::{Batch, World};
 use crate::settings::Settings;
-use crate::task::{Finished, Order};
+use crate::task::{Fault, Finished, Order};
 use imaging::{Error, Result};
 use protocol::event::{
     Event, JobFinished, JobPlanned, JobStarted, TaskFinished, TaskPlanned, TaskStarted, Warned,
 };
 use protocol::job::OnError;
-use protocol::receipt::{Counts, JobReceipt};
+use protocol::receipt::{Counts, JobReceipt, TaskReceipt};
 use protocol::state::{JobState, TaskState};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::Write;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -27,6 +28,12 @@ pub(crate) struct Log<'a> {
     counts: Counts,
     passed_over: Skipped,
     names: Names,
+    /// Tasks of which some parts have ended, and how many.
+    parts: HashMap<u64, (u32, Finished)>,
+    /// Predicted seconds of one core for each task.
+    costs: BTreeMap<u64, f64>,
+    /// Tasks of several parts that were told to have begun.
+    begun: HashSet<u64>,
 }
 
 impl<'a> Log<'a> {
@@ -39,15 +46,22 @@ impl<'a> Log<'a> {
             counts: Counts::default(),
             passed_over: Skipped::new(),
             names: Names::new(request.elsewhere.as_ref()),
+            parts: HashMap::new(),
+            costs: BTreeMap::new(),
+            begun: HashSet::new(),
         }
     }
 
     pub(crate) fn planned(&mut self, batch: &Batch, settings: &Settings, world: World) {
-        let tasks = (batch.orders.len() + batch.failures.len()) as u64;
+        let wholes = batch.orders.iter().filter(|order| order.part == 0);
+        let tasks = (wholes.count() + batch.failures.len()) as u64;
         self.counts.tasks = tasks + batch.skipped;
         self.counts.skipped = batch.skipped;
         self.counts.succeeded = batch.skipped;
         self.passed_over.clone_from(&batch.passed_over);
+        for order in &batch.orders {
+            *self.costs.entry(order.task).or_default() += order.cost / 1e9;
+        }
         if !self.request.dry_run {
             let job = self.request.job_id.clone();
             let started = JobStarted {
@@ -55,20 +69,23 @@ impl<'a> Log<'a> {
                 seq: None,
                 job,
                 tasks,
+                cost: Some(self.costs.values().sum()),
                 time: self.started.clone(),
             };
             return (self.emit)(Event::JobStarted(started));
         }
         // What would be done counts as done for the exit code.
-        self.counts.succeeded += batch.orders.len() as u64;
-        let mut plans: Vec<TaskPlanned> = batch.orders.iter().map(task_planned).collect();
+        self.counts.succeeded += tasks - batch.failures.len() as u64;
+        let mut plans = tasks_planned(&batch.orders);
         plans.extend(batch.failures.iter().map(|failure| TaskPlanned {
             version: protocol::VERSION,
             task: failure.receipt.task,
             input: failure.receipt.input.clone(),
             output: None,
+            outputs: Vec::new(),
             width: None,
             height: None,
+            pages: None,
             mode: None,
             mode_reason: String::new(),
             ranks: None,
@@ -80,7 +97,8 @@ impl<'a> Log<'a> {
         }));
         for plan in &mut plans {
             self.names.input(&mut plan.input, &mut plan.reason);
-            plan.output.iter_mut().for_each(|o| self.names.output(o));
+            let outputs = plan.output.iter_mut().chain(&mut plan.outputs);
+            outputs.for_each(|o| self.names.output(o));
         }
         plans.sort_by_key(|plan| plan.task);
         plans
@@ -101,6 +119,9 @@ impl<'a> Log<'a> {
     }
 
     pub(crate) fn started(&mut self, order: &Order) {
+        if order.parts > 1 && !self.begun.insert(order.task) {
+            return;
+        }
         let mut input = order.input.clone();
         self.names.input(&mut input, &mut None);
         (self.emit)(Event::TaskStarted(TaskStarted {
@@ -110,6 +131,7 @@ impl<'a> Log<'a> {
             task: order.task,
             input,
             node: None,
+            cost: self.costs.get(&order.task).copied(),
             attempt: 1,
         }));
     }
@@ -129,11 +151,39 @@ impl<'a> Log<'a> {
         self.finished(Finished::new(order, node, None, 0, stopped));
     }
 
-    /// Whether the task succeeded.
-    pub(crate) fn finished(&mut self, mut finished: Finished) -> bool {
+    /// Whether the task, or the part of it, succeeded.
+    pub(crate) fn finished(&mut self, finished: Finished) -> bool {
+        if finished.parts < 2 {
+            return self.ended(finished);
+        }
+        let (task, parts) = (finished.receipt.task, finished.parts);
+        let succeeded = finished.receipt.state == TaskState::Succeeded;
+        let (count, whole) = match self.parts.remove(&task) {
+            None => (1, finished),
+            Some((count, mut whole)) => {
+                whole.merge(finished);
+                (count + 1, whole)
+            }
+        };
+        match count == parts {
+            true => self.ended(whole),
+            false => {
+                self.parts.insert(task, (count, whole));
+                succeeded
+            }
+        }
+    }
+
+    fn ended(&mut self, mut finished: Finished) -> bool {
         let receipt = &mut finished.receipt;
+        if let (Some(Fault::Full), Some(reason)) = (finished.fault, &mut receipt.reason) {
+            *reason += &format!(" ({})", self.names.no_room());
+        }
         self.names.input(&mut receipt.input, &mut receipt.reason);
         receipt.output.iter_mut().for_each(|o| self.names.output(o));
+        for page in &mut receipt.pages {
+            page.output.iter_mut().for_each(|o| self.names.output(o));
+        }
         let receipt = &finished.receipt;
         self.counts.warnings += receipt.warnings.len() as u64;
         Warned::all(&self.request.job_id, receipt)
@@ -152,6 +202,7 @@ impl<'a> Log<'a> {
             task: receipt.task,
             input: receipt.input.clone(),
             output: receipt.output.clone(),
+            outputs: several(receipt),
             state: receipt.state,
             reason: receipt.reason.clone(),
             ms: Some(finished.ms),
@@ -182,6 +233,8 @@ impl<'a> Log<'a> {
             }
             Counts { cancelled: 1.., .. } => JobState::Cancelled,
             Counts { succeeded: 1.., .. } => JobState::Partial,
+            // Pages of an image that has failed as a whole.
+            _ if self.tasks.iter().any(|t| !t.receipt.outputs().is_empty()) => JobState::Partial,
             _ => JobState::Failed,
         }
     }
@@ -230,7 +283,10 @@ impl<'a> Log<'a> {
             pending.writer().write_all(b"\n")?;
             pending.commit()
         });
-        written.map_err(|error| Error::Io(format!("the receipt: {error}")))?;
+        written.map_err(|error| match Error::from(error).of_part("the receipt") {
+            Error::Full(text) => Error::Full(format!("{text} ({})", self.names.no_room())),
+            error => error,
+        })?;
         let note = self.note();
         (self.emit)(Event::JobFinished(JobFinished {
             version: protocol::VERSION,
@@ -266,21 +322,49 @@ impl<'a> Log<'a> {
     }
 }
 
-fn task_planned(order: &Order) -> TaskPlanned {
-    TaskPlanned {
-        version: protocol::VERSION,
-        task: order.task,
-        input: order.input.clone(),
-        output: Some(order.output.clone()),
-        width: Some(order.size.0 as u64),
-        height: Some(order.size.1 as u64),
-        mode: Some(order.mode),
-        mode_reason: order.reason.clone(),
-        ranks: Some(order.ranks),
-        memory_bytes: Some(order.memory),
-        reason: None,
-        warnings: order.warnings.clone(),
-        device: order.device_name().to_owned(),
-        device_reason: order.device_reason.clone(),
+/// The outputs of a task, if they are several.
+fn several(receipt: &TaskReceipt) -> Vec<String> {
+    let outputs = receipt.outputs();
+    match outputs.len() {
+        0 | 1 => Vec::new(),
+        _ => outputs.iter().map(|o| o.output.to_owned()).collect(),
     }
+}
+
+/// One plan a task, whatever parts it has.
+fn tasks_planned(orders: &[Order]) -> Vec<TaskPlanned> {
+    let mut plans: BTreeMap<u64, Vec<&Order>> = BTreeMap::new();
+    for order in orders {
+        plans.entry(order.task).or_default().push(order);
+    }
+    let plan = |mut parts: Vec<&Order>| {
+        parts.sort_by_key(|order| order.part);
+        let first = parts[0];
+        let files = || parts.iter().flat_map(|order| &order.files);
+        let outputs: Vec<String> = files().map(|file| file.output.clone()).collect();
+        let pages = files().map(|file| file.pages.len() as u32).sum();
+        TaskPlanned {
+            version: protocol::VERSION,
+            task: first.task,
+            input: first.input.clone(),
+            output: Some(first.output().to_owned()),
+            outputs: if outputs.len() > 1 {
+                outputs
+            } else {
+                Vec::new()
+            },
+            width: Some(first.size.0 as u64),
+            height: Some(first.size.1 as u64),
+            pages: (first.pages > 1).then_some(pages),
+            mode: Some(first.mode),
+            mode_reason: first.reason.clone(),
+            ranks: Some(first.ranks),
+            memory_bytes: parts.iter().map(|order| order.memory).max(),
+            reason: None,
+            warnings: first.warnings.clone(),
+            device: first.device_name().to_owned(),
+            device_reason: first.device_reason.clone(),
+        }
+    };
+    plans.into_values().map(plan).collect()
 }

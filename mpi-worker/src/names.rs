@@ -223,7 +223,7 @@ pub fn name(template: Option<&Template>, facts: &Facts<'_>) -> Result<String, St
     };
     let own = template.is_some_and(|template| template.has(Key::Page));
     let text = match facts.page {
-        Some(page) if !own => with_suffix(&text, &format!("-p{page:04}")),
+        Some(page) if !own => paged(&text, page),
         _ => text,
     };
     let parts = text.split('/').filter(|part| !matches!(*part, "" | "."));
@@ -330,6 +330,11 @@ pub fn number(wishes: &mut [Wish]) -> Vec<Option<u32>> {
             wishes[number].keeps_name = false;
         }
     }
+}
+
+/// The name of a page, from 1, that is an output of its own.
+pub fn paged(name: &str, page: u32) -> String {
+    with_suffix(name, &format!("-p{page:04}"))
 }
 
 /// The name that the `count`th of several outputs of one name gets.

@@ -5,10 +5,12 @@ mod outputs;
 
 use crate::device;
 use crate::inputs::{Found, Skipped};
+use crate::names;
+use crate::pages::{self, Selection};
 use crate::settings::Settings;
 use crate::source;
-use crate::task::{Finished, Order};
-use imaging::codec::{self, Format, Header};
+use crate::task::{Finished, Order, OutputFile, told};
+use imaging::codec::{self, Format, FormatKind, Header};
 use imaging::memory::{self, Codecs};
 use imaging::{Error, Plan, Result};
 use protocol::Job;
@@ -84,21 +86,53 @@ pub enum Target {
     File(PathBuf),
 }
 
-/// What is known of one image before it is decoded.
+/// What is known of one file before it is decoded.
 pub(crate) struct Probed {
-    path: PathBuf,
-    header: Header,
-    plan: Plan,
+    kind: FormatKind,
+    /// Pages or frames of the file.
+    pages: u32,
+    /// Those that are processed, in order, as far as their headers could be read.
+    pictures: Vec<Picture>,
+    selection: Selection,
     format: Format,
     file_bytes: u64,
-    /// What its header lets expect.
+    /// What its headers let expect.
     warnings: Vec<Warning>,
 }
 
+/// What is known of one picture.
+struct Picture {
+    page: u32,
+    header: Header,
+    plan: Plan,
+}
+
 impl Probed {
+    /// The outputs of a file that is alone with its output's name: pages of their own get their number behind it.
+    pub(crate) fn files(&self, output: &str) -> Vec<OutputFile> {
+        let pages = self.selection.outputs.iter();
+        let file = |pages: &Vec<u32>| OutputFile {
+            output: match self.selection.numbered {
+                true => names::paged(output, pages[0] + 1),
+                false => output.to_owned(),
+            },
+            pages: pages.clone(),
+        };
+        pages.map(file).collect()
+    }
+
     /// Predicted nanoseconds of one core, without decoding and encoding.
     pub(crate) fn cost(&self) -> f64 {
-        self.plan.cost()
+        self.pictures
+            .iter()
+            .map(|picture| picture.plan.cost())
+            .sum()
+    }
+
+    /// The picture of a page, if its header could be read.
+    fn picture(&self, page: u32) -> Option<&Picture> {
+        let at = self.pictures.binary_search_by_key(&page, |p| p.page).ok()?;
+        Some(&self.pictures[at])
     }
 }
 
@@ -145,17 +179,17 @@ pub fn plan(
     let mut outputs = outputs::of(&found.inputs, &probed, target, settings);
     outputs::settle(&mut outputs, &found.inputs, &probed, job.on_clash)?;
     let originals = outputs::originals(&found.inputs, &outputs);
-    let work = probed.iter().flatten().map(|image| image.plan.cost());
-    let device = device::find(settings, work.sum::<f64>() / world.slots() as f64);
+    let work: f64 = probed.iter().flatten().map(Probed::cost).sum();
+    let device = device::find(settings, work / world.slots() as f64);
     for ((input, probed), output) in found.inputs.iter().zip(probed).zip(outputs) {
         if !wanted(&input.path) {
             continue;
         }
         let text = name::to_text(&input.path);
         let ready = probed.and_then(|image| {
-            let output = output?;
-            outputs::check(&output, input, &originals)?;
-            Ok((image, output))
+            let files = output?;
+            outputs::check(&files, input, &originals)?;
+            Ok((image, files))
         });
         match ready {
             Err(error) => {
@@ -163,10 +197,24 @@ pub fn plan(
                     .failures
                     .push(Finished::failed(next(), text, &settings.node, error))
             }
-            Ok((_, output)) if skip_existing && output.exists() => batch.skipped += 1,
-            Ok((image, output)) => {
-                match order(next(), text, &output, image, settings, world, mode, &device) {
-                    Ok(order) => batch.orders.push(order),
+            Ok((_, files)) if skip_existing && outputs::exist(&files) => batch.skipped += 1,
+            Ok((image, files)) => {
+                let task = next();
+                let whole = order(
+                    task,
+                    (0, 1),
+                    &text,
+                    files,
+                    &image,
+                    settings,
+                    world,
+                    mode,
+                    &device,
+                );
+                match whole {
+                    Ok(whole) => batch
+                        .orders
+                        .extend(spread(whole, &image, settings, world, mode, &device)),
                     Err(failed) => batch.failures.push(*failed),
                 }
             }
@@ -177,46 +225,97 @@ pub fn plan(
     Ok(batch)
 }
 
+/// Cuts the work on a file whose pages become outputs of their own into parts for several ranks and threads.
+fn spread(
+    whole: Order,
+    image: &Probed,
+    settings: &Settings,
+    world: World,
+    mode: Mode,
+    device: &device::Found,
+) -> Vec<Order> {
+    /// Parts of a file for each worker: more even out the work, and each opens the file once more.
+    const EACH: usize = 2;
+    let parts = whole.files.len().min(world.slots() * EACH);
+    if parts < 2 || world.slots() < 2 || mode == Mode::Rows {
+        return vec![whole];
+    }
+    let size = whole.files.len().div_ceil(parts);
+    let chunks: Vec<Vec<OutputFile>> = whole.files.chunks(size).map(<[_]>::to_vec).collect();
+    let count = chunks.len() as u32;
+    let part = |(number, files): (u32, Vec<OutputFile>)| {
+        let part = (number, count);
+        order(
+            whole.task,
+            part,
+            &whole.input,
+            files,
+            image,
+            settings,
+            world,
+            mode,
+            device,
+        )
+        .ok()
+    };
+    let parts: Option<Vec<Order>> = (0..count).zip(chunks).map(part).collect();
+    // Each is smaller than the whole, which was taken.
+    parts.unwrap_or_else(|| vec![whole])
+}
+
 pub(crate) fn probe(path: &Path, settings: &Settings) -> Result<Probed> {
     let mut file = source::open(path)?;
     let file_bytes = file.metadata()?.len();
     let header = imaging::executor::guarded(|| codec::probe(&mut file, &settings.limits))?;
-    let (plan, _) = settings.plan(&header)?;
-    check_size(&plan, settings)?;
     let format = settings.format_for(header.kind);
+    let selection = pages::select(settings, &header, &format)?;
+    let (kind, count) = (header.kind, header.pages.max(1));
+    let mut pictures = Vec::new();
+    let mut first = Some(header);
+    for page in selection.outputs.iter().flatten() {
+        let header = match (page, first.take()) {
+            (0, Some(header)) => Ok(header),
+            _ => {
+                imaging::executor::guarded(|| codec::probe_page(&mut file, &settings.limits, *page))
+            }
+        };
+        let picture = header.and_then(|header| {
+            let (plan, _) = settings.plan(&header)?;
+            Ok(Picture {
+                page: *page,
+                header,
+                plan,
+            })
+        });
+        match picture {
+            Ok(picture) => pictures.push(picture),
+            // Pages that are outputs of their own fail alone, when their turn comes.
+            Err(_) if selection.outputs.len() > 1 => {}
+            Err(error) => return Err(error),
+        }
+    }
+    let mut warnings = selection.warnings.clone();
+    if let Some(picture) = pictures.first() {
+        warnings.extend(settings.units(picture.header.stored, &format, picture.plan.output));
+        warnings.extend(picture.plan.warnings.iter().map(told));
+    }
+    settings.tolerate(&warnings)?;
     Ok(Probed {
-        path: path.to_owned(),
-        header,
-        plan,
+        kind,
+        pages: count,
+        pictures,
+        selection,
         format,
         file_bytes,
-        warnings: Vec::new(),
+        warnings,
     })
 }
 
-/// An output must obey the limit of an input: resize and pad can ask for anything.
-fn check_size(plan: &Plan, settings: &Settings) -> Result<()> {
-    let shapes = plan
-        .stages
-        .iter()
-        .flat_map(|s| s.segment.shapes.iter().chain([&s.segment.input]));
-    for shape in shapes {
-        let pixels = shape.rows as u64 * shape.cols as u64;
-        if pixels > settings.limits.max_pixels {
-            return Err(Error::Limit(format!(
-                "the pipeline makes {} x {} pixels, more than --max-pixels {} (raise it to {pixels})",
-                shape.cols, shape.rows, settings.limits.max_pixels
-            )));
-        }
-    }
-    Ok(())
-}
-
-/// Bytes of one image on `ranks` ranks of `threads` threads, beside the base.
-fn image_bytes(image: &Probed, ranks: usize, threads: usize) -> u64 {
+/// Bytes of one picture on `ranks` ranks of `threads` threads, beside the base.
+fn picture_bytes(image: &Probed, picture: &Picture, ranks: usize, threads: usize) -> u64 {
     const STACKS: u64 = 256 << 10;
     // A block of the output file is filled as far as there are bytes; of large files some wait for the disk.
-    let writer = match image.plan.output.bytes() as u64 {
+    let writer = match picture.plan.output.bytes() as u64 {
         bytes if bytes < 16 << 20 => bytes.min(1 << 20),
         _ => 3 << 20,
     };
@@ -225,10 +324,10 @@ fn image_bytes(image: &Probed, ranks: usize, threads: usize) -> u64 {
         false => 1 << 19,
     };
     let codecs = Codecs {
-        decoder: codec::decoder_memory(&image.header),
-        encoder: codec::encoder_memory(&image.format, image.plan.output) * threads.div_ceil(2),
+        decoder: codec::decoder_memory(&picture.header),
+        encoder: codec::encoder_memory(&image.format, picture.plan.output) * threads.div_ceil(2),
     };
-    let held = memory::plan_bytes(&image.plan, ranks, threads, codecs) as u64;
+    let held = memory::plan_bytes(&picture.plan, ranks, threads, codecs) as u64;
     let messages = if ranks > 1 {
         2 * imaging::executor::MESSAGE_BYTES as u64
     } else {
@@ -240,46 +339,75 @@ fn image_bytes(image: &Probed, ranks: usize, threads: usize) -> u64 {
 /// Rough nanoseconds per pixel of decoding and encoding, which ranks cannot share.
 const CODEC_NS: f64 = 8.0;
 
+#[expect(clippy::too_many_arguments, reason = "each is a fact of its own")]
 pub(crate) fn order(
     task: u64,
-    input: String,
-    output: &Path,
-    mut image: Probed,
+    (part, parts): (u32, u32),
+    input: &str,
+    files: Vec<OutputFile>,
+    image: &Probed,
     settings: &Settings,
     world: World,
     mode: Mode,
     device: &device::Found,
 ) -> std::result::Result<Order, Box<Finished>> {
-    let (plan, decision) = device::decide(device, settings, &image.plan, world.slots());
-    image.plan = plan;
-    let image = &image;
-    let alone = image_bytes(image, 1, 1);
-    let shared = match world.ranks {
-        1 => image_bytes(image, 1, world.threads),
-        n => image_bytes(image, n, world.threads),
+    let pages = files.iter().flat_map(|file| &file.pages);
+    let pictures = pages.filter_map(|page| image.picture(*page));
+    let mut decisions = Vec::new();
+    let pictures: Vec<Picture> = pictures
+        .map(|picture| {
+            let (plan, decision) = device::decide(device, settings, &picture.plan, world.slots());
+            decisions.push(decision);
+            Picture {
+                page: picture.page,
+                header: picture.header.clone(),
+                plan,
+            }
+        })
+        .collect();
+    // A device that computes any of the pictures is what counts.
+    let decision = decisions
+        .into_iter()
+        .max_by_key(|decision| decision.threads);
+    let decision = decision.unwrap_or_default();
+    // Pictures of one file are worked on one after the other.
+    let most = |ranks: usize, threads: usize| {
+        let bytes = pictures.iter();
+        let bytes = bytes.map(|picture| picture_bytes(image, picture, ranks, threads));
+        bytes.max().unwrap_or(0)
     };
-    let (decode_ns, encode_ns) = (
-        CODEC_NS * image.header.shape.pixels() as f64,
-        CODEC_NS * image.plan.output.pixels() as f64,
-    );
-    let serial = match image.header.seekable {
-        true => encode_ns,
-        false => decode_ns + encode_ns,
-    };
-    let mut order = Order {
+    let alone = most(1, 1);
+    let shared = most(world.ranks, world.threads);
+    let (mut cost, mut serial) = (0.0, 0.0);
+    for picture in &pictures {
+        let decode_ns = CODEC_NS * picture.header.shape.pixels() as f64;
+        let encode_ns = CODEC_NS * picture.plan.output.pixels() as f64;
+        cost += picture.plan.cost() + decode_ns + encode_ns;
+        serial += match picture.header.seekable {
+            true => encode_ns,
+            false => decode_ns + encode_ns,
+        };
+    }
+    let size = pictures.first().map_or((0, 0), |picture| {
+        (picture.header.shape.cols, picture.header.shape.rows)
+    });
+    let order = Order {
         task,
-        input,
-        output: name::to_text(output),
+        part,
+        parts,
+        input: input.to_owned(),
+        files,
+        pages: image.pages,
         mode: Mode::Images,
         reason: String::new(),
         ranks: 1,
         threads: 1,
         memory: alone,
         shared_memory: shared,
-        borrowed_memory: image_bytes(image, 1, world.borrowed()),
-        cost: image.plan.cost() + decode_ns + encode_ns,
+        borrowed_memory: most(1, world.borrowed()),
+        cost,
         serial,
-        size: (image.header.shape.cols, image.header.shape.rows),
+        size,
         warnings: image.warnings.clone(),
         device_threads: decision.threads,
         device_reason: decision.reason,
@@ -294,16 +422,10 @@ pub(crate) fn order(
             mib(cap),
             mib(least + least / 8)
         ));
-        let mut failed = Finished::failed(
-            task,
-            std::mem::take(&mut order.input),
-            &settings.node,
-            error,
-        );
+        let mut failed = Finished::failed(task, order.input, &settings.node, error);
         failed.refused = true;
         return Err(Box::new(failed));
     }
-    let _ = &image.path;
     Ok(order)
 }
 

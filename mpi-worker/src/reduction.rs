@@ -68,7 +68,10 @@ pub(crate) fn run(
                 .as_ref()
                 .ok()
                 .and_then(|report| report.output.clone());
-            let reason = result.as_ref().err().map(Error::to_string);
+            let reason = result.as_ref().err().map(|error| match error {
+                Error::Full(text) => format!("{text} ({})", Error::NO_ROOM),
+                error => error.to_string(),
+            });
             let task = told.task(state, reason, digest, &settings.node, comm.size(), ms);
             told.receipt(task, &started, ms).map(Some)
         }
@@ -171,8 +174,10 @@ impl Told<'_> {
             task: 0,
             input: self.what.clone(),
             output: Some(self.request.job.output.clone()),
+            outputs: Vec::new(),
             width: None,
             height: None,
+            pages: None,
             mode: None,
             mode_reason: String::new(),
             ranks: Some(world.ranks),
@@ -201,6 +206,7 @@ impl Told<'_> {
             seq: None,
             job: job.clone(),
             tasks: 1,
+            cost: None,
             time: time.to_owned(),
         }));
         (self.emit)(Event::TaskStarted(TaskStarted {
@@ -210,6 +216,7 @@ impl Told<'_> {
             task: 0,
             input: self.what.clone(),
             node: None,
+            cost: None,
             attempt: 1,
         }));
     }
@@ -231,6 +238,7 @@ impl Told<'_> {
             task: 0,
             input: self.what.clone(),
             output: output.clone(),
+            outputs: Vec::new(),
             state,
             reason: reason.clone(),
             ms: Some(ms),
@@ -250,6 +258,8 @@ impl Told<'_> {
             output_sha256: digest.map(|d| d.sha256),
             width: None,
             height: None,
+            page: None,
+            pages: Vec::new(),
             mode: None,
             mode_reason: String::new(),
             ranks: Some(ranks),
@@ -300,7 +310,7 @@ impl Told<'_> {
             pending.writer().write_all(b"\n")?;
             pending.commit()
         });
-        written.map_err(|error| Error::Io(format!("the receipt: {error}")))?;
+        written.map_err(|error| Error::from(error).of_part("the receipt"))?;
         let counts = receipt.counts;
         (self.emit)(Event::JobFinished(JobFinished {
             version: protocol::VERSION,

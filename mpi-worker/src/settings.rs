@@ -3,16 +3,20 @@
 use crate::atomic::Pending;
 use crate::color;
 use crate::names::Template;
+use crate::task::told;
 use imaging::codec::{Format, FormatKind, Header, KeepMetadata, Limits, RowSource, orientation};
 use imaging::color::{self as colors, manage};
 use imaging::gpu::Choice;
 use imaging::metadata::{self, Change};
-use imaging::{Error, Metadata, Pipeline, Plan, Result};
-use protocol::Warning;
+use imaging::{Error, Metadata, Pipeline, Plan, Result, Shape, Stored, WarningKind};
 use protocol::job::{self, Job};
+use protocol::{Pages, Warning};
 use std::path::Path;
 use std::sync::LazyLock;
 use std::time::Duration;
+
+/// Formats whose files have samples of any type.
+const KEEPING: [&str; 3] = ["tiff", "npy", "fits"];
 
 /// What every task of a job needs to know.
 #[derive(Clone, Debug)]
@@ -25,6 +29,8 @@ pub struct Settings {
     pub limits: Limits,
     /// Which metadata goes into the outputs.
     pub keep: KeepMetadata,
+    /// Which pages or frames of a file.
+    pub pages: Pages,
     /// Whether a warning is a failure.
     pub strict: bool,
     /// What outputs are called.
@@ -79,6 +85,7 @@ impl Settings {
                 job::KeepMetadata::Icc => KeepMetadata::Icc,
                 job::KeepMetadata::Web => KeepMetadata::Web,
             },
+            pages: job.pages,
             strict: job.strict,
             names: (job.names.as_deref().map(Template::parse).transpose())
                 .map_err(|wrong| Error::Pipeline(format!("names: {wrong}")))?,
@@ -124,16 +131,44 @@ impl Settings {
         manage(source, stored, format.kind(), &self.color, self.keep)
     }
 
-    /// What the output says beside its pixels, and what it cannot.
-    pub fn metadata(
+    /// The metadata that an output gets, and what of it could not be kept.
+    pub fn carried(
         &self,
-        of: &Metadata,
+        metadata: &Metadata,
         change: &Change,
         format: &Format,
-    ) -> (Metadata, Vec<imaging::Warning>) {
-        let (mut metadata, warnings) = metadata::for_output(of, change, self.keep, format.kind());
+        plan: &Plan,
+    ) -> (Metadata, Vec<Warning>) {
+        let mut warnings = self.units(metadata.stored, format, plan.output);
+        let (mut metadata, noted) =
+            metadata::for_output(metadata, change, self.keep, format.kind());
         metadata.background = self.background;
+        warnings.extend(plan.warnings.iter().chain(&noted).map(told));
+        if !self.pipeline.keeps_units() {
+            metadata.stored = None;
+        }
         (metadata, warnings)
+    }
+
+    /// What becomes of samples that were stored in a type of their own.
+    pub fn units(&self, stored: Option<Stored>, format: &Format, output: Shape) -> Vec<Warning> {
+        // Fewer bits are spread over the range of their carrier, which loses nothing.
+        let Some(stored) = stored.filter(|s| !matches!(s, Stored::Unsigned(..=16))) else {
+            return Vec::new();
+        };
+        let because = match self.pipeline.leaves_units() {
+            Some(op) => op,
+            None if KEEPING.contains(&format.kind().name()) => return Vec::new(),
+            None => format.kind().name(),
+        };
+        let became = match Stored::of(format.stored(output).sample) {
+            Stored::Float(bits) => format!("{bits}-bit floats"),
+            Stored::Unsigned(bits) | Stored::Signed(bits) => format!("{bits}-bit integers"),
+        };
+        Vec::from([told(&imaging::Warning::new(
+            WarningKind::Converted,
+            format!("{stored} samples became {became} ({because})"),
+        ))])
     }
 
     /// Refuses what is only warned of, where the job is strict.
@@ -163,7 +198,25 @@ impl Settings {
         let reduced = Plan::from_steps(&turns, stored)?.output;
         let mut steps = turns;
         steps.extend(Plan::shrunk_steps(&self.pipeline, upright, reduced)?);
-        Ok((Plan::from_steps(&steps, stored)?, shrink))
+        let plan = Plan::from_steps(&steps, stored)?;
+        self.check_size(&plan)?;
+        Ok((plan, shrink))
+    }
+
+    /// An output must obey the limit of an input: resize and pad can ask for anything.
+    fn check_size(&self, plan: &Plan) -> Result<()> {
+        let stages = plan.stages.iter();
+        let shapes = stages.flat_map(|s| s.segment.shapes.iter().chain([&s.segment.input]));
+        for shape in shapes {
+            let pixels = shape.rows as u64 * shape.cols as u64;
+            if pixels > self.limits.max_pixels {
+                return Err(Error::Limit(format!(
+                    "the pipeline makes {} x {} pixels, more than --max-pixels {} (raise it to {pixels})",
+                    shape.cols, shape.rows, self.limits.max_pixels
+                )));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -177,4 +230,36 @@ pub fn node_name() -> String {
         }
     });
     NAME.clone()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use imaging::{Color, SampleType};
+
+    #[test]
+    fn what_becomes_of_samples_of_their_own_type_is_told() {
+        let told = |pipeline: &str, format: FormatKind, stored| {
+            let job = Job {
+                pipeline: pipeline.into(),
+                ..Job::default()
+            };
+            let settings = Settings::of(&job).unwrap();
+            let shape = Shape::new(2, 2, Color::Gray, SampleType::F32);
+            let warnings = settings.units(Some(stored), &Format::of(format), shape);
+            warnings.into_iter().map(|warning| warning.text).next()
+        };
+        let int16 = Stored::Signed(16);
+        assert_eq!(
+            told("autocontrast", FormatKind::Tiff, int16).as_deref(),
+            Some("int16 samples became 32-bit floats (autocontrast)")
+        );
+        assert_eq!(told("gaussian(sigma=1)", FormatKind::Tiff, int16), None);
+        assert_eq!(
+            told("gaussian(sigma=1)", FormatKind::Png, int16).as_deref(),
+            Some("int16 samples became 16-bit integers (png)")
+        );
+        let packed = Stored::Unsigned(12);
+        assert_eq!(told("autocontrast", FormatKind::Png, packed), None);
+    }
 }

@@ -1,21 +1,21 @@
 //! One image on all ranks: each holds a chunk of rows and exchanges halos with its neighbours.
 
-use crate::atomic::Pending;
+use crate::atomic::Digested;
 use crate::batch::to_json;
 use crate::device;
+use crate::pages::Pictures;
 use crate::settings::Settings;
 use crate::single::{late, ms};
-use crate::source::{Hash, TimedSink, fetch, open};
-use crate::task::{Done, Finished, Order, told};
+use crate::source::{Hash, Input, fetch};
+use crate::task::{Done, FileDone, Finished, Order, OutputFile, told};
 use imaging::codec::{self, Header, OpenOptions, RowSink, RowSource};
 use imaging::comm::{Comm, agree};
 use imaging::executor::{Context, Stop, gather, guarded, run_rows, scatter};
 use imaging::metadata::Change;
 use imaging::window::Band;
-use imaging::{Plan, Result, Rows};
+use imaging::{Error, Plan, Result, Rows};
 use protocol::Warning;
-use protocol::receipt::StageMs;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Runs one image; all ranks call this together. Rank 0 gets the outcome.
 pub fn run(
@@ -44,95 +44,160 @@ fn attempt(
     stop: &Stop,
     input_sha256: &mut Option<String>,
 ) -> Result<Done> {
-    let mut context = Context::with_pool(comm, pool);
-    context.stop = stop.clone();
     let start = Instant::now();
-    let prepared = agree(comm, guarded(|| prepare(order, settings, comm.rank())))?;
-    let Prepared {
-        mut plan,
-        shrink,
-        header,
-        mut source,
-        hash,
-    } = prepared;
-    let placed = device::place(order, settings, &mut plan);
-    let fetched = start.elapsed();
-
-    let decoding = Instant::now();
-    let rows = if header.seekable {
-        let part = context.part(plan.input);
-        agree(comm, guarded(|| read_part(&mut source, plan.input, part)))?
-    } else {
-        let inner = source
-            .as_mut()
-            .map(|source| &mut **source as &mut dyn RowSource);
-        scatter(&mut context, plan.input, inner)?
-    };
-    let decode = decoding.elapsed();
-
-    let computing = Instant::now();
-    let rows = run_rows(&mut context, &plan, rows)?;
-    let compute = computing.elapsed().saturating_sub(context.halo.wait);
-
-    let encoding = Instant::now();
-    let mut output = agree(
+    let path = order.input_path();
+    let fetched = guarded(|| match (comm.rank(), order.part) {
+        (0, 0) => fetch(&path).map(|(input, hash)| (input, Some(hash))),
+        _ => Ok((Input::at(&path), None)),
+    });
+    let (input, hash) = agree(comm, fetched)?;
+    let mut run = Run {
         comm,
-        guarded(|| {
-            let source = source.as_deref().filter(|_| comm.rank() == 0);
-            let begin = |source| begin_output(order, settings, &plan, &header, shrink, source);
-            source.map(begin).transpose()
-        }),
-    )?;
-    gather(
-        &mut context,
-        &rows,
-        (output.as_mut()).map(|output| &mut output.sink as &mut dyn RowSink),
-    )?;
-    let mut warnings = everyones(comm, source.as_deref());
-    if let Some(begun) = &output {
-        let sink = begun.sink.warnings();
-        warnings.extend(begun.warnings.iter().chain(&sink).map(told));
+        settings,
+        pool,
+        stop,
+        input,
+        hash,
+        order,
+        input_sha256,
+        done: Done::new(ms(start.elapsed())),
+    };
+    run.done.warn(order.warnings.clone());
+    settings.tolerate(&order.warnings)?;
+    for file in &order.files {
+        let mut sizes = Vec::new();
+        // Where one rank fails, all do, so that they are at the same file.
+        let stored = run.file(file, &mut sizes);
+        match agree(comm, stored) {
+            Err(error @ Error::Stopped(_)) => return Err(error),
+            Err(error) if !order.is_apart() => return Err(error),
+            stored => run.done.files.push(FileDone { sizes, stored }),
+        }
     }
-    let strict = match comm.rank() {
-        0 => settings.tolerate(&warnings),
-        _ => Ok(()),
-    };
-    agree(comm, strict)?;
-    let mut halo = [context.halo.bytes as i64];
+    let mut halo = [run.done.halo_bytes as i64];
     comm.all_reduce(&mut halo, imaging::comm::Reduce::Sum);
-    let finished = match output {
-        None => Ok(None),
-        Some(Begun { pending, sink, .. }) => guarded(|| {
-            Box::new(sink).finish()?;
-            let encode = encoding.elapsed();
-            *input_sha256 = hash.map(Hash::finish).transpose()?;
-            let storing = Instant::now();
-            let digested = pending.commit()?;
-            Ok(Some((digested, encode, storing.elapsed())))
-        }),
-    };
-    let finished = agree(comm, finished)?;
-    let (sha256, bytes, encode, store) = match finished {
-        Some((digested, encode, store)) => (digested.sha256, digested.bytes, encode, store),
-        None => Default::default(),
-    };
-    Ok(Done {
-        output_sha256: sha256,
-        bytes,
-        width: plan.output.cols as u64,
-        height: plan.output.rows as u64,
-        ms: StageMs {
-            fetch: ms(fetched),
-            decode: ms(decode),
-            compute: ms(compute),
-            halo: ms(context.halo.wait),
-            encode: ms(encode),
-            store: ms(store),
-        },
-        warnings,
-        halo_bytes: halo[0] as u64,
-        device: placed.told(),
-    })
+    run.done.halo_bytes = halo[0] as u64;
+    Ok(run.done)
+}
+
+/// What is needed for each of an image's outputs.
+struct Run<'a> {
+    comm: &'a dyn Comm,
+    settings: &'a Settings,
+    pool: &'a rayon::ThreadPool,
+    stop: &'a Stop,
+    input: Input,
+    /// On rank 0.
+    hash: Option<Hash>,
+    order: &'a Order,
+    input_sha256: &'a mut Option<String>,
+    done: Done,
+}
+
+impl Run<'_> {
+    /// Makes one output; rank 0 writes it.
+    fn file(&mut self, file: &OutputFile, sizes: &mut Vec<(u64, u64)>) -> Result<Digested> {
+        let mut pictures = None;
+        for page in &file.pages {
+            let size = self.picture(file, *page, &mut pictures)?;
+            sizes.push(size);
+        }
+        let storing = Instant::now();
+        let stored = guarded(|| {
+            let Some(pictures) = pictures else {
+                return Ok(Digested::default());
+            };
+            if let Some(hash) = self.hash.take() {
+                *self.input_sha256 = Some(hash.finish()?);
+            }
+            pictures.commit()
+        });
+        let stored = agree(self.comm, stored)?;
+        self.done.ms.store += ms(storing.elapsed());
+        Ok(stored)
+    }
+
+    /// Computes one picture on all ranks, and writes it on rank 0 into an output that is opened with the first.
+    fn picture(
+        &mut self,
+        file: &OutputFile,
+        page: u32,
+        pictures: &mut Option<Pictures>,
+    ) -> Result<(u64, u64)> {
+        let (comm, settings) = (self.comm, self.settings);
+        let mut context = Context::with_pool(comm, self.pool);
+        context.stop = self.stop.clone();
+        let prepared = guarded(|| prepare(&self.input, settings, page, comm.rank()));
+        let Prepared {
+            mut plan,
+            shrink,
+            header,
+            mut source,
+        } = agree(comm, prepared)?;
+        let placed = device::place(self.order, settings, &mut plan);
+
+        let decoding = Instant::now();
+        let rows = if header.seekable {
+            let part = context.part(plan.input);
+            agree(comm, guarded(|| read_part(&mut source, plan.input, part)))?
+        } else {
+            let inner = source
+                .as_mut()
+                .map(|source| &mut **source as &mut dyn RowSource);
+            scatter(&mut context, plan.input, inner)?
+        };
+        let decode = decoding.elapsed();
+
+        let computing = Instant::now();
+        let rows = run_rows(&mut context, &plan, rows)?;
+        let compute = computing.elapsed().saturating_sub(context.halo.wait);
+
+        let encoding = Instant::now();
+        let mut own = Vec::new();
+        let begun = guarded(|| {
+            let Some(source) = source.as_deref().filter(|_| comm.rank() == 0) else {
+                return Ok(None);
+            };
+            let format = settings.format_for(header.kind);
+            let change = Change::of(header.shape, &plan, shrink);
+            let (metadata, warnings) = settings.carried(source.metadata(), &change, &format, &plan);
+            own = warnings;
+            let pictures = match &mut *pictures {
+                Some(pictures) => pictures,
+                none => none.insert(Pictures::create(settings, file, self.input.path(), format)?),
+            };
+            pictures.begin(plan.output, &metadata).map(Some)
+        });
+        let mut sink = agree(comm, begun)?;
+        gather(
+            &mut context,
+            &rows,
+            sink.as_mut().map(|sink| &mut **sink as &mut dyn RowSink),
+        )?;
+        own.extend(everyones(comm, source.as_deref()));
+        if let Some(sink) = &sink {
+            own.extend(sink.warnings().iter().map(told));
+        }
+        let ended = guarded(|| {
+            if comm.rank() == 0 {
+                settings.tolerate(&own)?;
+            }
+            match (&mut *pictures, sink.take()) {
+                (Some(pictures), Some(sink)) => pictures.end(sink),
+                _ => Ok(()),
+            }
+        });
+        agree(comm, ended)?;
+        self.done.warn(own);
+        self.done.computed_by(placed.told());
+        self.done.halo_bytes += context.halo.bytes;
+        let spent = &mut self.done.ms;
+        spent.decode += ms(decode);
+        spent.compute += ms(compute);
+        spent.halo += ms(context.halo.wait);
+        spent.encode += ms(encoding.elapsed());
+        Ok((plan.output.cols as u64, plan.output.rows as u64))
+    }
 }
 
 /// What the decoders of all ranks warn of, each thing once.
@@ -172,32 +237,15 @@ struct Prepared {
     header: Header,
     /// On rank 0, and on all ranks where each can decode its own rows.
     source: Option<Box<dyn RowSource>>,
-    hash: Option<Hash>,
 }
 
-fn prepare(order: &Order, settings: &Settings, rank: usize) -> Result<Prepared> {
-    let path = order.input_path();
-    if rank == 0 {
-        let (mut input, hash) = fetch(&path)?;
-        let header = codec::probe(&mut *input, &settings.limits)?;
-        let (plan, shrink) = settings.plan(&header)?;
-        let source = codec::open(input, &settings.limits, &OpenOptions { shrink, page: 0 })?;
-        let source = settings.manage(source, &plan, &settings.format_for(header.kind))?;
-        return Ok(Prepared {
-            plan,
-            shrink,
-            header,
-            source: Some(source),
-            hash: Some(hash),
-        });
-    }
-    let mut input = open(&path)?;
-    let header = codec::probe(&mut input, &settings.limits)?;
+fn prepare(input: &Input, settings: &Settings, page: u32, rank: usize) -> Result<Prepared> {
+    let header = codec::probe_page(&mut *input.reader()?, &settings.limits, page)?;
     let (plan, shrink) = settings.plan(&header)?;
-    let source = match header.seekable {
+    let options = OpenOptions { shrink, page };
+    let source = match rank == 0 || header.seekable {
         true => {
-            let options = OpenOptions::default();
-            let source = codec::open(Box::new(input), &settings.limits, &options)?;
+            let source = codec::open(input.reader()?, &settings.limits, &options)?;
             let format = settings.format_for(header.kind);
             Some(settings.manage(source, &plan, &format)?)
         }
@@ -208,7 +256,6 @@ fn prepare(order: &Order, settings: &Settings, rank: usize) -> Result<Prepared> 
         shrink,
         header,
         source,
-        hash: None,
     })
 }
 
@@ -223,40 +270,4 @@ fn read_part(
         source.read(&mut Band::of(&mut rows))?;
     }
     Ok(rows)
-}
-
-/// An output being written.
-struct Begun {
-    pending: Pending,
-    sink: TimedSink,
-    warnings: Vec<imaging::Warning>,
-}
-
-fn begin_output(
-    order: &Order,
-    settings: &Settings,
-    plan: &Plan,
-    header: &Header,
-    shrink: u32,
-    source: &dyn RowSource,
-) -> Result<Begun> {
-    let pending = settings.pending(&order.output_path(), &order.input_path())?;
-    let format = settings.format_for(header.kind);
-    let change = Change::of(header.shape, plan, shrink);
-    let (metadata, warnings) = settings.metadata(source.metadata(), &change, &format);
-    let inner = codec::create(
-        Box::new(pending.writer()),
-        &format,
-        plan.output,
-        &metadata,
-        settings.keep,
-    )?;
-    Ok(Begun {
-        pending,
-        sink: TimedSink {
-            inner,
-            spent: Duration::ZERO,
-        },
-        warnings,
-    })
 }

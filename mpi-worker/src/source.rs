@@ -6,7 +6,8 @@ use imaging::window::Band;
 use imaging::{Error, Metadata, Result, Rows, Shape, Warning};
 use std::fs::File;
 use std::io::{Cursor, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -54,19 +55,60 @@ fn explain(error: &std::io::Error) -> String {
     }
 }
 
+/// An input that can be read from its beginning several times.
+pub struct Input {
+    path: PathBuf,
+    bytes: Option<Whole>,
+}
+
+/// A file's bytes, shared by its readers.
+#[derive(Clone)]
+struct Whole(Arc<Vec<u8>>);
+
+impl AsRef<[u8]> for Whole {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Input {
+    /// An input that is read where it lies.
+    pub fn at(path: &Path) -> Input {
+        Input {
+            path: path.to_owned(),
+            bytes: None,
+        }
+    }
+
+    /// Where it lies.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Reads from the beginning.
+    pub fn reader(&self) -> Result<Box<dyn ReadSeek>> {
+        Ok(match &self.bytes {
+            Some(bytes) => Box::new(Cursor::new(bytes.clone())),
+            None => Box::new(open(&self.path)?),
+        })
+    }
+}
+
 /// Opens an input and begins to hash it.
-pub fn fetch(path: &Path) -> Result<(Box<dyn ReadSeek>, Hash)> {
+pub fn fetch(path: &Path) -> Result<(Input, Hash)> {
     let mut file = open(path)?;
     let len = file.metadata()?.len();
+    let mut input = Input::at(path);
     if len <= READ_WHOLE {
         let mut bytes = Vec::with_capacity(len as usize);
         file.read_to_end(&mut bytes)?;
         let hash = Hash::Known(atomic::sha256(&bytes));
-        return Ok((Box::new(Cursor::new(bytes)), hash));
+        input.bytes = Some(Whole(Arc::new(bytes)));
+        return Ok((input, hash));
     }
     let path = path.to_owned();
     let hash = std::thread::spawn(move || atomic::digest_file(&path));
-    Ok((Box::new(file), Hash::Running(hash)))
+    Ok((input, Hash::Running(hash)))
 }
 
 /// A decoder with a clock.

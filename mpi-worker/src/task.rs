@@ -1,9 +1,10 @@
 //! One image: what is to be done with it, and what came of it.
 
+use crate::atomic::Digested;
 use crate::device::Told;
 use imaging::Error;
 use protocol::job::Mode;
-use protocol::receipt::{StageMs, TaskReceipt};
+use protocol::receipt::{PageReceipt, StageMs, TaskReceipt};
 use protocol::state::TaskState;
 use protocol::{Warning, name};
 use serde::{Deserialize, Serialize};
@@ -14,10 +15,19 @@ use std::path::PathBuf;
 pub struct Order {
     /// Number of the task in its job, from 0.
     pub task: u64,
+    /// Which part of the task, from 0, and of how many: pages of one file may go to several ranks.
+    #[serde(default)]
+    pub part: u32,
+    /// See `part`.
+    #[serde(default = "one_part")]
+    pub parts: u32,
     /// The input's path as text without loss.
     pub input: String,
-    /// The output's path as text without loss.
-    pub output: String,
+    /// The outputs with the pictures that go into each.
+    pub files: Vec<OutputFile>,
+    /// Pages or frames of the input.
+    #[serde(default = "one_part")]
+    pub pages: u32,
     /// How the image is spread over ranks: [`Mode::Images`] or [`Mode::Rows`].
     pub mode: Mode,
     /// Why this mode.
@@ -55,6 +65,29 @@ fn one() -> usize {
     1
 }
 
+fn one_part() -> u32 {
+    1
+}
+
+/// An output and the pictures that go into it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutputFile {
+    /// Its path as text without loss.
+    pub output: String,
+    /// Pages of the input, from 0, in order.
+    pub pages: Vec<u32>,
+}
+
+impl OutputFile {
+    /// The output of the first page.
+    pub fn first(output: String) -> OutputFile {
+        OutputFile {
+            output,
+            pages: vec![0],
+        }
+    }
+}
+
 impl Order {
     /// Where the input lies.
     pub fn input_path(&self) -> PathBuf {
@@ -70,9 +103,14 @@ impl Order {
         }
     }
 
-    /// Where the output goes.
-    pub fn output_path(&self) -> PathBuf {
-        name::to_path(&self.output)
+    /// The first output, as text without loss.
+    pub fn output(&self) -> &str {
+        self.files.first().map_or("", |file| &file.output)
+    }
+
+    /// Whether pictures become outputs of their own.
+    pub fn is_apart(&self) -> bool {
+        self.files.len() > 1 || self.parts > 1
     }
 }
 
@@ -81,6 +119,12 @@ impl Order {
 pub struct Finished {
     /// What lands in the job's receipt.
     pub receipt: TaskReceipt,
+    /// Which part of the task this is, from 0, and of how many.
+    #[serde(default)]
+    pub part: u32,
+    /// See `part`.
+    #[serde(default = "one_part")]
+    pub parts: u32,
     /// Whether a limit refused it before decoding.
     pub refused: bool,
     /// Wall time of the task in milliseconds.
@@ -104,6 +148,8 @@ pub enum Fault {
     Limit,
     /// Reading or writing files failed.
     Io,
+    /// There is no room for its output; the reason leaves the way out to who knows it.
+    Full,
     /// It took too long.
     Timeout,
     /// It was stopped.
@@ -117,8 +163,9 @@ impl Fault {
             Error::Pipeline(_) | Error::Encode(_) | Error::Unsuitable(_) => Fault::Unsuitable,
             Error::Limit(_) => Fault::Limit,
             Error::Io(_) => Fault::Io,
-            Error::Stopped(reason) if reason.starts_with("stopped") => Fault::Cancelled,
-            Error::Stopped(_) => Fault::Timeout,
+            Error::Full(_) => Fault::Full,
+            Error::Stopped(_) => Fault::Cancelled,
+            Error::Late(_) => Fault::Timeout,
         }
     }
 }
@@ -131,16 +178,10 @@ pub fn told(warning: &imaging::Warning) -> Warning {
     }
 }
 
-/// What a successful task leaves.
+/// What a task leaves.
 pub struct Done {
-    /// SHA-256 of the output.
-    pub output_sha256: String,
-    /// Bytes of the output.
-    pub bytes: u64,
-    /// Width of the output.
-    pub width: u64,
-    /// Height of the output.
-    pub height: u64,
+    /// What became of each of the order's files, in their order.
+    pub files: Vec<FileDone>,
     /// Time in each stage.
     pub ms: StageMs,
     /// Oddities of the input that cost no pixel.
@@ -149,6 +190,48 @@ pub struct Done {
     pub halo_bytes: u64,
     /// What computed it.
     pub device: Told,
+}
+
+/// What became of an output.
+pub struct FileDone {
+    /// Width and height of each of its pictures.
+    pub sizes: Vec<(u64, u64)>,
+    /// Its hash and length, or why there is none.
+    pub stored: Result<Digested, Error>,
+}
+
+impl Done {
+    /// Nothing yet.
+    pub fn new(fetch: f64) -> Done {
+        Done {
+            files: Vec::new(),
+            ms: StageMs {
+                fetch,
+                ..StageMs::default()
+            },
+            warnings: Vec::new(),
+            halo_bytes: 0,
+            device: Told::default(),
+        }
+    }
+
+    /// Takes what computed a further picture: a device is told of where it computed any.
+    pub fn computed_by(&mut self, told: Told) {
+        let warning = self.device.warning.take().or(told.warning.clone());
+        if self.device.device.is_empty() || told.device == "gpu" {
+            self.device = told;
+        }
+        self.device.warning = warning;
+    }
+
+    /// Takes warnings, each once.
+    pub fn warn(&mut self, warnings: Vec<Warning>) {
+        for warning in warnings {
+            if !self.warnings.contains(&warning) {
+                self.warnings.push(warning);
+            }
+        }
+    }
 }
 
 impl Finished {
@@ -171,6 +254,8 @@ impl Finished {
             bytes: None,
             width: None,
             height: None,
+            page: None,
+            pages: Vec::new(),
             mode: Some(order.mode),
             mode_reason: order.reason.clone(),
             ranks: Some(order.ranks),
@@ -185,35 +270,37 @@ impl Finished {
             device_reason: String::new(),
         };
         let refused = matches!(outcome, Err(Error::Limit(_)));
-        let fault = outcome.as_ref().err().map(Fault::of);
+        let fault = match &outcome {
+            Err(error) => Some(Fault::of(error)),
+            Ok(done) => (done.files.iter()).find_map(|f| f.stored.as_ref().err().map(Fault::of)),
+        };
         let mut halo_bytes = 0;
         match outcome {
             Ok(done) => {
-                receipt.state = TaskState::Succeeded;
-                receipt.output = Some(order.output.clone());
-                receipt.output_sha256 = Some(done.output_sha256);
-                receipt.bytes = Some(done.bytes);
-                receipt.width = Some(done.width);
-                receipt.height = Some(done.height);
-                receipt.ms = done.ms;
-                receipt.warnings = done.warnings;
-                receipt.device = done.device.device.to_owned();
-                receipt.device_reason = done.device.reason;
-                let device = |text| Warning {
-                    kind: "device".into(),
-                    text,
-                };
-                receipt.warnings.extend(done.device.warning.map(device));
                 halo_bytes = done.halo_bytes;
+                fill(&mut receipt, order, done);
             }
-            Err(Error::Stopped(reason)) if reason.starts_with("stopped") => {
+            Err(Error::Stopped(reason)) => {
                 receipt.state = TaskState::Cancelled;
                 receipt.reason = Some(reason);
             }
-            Err(error) => receipt.reason = Some(error.to_string()),
+            Err(error) => {
+                let reason = error.to_string();
+                if order.is_apart() {
+                    let pages = order.files.iter().flat_map(|file| &file.pages);
+                    receipt.pages.extend(pages.map(|page| PageReceipt {
+                        page: page + 1,
+                        reason: Some(reason.clone()),
+                        ..PageReceipt::default()
+                    }));
+                }
+                receipt.reason = Some(reason);
+            }
         }
         Finished {
             receipt,
+            part: order.part,
+            parts: order.parts,
             refused,
             ms,
             halo_bytes,
@@ -225,8 +312,11 @@ impl Finished {
     pub fn failed(task: u64, input: String, node: &str, error: Error) -> Finished {
         let order = Order {
             task,
+            part: 0,
+            parts: 1,
             input,
-            output: String::new(),
+            files: Vec::new(),
+            pages: 1,
             mode: Mode::Auto,
             reason: String::new(),
             ranks: 0,
@@ -246,4 +336,118 @@ impl Finished {
         finished.receipt.ranks = None;
         finished
     }
+
+    /// Takes in another part of the same task.
+    pub fn merge(&mut self, other: Finished) {
+        let (own, others) = (&mut self.receipt, other.receipt);
+        own.pages.extend(others.pages);
+        own.pages.sort_by_key(|page| page.page);
+        own.input_sha256 = own.input_sha256.take().or(others.input_sha256);
+        let (a, b) = (&mut own.ms, others.ms);
+        a.fetch += b.fetch;
+        a.decode += b.decode;
+        a.compute += b.compute;
+        a.halo += b.halo;
+        a.encode += b.encode;
+        a.store += b.store;
+        for warning in others.warnings {
+            if !own.warnings.contains(&warning) {
+                own.warnings.push(warning);
+            }
+        }
+        if own.device.is_empty() || others.device == "gpu" {
+            (own.device, own.device_reason) = (others.device, others.device_reason);
+        }
+        let worse = match (own.state, others.state) {
+            (TaskState::Failed, _) | (_, TaskState::Succeeded) => false,
+            (TaskState::Succeeded, _) => true,
+            (_, state) => state == TaskState::Failed,
+        };
+        if worse {
+            (own.state, own.reason) = (others.state, others.reason);
+            self.fault = other.fault;
+        }
+        self.refused &= other.refused;
+        self.ms = self.ms.max(other.ms);
+        self.halo_bytes += other.halo_bytes;
+        summarize(&mut self.receipt);
+    }
+}
+
+/// What came of the files of an order, as its receipt has it.
+fn fill(receipt: &mut TaskReceipt, order: &Order, done: Done) {
+    receipt.ms = done.ms;
+    receipt.warnings = done.warnings;
+    receipt.device = done.device.device.to_owned();
+    receipt.device_reason = done.device.reason;
+    let device = |text| Warning {
+        kind: "device".into(),
+        text,
+    };
+    receipt.warnings.extend(done.device.warning.map(device));
+    receipt.state = TaskState::Succeeded;
+    let apart = order.is_apart();
+    let mut failures: Vec<String> = Vec::new();
+    for (file, FileDone { sizes, stored }) in order.files.iter().zip(done.files) {
+        let sizes = sizes.into_iter().map(Some).chain(std::iter::repeat(None));
+        let first = receipt.pages.len();
+        for (page, size) in file.pages.iter().zip(sizes) {
+            receipt.pages.push(PageReceipt {
+                page: page + 1,
+                width: size.map(|size| size.0),
+                height: size.map(|size| size.1),
+                ..PageReceipt::default()
+            });
+        }
+        let Some(page) = receipt.pages.get_mut(first) else {
+            continue;
+        };
+        match stored {
+            Ok(digested) if apart => {
+                page.output = Some(file.output.clone());
+                page.output_sha256 = Some(digested.sha256);
+                page.bytes = Some(digested.bytes);
+            }
+            Ok(digested) => {
+                receipt.output = Some(file.output.clone());
+                receipt.output_sha256 = Some(digested.sha256);
+                receipt.bytes = Some(digested.bytes);
+                (receipt.width, receipt.height) = (page.width, page.height);
+            }
+            Err(error) => {
+                page.reason = Some(error.to_string());
+                failures.push(format!("page {}: {error}", page.page));
+            }
+        }
+    }
+    if !failures.is_empty() {
+        receipt.state = TaskState::Failed;
+        let more = match failures.len() {
+            1 => String::new(),
+            n => format!("; and {} more pages", n - 1),
+        };
+        receipt.reason = Some(format!("{}{more}", failures[0]));
+    }
+    match (apart, order.pages, receipt.pages.len()) {
+        (true, ..) => summarize(receipt),
+        (false, 1, _) => receipt.pages.clear(),
+        (false, _, 1) => {
+            receipt.page = Some(receipt.pages[0].page);
+            receipt.pages.clear();
+        }
+        _ => {}
+    }
+}
+
+/// Where pages are outputs of their own, the receipt's own fields tell of the first.
+fn summarize(receipt: &mut TaskReceipt) {
+    let first = receipt.pages.iter().find(|page| page.output.is_some());
+    let first = match first {
+        Some(first) if receipt.state == TaskState::Succeeded => first.clone(),
+        _ => PageReceipt::default(),
+    };
+    receipt.output = first.output;
+    receipt.output_sha256 = first.output_sha256;
+    receipt.bytes = first.bytes;
+    (receipt.width, receipt.height) = (first.width, first.height);
 }

@@ -151,6 +151,83 @@ fn the_communicator_conforms() {
     }
 }
 
+/// A TIFF of gray pages, each of its size.
+fn stack(pages: &[(u32, u32)]) -> Vec<u8> {
+    let mut bytes = b"II*\0\0\0\0\0".to_vec();
+    let mut link = 4;
+    for (width, height) in pages {
+        let strip = bytes.len() as u32;
+        bytes.extend((0..width * height).map(|i| (i * 7 % 251) as u8 ^ *width as u8));
+        bytes.resize(bytes.len().next_multiple_of(2), 0);
+        let at = bytes.len() as u32;
+        bytes[link..link + 4].copy_from_slice(&at.to_le_bytes());
+        let entries = [
+            (256u16, *width),
+            (257, *height),
+            (258, 8),
+            (259, 1),
+            (262, 1),
+            (273, strip),
+            (277, 1),
+            (278, *height),
+            (279, width * height),
+        ];
+        bytes.extend((entries.len() as u16).to_le_bytes());
+        for (tag, value) in entries {
+            bytes.extend(tag.to_le_bytes());
+            bytes.extend(4u16.to_le_bytes());
+            bytes.extend(1u32.to_le_bytes());
+            bytes.extend(value.to_le_bytes());
+        }
+        link = bytes.len();
+        bytes.extend([0; 4]);
+    }
+    bytes
+}
+
+#[test]
+fn pages_give_the_same_files_on_any_number_of_ranks_in_both_modes() {
+    let scratch = Scratch::new("pages");
+    fs::create_dir_all(scratch.0.join("in")).unwrap();
+    let pages = [(40, 61), (300, 7), (1, 1), (33, 200), (64, 64)];
+    fs::write(scratch.0.join("in/s.tif"), stack(&pages)).unwrap();
+    for (format, files) in [("png", 5), ("tiff", 1)] {
+        let mut expected = None;
+        for ranks in [1, 2, 3] {
+            for mode in ["rows", "images"] {
+                let name = format!("{format}-{mode}-{ranks}");
+                let spec = job(&scratch.0, &name, mode, "gaussian(sigma=3) | equalize");
+                let mut text = fs::read_to_string(&spec).unwrap();
+                text += &format!("format = {format:?}\n");
+                fs::write(&spec, text).unwrap();
+                let output = run(ranks, &["run", spec.to_str().unwrap()]);
+                let err = String::from_utf8_lossy(&output.stderr);
+                assert_eq!(output.status.code(), Some(0), "{name}: {err}");
+                let text = fs::read_to_string(scratch.0.join(&name).join("sundog-receipt.json"));
+                let receipt: JobReceipt = serde_json::from_str(&text.unwrap()).unwrap();
+                let [task] = &receipt.tasks[..] else {
+                    panic!("one file is one task")
+                };
+                let sizes: Vec<_> = (task.pages.iter())
+                    .map(|page| (page.width.unwrap() as u32, page.height.unwrap() as u32))
+                    .collect();
+                assert_eq!(sizes, pages);
+                let outputs = task.outputs();
+                assert_eq!(outputs.len(), files);
+                let hashes: Vec<String> = outputs
+                    .iter()
+                    .map(|output| output.sha256.unwrap().to_owned())
+                    .collect();
+                assert_eq!(
+                    expected.get_or_insert_with(|| hashes.clone()),
+                    &hashes,
+                    "{name}"
+                );
+            }
+        }
+    }
+}
+
 #[test]
 fn a_batch_gives_the_same_files_on_any_number_of_ranks_in_both_modes() {
     let scratch = Scratch::new("same");

@@ -133,6 +133,7 @@ mod tests {
     #[test]
     fn untrusted_names_cannot_end_a_line() {
         let event = Event::TaskStarted(TaskStarted {
+            cost: None,
             version: 1,
             seq: Some(3),
             job: "j".into(),

@@ -55,15 +55,21 @@ pub struct TaskPlanned {
     pub task: u64,
     /// Path or URL of the input.
     pub input: String,
-    /// Path or URL of the output.
+    /// Path or URL of the output; the first, where there are several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<String>,
+    /// All outputs, where there are several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outputs: Vec<String>,
     /// Width of the input in pixels.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub width: Option<u64>,
     /// Height of the input in pixels.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub height: Option<u64>,
+    /// Pages or frames of a file of several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pages: Option<u32>,
     /// Whether one rank takes the image or all share its rows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<Mode>,
@@ -127,6 +133,9 @@ pub struct JobStarted {
     pub job: String,
     /// Number of tasks.
     pub tasks: u64,
+    /// Predicted seconds of one core for all tasks together, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<f64>,
     /// When, RFC 3339 in UTC.
     pub time: String,
 }
@@ -149,6 +158,9 @@ pub struct TaskStarted {
     /// The machine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node: Option<String>,
+    /// Predicted seconds of one core, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<f64>,
     /// Which attempt, from 1.
     pub attempt: u32,
 }
@@ -207,9 +219,12 @@ pub struct TaskFinished {
     pub task: u64,
     /// Path or URL of the input.
     pub input: String,
-    /// Path or URL of the output.
+    /// Path or URL of the output; the first, where there are several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<String>,
+    /// All outputs, where there are several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outputs: Vec<String>,
     /// How it ended.
     pub state: TaskState,
     /// Why it did not succeed.

@@ -1,5 +1,6 @@
 //! The job: what a user asks for, the same in a file, over a wire and in a receipt.
 
+use crate::pages::Pages;
 use crate::pipeline::Pipeline;
 use crate::size::Size;
 use crate::{is_default, is_false, version};
@@ -49,6 +50,9 @@ pub struct Job {
     /// What a failed image means for the others.
     #[serde(default)]
     pub on_error: OnError,
+    /// Which pages or frames of a file of several.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub pages: Pages,
     /// A warning makes its image fail, before anything of it is stored.
     #[serde(default, skip_serializing_if = "is_false")]
     pub strict: bool,
@@ -101,6 +105,7 @@ impl Default for Job {
             mode: Mode::default(),
             skip_existing: false,
             on_error: OnError::default(),
+            pages: Pages::default(),
             strict: false,
             names: None,
             on_clash: OnClash::default(),

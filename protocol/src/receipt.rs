@@ -111,6 +111,13 @@ pub struct TaskReceipt {
     /// Height of the output in pixels.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub height: Option<u64>,
+    /// The page that this is of a file of several, from 1, where it is the only one asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page: Option<u32>,
+    /// The pages or frames of a file of several, in order. Where they are outputs of their own, the fields above tell of
+    /// the first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pages: Vec<PageReceipt>,
     /// Whether one rank took the image or all shared its rows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<Mode>,
@@ -145,6 +152,80 @@ pub struct TaskReceipt {
     /// Why.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub device_reason: String,
+}
+
+impl TaskReceipt {
+    /// The outputs that were stored.
+    pub fn outputs(&self) -> Vec<OutputReceipt<'_>> {
+        let own = |page: &PageReceipt| page.output.is_some();
+        if !self.pages.iter().any(own) {
+            let one = OutputReceipt {
+                output: self.output.as_deref().unwrap_or_default(),
+                object: self.object.as_deref(),
+                sha256: self.output_sha256.as_deref(),
+                bytes: self.bytes,
+                page: self.page,
+                size: self.width.zip(self.height),
+            };
+            return Vec::from_iter(self.output.is_some().then_some(one));
+        }
+        let pages = self.pages.iter().filter_map(|page| {
+            Some(OutputReceipt {
+                output: page.output.as_deref()?,
+                object: page.object.as_deref(),
+                sha256: page.output_sha256.as_deref(),
+                bytes: page.bytes,
+                page: Some(page.page),
+                size: page.width.zip(page.height),
+            })
+        });
+        pages.collect()
+    }
+}
+
+/// An output of a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutputReceipt<'a> {
+    /// Its path or URL.
+    pub output: &'a str,
+    /// Where it lies below its job in the store, where that is not its path.
+    pub object: Option<&'a str>,
+    /// SHA-256 of its bytes.
+    pub sha256: Option<&'a str>,
+    /// Number of its bytes.
+    pub bytes: Option<u64>,
+    /// The page that it is of its input, from 1.
+    pub page: Option<u32>,
+    /// Width and height in pixels.
+    pub size: Option<(u64, u64)>,
+}
+
+/// A page or frame of a file of several.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PageReceipt {
+    /// Its number in the input, from 1.
+    pub page: u32,
+    /// Width of the result in pixels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub width: Option<u64>,
+    /// Height of the result in pixels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub height: Option<u64>,
+    /// Path or URL of its output, where it has one of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<String>,
+    /// Where that lies below its job in the store, where that is not its path.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object: Option<String>,
+    /// SHA-256 of that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output_sha256: Option<String>,
+    /// Bytes of that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
+    /// Why it has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// What the owner of an image should know of its result.

@@ -75,7 +75,8 @@ async fn job(trial: &mut Trial, problems: &mut Problems) -> Result<JobReceipt, F
         let fails = trial.work.damaged.contains(name) || trial.expect.failed.contains(name);
         match (task.state, fails) {
             (TaskState::Succeeded, false) => {
-                let name_there = names::output(&id, task).unwrap_or_default();
+                let there = names::outputs_of(&id, task).into_iter().next();
+                let name_there = there.map(|(name, _)| name).unwrap_or_default();
                 let bytes = store.get(&name_there, 1 << 30).await?;
                 let hashes = [Some(sha256(&bytes)), task.output_sha256.clone()];
                 let expected = trial.work.expected.get(name).cloned();

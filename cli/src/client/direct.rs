@@ -107,21 +107,24 @@ impl Direct {
         let state = self.status(job).await?.state;
         let (mut results, mut failed) = (Vec::new(), Vec::new());
         for receipt in self.task_receipts(job).await? {
-            let name = names::output(job, &receipt);
-            match (name, receipt.output, receipt.state) {
-                (Some(name), Some(output), TaskState::Succeeded) => {
-                    let (url, expires) = self.link(&name, life).await?;
-                    results.push(Output {
-                        task: receipt.task,
-                        input: receipt.input,
-                        output,
-                        url,
-                        expires,
-                        bytes: receipt.bytes,
-                        sha256: receipt.output_sha256,
-                        width: receipt.width,
-                        height: receipt.height,
-                    });
+            let outputs = names::outputs_of(job, &receipt);
+            match receipt.state {
+                TaskState::Succeeded if !outputs.is_empty() => {
+                    for (name, output) in outputs {
+                        let (url, expires) = self.link(&name, life).await?;
+                        results.push(Output {
+                            task: receipt.task,
+                            page: output.page,
+                            input: receipt.input.clone(),
+                            output: output.output.to_owned(),
+                            url,
+                            expires,
+                            bytes: output.bytes,
+                            sha256: output.sha256.map(str::to_owned),
+                            width: output.size.map(|size| size.0),
+                            height: output.size.map(|size| size.1),
+                        });
+                    }
                 }
                 _ => failed.push(Failed {
                     task: receipt.task,

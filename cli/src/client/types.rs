@@ -56,6 +56,9 @@ pub struct Results {
 pub struct Output {
     /// Number of its task.
     pub task: u64,
+    /// The page that it is of its input, from 1, where pages have outputs of their own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page: Option<u32>,
     /// The input.
     #[serde(default)]
     pub input: String,

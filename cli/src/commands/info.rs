@@ -2,7 +2,7 @@
 
 use crate::exit::{Exit, Failure, Result};
 use crate::output;
-use imaging::codec::{self, Header, Limits, OpenOptions};
+use imaging::codec::{self, Header, Limits, OpenOptions, PageKind};
 use imaging::window::Band;
 use imaging::{Element, Rows, Shape, by_sample};
 use protocol::name;
@@ -29,10 +29,10 @@ pub fn run(args: Args) -> Result {
     let mut failed = Vec::new();
     for path in &args.files {
         match look(path, !args.header) {
-            Ok((header, bins)) if args.json => {
-                output::json(&describe(path, &header, bins.as_deref()))
+            Ok((headers, bins)) if args.json => {
+                output::json(&describe(path, &headers, bins.as_deref()))
             }
-            Ok((header, bins)) => show(path, &header, bins.as_deref()),
+            Ok((headers, bins)) => show(path, &headers, bins.as_deref()),
             Err(error) => {
                 let failure = Failure::from(error);
                 output::failure(&Failure::failed(format!("{}: {failure}", path.display())));
@@ -47,7 +47,11 @@ pub fn run(args: Args) -> Result {
     })
 }
 
-fn look(path: &Path, pixels: bool) -> imaging::Result<(Header, Option<Vec<Vec<u64>>>)> {
+/// Pages whose sizes are told.
+const TOLD: u32 = 1000;
+
+/// The headers of the pages, and the histogram of the first.
+fn look(path: &Path, pixels: bool) -> imaging::Result<(Vec<Header>, Option<Vec<Vec<u64>>>)> {
     let open = || {
         if path.is_dir() {
             return Err(imaging::Error::Io("it is a directory".into()));
@@ -55,12 +59,18 @@ fn look(path: &Path, pixels: bool) -> imaging::Result<(Header, Option<Vec<Vec<u6
         File::open(path).map_err(|e| imaging::Error::Io(worker::jobfile::io_cause(&e)))
     };
     let limits = Limits::default();
-    let header = codec::probe(&mut open()?, &limits)?;
+    let mut file = open()?;
+    let first = codec::probe(&mut file, &limits)?;
+    let others = 1..first.pages.min(TOLD);
+    let mut headers = vec![first];
+    for page in others {
+        headers.push(codec::probe_page(&mut file, &limits, page)?);
+    }
     let bins = match pixels {
         true => Some(histogram(open()?, &limits)?),
         false => None,
     };
-    Ok((header, bins))
+    Ok((headers, bins))
 }
 
 /// Counts in 256 bins, one row a channel, streamed without the whole image in memory.
@@ -87,7 +97,8 @@ fn tally<T: Element>(rows: &Rows, shape: Shape, bins: &mut [Vec<u64>]) {
     }
 }
 
-fn describe(path: &Path, header: &Header, bins: Option<&[Vec<u64>]>) -> Value {
+fn describe(path: &Path, headers: &[Header], bins: Option<&[Vec<u64>]>) -> Value {
+    let header = &headers[0];
     let shape = header.shape;
     let mut fields = json!({
         "file": name::to_text(path),
@@ -104,6 +115,11 @@ fn describe(path: &Path, header: &Header, bins: Option<&[Vec<u64>]>) -> Value {
         "pages": header.pages,
         "stored": header.stored.unwrap_or(imaging::Stored::of(shape.sample)).to_string(),
     });
+    if header.pages > 1 {
+        fields["page_kind"] = json!(page_kind(header));
+        let size = |header: &Header| json!([header.shape.cols, header.shape.rows]);
+        fields["page_sizes"] = headers.iter().map(size).collect();
+    }
     if let Some(bins) = bins {
         // One list over all colour channels; `histograms` has one a channel, alpha included.
         let color = &bins[..shape.color.color_channels()];
@@ -116,6 +132,13 @@ fn describe(path: &Path, header: &Header, bins: Option<&[Vec<u64>]>) -> Value {
     fields
 }
 
+fn page_kind(header: &Header) -> &'static str {
+    match header.page_kind {
+        PageKind::Pages => "pages",
+        PageKind::Animation => "frames",
+    }
+}
+
 fn sample(shape: Shape) -> &'static str {
     match shape.sample {
         imaging::SampleType::U8 => "u8",
@@ -125,7 +148,8 @@ fn sample(shape: Shape) -> &'static str {
     }
 }
 
-fn show(path: &Path, header: &Header, bins: Option<&[Vec<u64>]>) {
+fn show(path: &Path, headers: &[Header], bins: Option<&[Vec<u64>]>) {
+    let header = &headers[0];
     let shape = header.shape;
     let mut text = format!(
         "{}: {} {}x{}, {}, {} channel{} of {} bits, orientation {}",
@@ -143,7 +167,16 @@ fn show(path: &Path, header: &Header, bins: Option<&[Vec<u64>]>) {
         text += ", ICC profile";
     }
     if header.pages > 1 {
-        text += &format!(", {} pages", header.pages);
+        text += &format!(", {} {}", header.pages, page_kind(header));
+        let differs = |other: &Header| {
+            let (a, b) = (other.shape, header.shape);
+            (a.cols, a.rows) != (b.cols, b.rows)
+        };
+        if headers.iter().any(differs) {
+            let sizes = headers.iter();
+            let sizes = sizes.map(|h| format!("{}x{}", h.shape.cols, h.shape.rows));
+            text += &format!(" ({})", sizes.collect::<Vec<_>>().join(", "));
+        }
     }
     output::line(text);
     for (channel, bins) in bins.unwrap_or_default().iter().enumerate() {

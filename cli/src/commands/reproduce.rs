@@ -123,5 +123,14 @@ fn difference(first: &TaskReceipt, second: Option<&TaskReceipt>) -> Option<Strin
     if first.input_sha256.is_some() && first.input_sha256 != second.input_sha256 {
         return Some("the input was changed since".into());
     }
-    (first.output_sha256 != second.output_sha256).then(|| "the output's bytes differ".into())
+    let hashes = |task: &TaskReceipt| -> Vec<Option<String>> {
+        let outputs = task.outputs().into_iter();
+        outputs.map(|o| o.sha256.map(str::to_owned)).collect()
+    };
+    let (first, second) = (hashes(first), hashes(second));
+    if first.len() != second.len() {
+        let (before, now) = (first.len(), second.len());
+        return Some(format!("it came to {now} outputs instead of {before}"));
+    }
+    (first != second).then(|| "the output's bytes differ".into())
 }

@@ -2,6 +2,7 @@
 
 use crate::exit::{Exit, Result};
 use crate::{output, receipts, remote};
+use protocol::TaskReceipt;
 use protocol::state::TaskState;
 use serde_json::json;
 use std::path::PathBuf;
@@ -30,16 +31,12 @@ pub fn run(args: Args) -> Result {
         ));
         wrong += 1;
     }
-    for task in &receipt.tasks {
-        let (Some(expected), Some(path)) = (
-            &task.output_sha256,
-            receipts::output_of(&receipt, &args.receipt, task),
-        ) else {
+    let outputs = receipt.tasks.iter().flat_map(TaskReceipt::outputs);
+    for output in outputs {
+        let Some(expected) = output.sha256 else {
             continue;
         };
-        if task.state != TaskState::Succeeded {
-            continue;
-        }
+        let path = receipts::output_of(&receipt, &args.receipt, output.output);
         let url = path.to_str().filter(|text| is_url(text));
         let found = match url {
             Some(url) => remote::digest(url).map_err(|failure| failure.message),
@@ -47,7 +44,7 @@ pub fn run(args: Args) -> Result {
                 .map_err(|error| worker::jobfile::io_cause(&error)),
         };
         let reason = match found {
-            Ok(found) if found == *expected => None,
+            Ok(found) if found == expected => None,
             Ok(_) => Some("its bytes differ from the receipt's".to_owned()),
             Err(reason) => Some(reason),
         };

@@ -36,14 +36,14 @@ struct Links<'a> {
     client: &'a Client,
     job: &'a str,
     life: Duration,
-    /// By task, and how often they were asked for.
-    known: Mutex<(u32, HashMap<u64, String>)>,
+    /// By task and page, and how often they were asked for.
+    known: Mutex<(u32, HashMap<(u64, Option<u32>), String>)>,
 }
 
 impl Links<'_> {
-    async fn of(&self, task: u64) -> (u32, Option<String>) {
+    async fn of(&self, output: &Output) -> (u32, Option<String>) {
         let known = self.known.lock().await;
-        (known.0, known.1.get(&task).cloned())
+        (known.0, known.1.get(&(output.task, output.page)).cloned())
     }
 
     /// New links, unless somebody else has got some since `age`.
@@ -51,7 +51,7 @@ impl Links<'_> {
         let mut known = self.known.lock().await;
         if known.0 == age {
             let results = self.client.results(self.job, self.life).await?;
-            let links = results.results.into_iter().map(|o| (o.task, o.url));
+            let links = (results.results.into_iter()).map(|o| ((o.task, o.page), o.url));
             *known = (age + 1, links.collect());
         }
         Ok(())
@@ -77,7 +77,7 @@ pub async fn all(
     }
     let total = wanted.iter().filter_map(|(output, _)| output.bytes).sum();
     let bar = bytes_bar(total, "downloading", quiet);
-    let first = results.results.iter().map(|o| (o.task, o.url.clone()));
+    let first = (results.results.iter()).map(|o| ((o.task, o.page), o.url.clone()));
     let links = Links {
         client,
         job: &results.job,
@@ -128,7 +128,7 @@ async fn one(
     let expected = (output.bytes, output.sha256.as_deref());
     let mut last = String::new();
     for _ in 0..3 {
-        let (age, url) = links.of(output.task).await;
+        let (age, url) = links.of(output).await;
         let url = url.and_then(|url| url.parse().ok());
         let url = url.ok_or_else(|| Failure::failed("its link is no address"))?;
         match transfer.get(&url, &target, expected, bar).await? {
@@ -196,12 +196,25 @@ pub fn local_name(output: &str) -> Option<PathBuf> {
 pub fn write_receipt(receipt: &JobReceipt, results: &Results, dir: &Path) -> Result<()> {
     let mut receipt = receipt.clone();
     let local = local_names(&results.results).into_iter();
-    let local: HashMap<u64, String> = local
-        .filter_map(|(output, path)| Some((output.task, name::to_text(&path?))))
+    let local: HashMap<(u64, Option<u32>), String> = local
+        .filter_map(|(output, path)| {
+            let path = format!("out/{}", name::to_text(&path?));
+            Some(((output.task, output.page), path))
+        })
         .collect();
     for task in &mut receipt.tasks {
-        if let (Some(output), Some(path)) = (&mut task.output, local.get(&task.task)) {
-            *output = format!("out/{path}");
+        let number = task.task;
+        for page in &mut task.pages {
+            if let (Some(output), Some(path)) =
+                (&mut page.output, local.get(&(number, Some(page.page))))
+            {
+                output.clone_from(path);
+            }
+        }
+        let first = task.pages.iter().find_map(|page| page.output.clone());
+        let path = first.or_else(|| local.get(&(number, task.page)).cloned());
+        if let (Some(output), Some(path)) = (&mut task.output, path) {
+            *output = path;
         }
     }
     let receipt = &receipt;

@@ -20,10 +20,10 @@ use worker::elsewhere::Fetched;
 /// Outputs on their way at once; the batch waits for the first of them when there are more.
 const AT_ONCE: usize = 8;
 
-/// An output on its way.
+/// The outputs of a task on their way.
 struct Flight {
     event: TaskFinished,
-    path: PathBuf,
+    paths: Vec<PathBuf>,
     sent: JoinHandle<std::result::Result<(), Error>>,
 }
 
@@ -63,14 +63,13 @@ impl<'a> Sender<'a> {
                     // The folder goes at the end in any case.
                     let _ = std::fs::remove_file(file);
                 }
-                let output = task.output.as_deref();
-                let output = output.filter(|_| task.state == TaskState::Succeeded);
-                match (target, output) {
-                    (Some(target), Some(output)) => {
-                        let output = output.to_owned();
-                        self.begin(target, &output, task);
-                    }
-                    _ => emit(Event::TaskFinished(task)),
+                let outputs = match (&task.output, task.outputs.is_empty()) {
+                    (Some(output), true) => vec![output.clone()],
+                    _ => task.outputs.clone(),
+                };
+                match target.filter(|_| !outputs.is_empty()) {
+                    Some(target) => self.begin(target, &outputs, task),
+                    None => emit(Event::TaskFinished(task)),
                 }
             }
             (event @ Event::JobFinished(_), Some(_)) => self.end = Some(event),
@@ -86,20 +85,27 @@ impl<'a> Sender<'a> {
         }
     }
 
-    fn begin(&mut self, target: &Target, output: &str, event: TaskFinished) {
-        let key = output
-            .strip_prefix(&target.root)
-            .unwrap_or(output)
-            .to_owned();
-        let path = target.staged.path(output).unwrap_or_default();
-        let (store, from) = (target.store.clone(), path.clone());
-        let kind = Path::new(output).extension().and_then(|e| e.to_str());
-        let kind = kind.and_then(FormatKind::from_extension);
-        let media_type = kind.map_or("application/octet-stream", FormatKind::media_type);
-        let sent = async move { store.put_file(&key, &from, media_type).await };
+    fn begin(&mut self, target: &Target, outputs: &[String], event: TaskFinished) {
+        let place = |output: &String| target.staged.path(output).unwrap_or_default();
+        let paths: Vec<PathBuf> = outputs.iter().map(place).collect();
+        let keys = outputs.iter().map(|output| {
+            let key = output.strip_prefix(&target.root).unwrap_or(output);
+            let kind = Path::new(output).extension().and_then(|e| e.to_str());
+            let kind = kind.and_then(FormatKind::from_extension);
+            let media_type = kind.map_or("application/octet-stream", FormatKind::media_type);
+            (key.to_owned(), media_type)
+        });
+        let files: Vec<_> = keys.zip(paths.clone()).collect();
+        let store = target.store.clone();
+        let sent = async move {
+            for ((key, media_type), from) in files {
+                store.put_file(&key, &from, media_type).await?;
+            }
+            Ok(())
+        };
         self.flying.push_back(Flight {
             event,
-            path,
+            paths,
             sent: self.runtime.spawn(sent),
         });
     }
@@ -108,7 +114,7 @@ impl<'a> Sender<'a> {
     fn settle(&mut self, emit: &mut dyn FnMut(Event)) {
         let Some(Flight {
             mut event,
-            path,
+            paths,
             sent,
         }) = self.flying.pop_front()
         else {
@@ -119,11 +125,14 @@ impl<'a> Sender<'a> {
             Ok(Err(error)) => Some(error.to_string()),
             Err(error) => Some(error.to_string()),
         };
-        let _ = std::fs::remove_file(path);
+        for path in paths {
+            let _ = std::fs::remove_file(path);
+        }
         if let Some(reason) = reason {
             let reason = format!("its output could not be stored: {reason}");
             event.state = TaskState::Failed;
             event.output = None;
+            event.outputs.clear();
             event.reason = Some(reason.clone());
             self.failed.insert(event.task, reason);
         }
@@ -156,6 +165,7 @@ impl<'a> Sender<'a> {
             task.state = TaskState::Failed;
             task.reason = Some(reason.clone());
             (task.output, task.output_sha256, task.bytes) = (None, None, None);
+            task.pages.clear();
         }
         correct(&mut receipt.counts, &mut receipt.state, failed);
         receipts::write(&receipt, path)

@@ -11,6 +11,7 @@ mod memory;
 mod names;
 mod operators;
 mod page;
+mod pages;
 mod processes;
 mod ranks;
 mod receipts;

@@ -9,6 +9,7 @@ pub(crate) const LIMIT: Duration = Duration::from_secs(20);
 
 pub(crate) fn started(job: &str, task: u64) -> Event {
     Event::TaskStarted(TaskStarted {
+        cost: None,
         version: 1,
         seq: None,
         job: job.into(),

@@ -40,6 +40,7 @@ pub(crate) async fn the_same_key_is_added_once(events: Arc<dyn Events>) {
 
 pub(crate) async fn events_come_back_as_they_were(events: Arc<dyn Events>) {
     let event = Event::JobStarted(JobStarted {
+        cost: None,
         version: 1,
         seq: Some(77), // the writer's opinion does not count
         job: "back".into(),

@@ -40,6 +40,8 @@ pub struct JobStatus {
 pub struct Output {
     /// What the task's receipt says.
     pub receipt: TaskReceipt,
+    /// The page that it is of its input, where it is one of several.
+    pub page: Option<u32>,
     /// Where to get it, and until when.
     pub link: Link,
 }
@@ -81,11 +83,17 @@ impl Jobs {
         self.load(owner, id).await?;
         let mut outputs = Vec::new();
         for receipt in task_receipts(self, id).await? {
-            if let Some(name) = names::output(id, &receipt)
-                && receipt.state == TaskState::Succeeded
-            {
+            if receipt.state != TaskState::Succeeded {
+                continue;
+            }
+            for (name, output) in names::outputs_of(id, &receipt) {
                 let link = self.store.link_get(&name, life).await?;
-                outputs.push(Output { receipt, link });
+                let page = output.page;
+                outputs.push(Output {
+                    receipt: receipt.clone(),
+                    page,
+                    link,
+                });
             }
         }
         Ok(outputs)

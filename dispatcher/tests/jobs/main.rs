@@ -37,7 +37,7 @@ async fn a_job_runs_to_its_receipt_with_the_pixels_of_a_run_in_one_process() {
     let hashes: Vec<_> = hashes.collect();
     assert_eq!(hashes, hashes_of_a_run(5));
     for (task, (_, hash)) in receipt.tasks.iter().zip(hashes) {
-        let name = names::output(&id, task).unwrap();
+        let name = names::outputs_of(&id, task)[0].0.clone();
         let bytes = site.jobs.store.get(&name, 1 << 20).await.unwrap();
         assert_eq!(sha256(&bytes), hash);
     }

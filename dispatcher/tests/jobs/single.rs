@@ -136,7 +136,7 @@ async fn what_a_loss_of_power_cut_off_is_made_again() {
             .collect();
         assert_eq!(made, hashes_of_a_run(images));
         for (task, (_, hash)) in receipt.tasks.iter().zip(made) {
-            let name = names::output(&id, task).unwrap();
+            let name = names::outputs_of(&id, task)[0].0.clone();
             let bytes = site.jobs.store.get(&name, 1 << 20).await.unwrap();
             assert_eq!(worker::atomic::sha256(&bytes), hash);
         }

@@ -58,6 +58,7 @@ impl Scratch {
             format: Some("png".into()),
             limits: Default::default(),
             keep_metadata: Default::default(),
+            pages: Default::default(),
             strict: false,
             color: None,
             background: None,

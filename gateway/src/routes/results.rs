@@ -38,6 +38,9 @@ struct Results {
 #[derive(Serialize)]
 struct Output {
     task: u64,
+    /// The page that it is of its input, where pages have outputs of their own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    page: Option<u32>,
     input: String,
     /// Where the input is an upload: a link to it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -84,7 +87,7 @@ pub(super) async fn results(
     });
     let signed: Vec<_> = signed.collect();
     let signed = stream::iter(signed).buffered(AT_ONCE);
-    let results: Vec<Option<Output>> = signed.try_collect().await?;
+    let results: Vec<Vec<Output>> = signed.try_collect().await?;
     let failed = open.into_iter().map(|receipt| Failure {
         task: receipt.task,
         input: receipt.input,
@@ -100,19 +103,15 @@ pub(super) async fn results(
     Ok(axum::Json(answer).into_response())
 }
 
-/// An output with its links; None where the receipt names none.
+/// The outputs of a task with their links.
 async fn output(
     gateway: &Gateway,
     owner: &str,
     id: &str,
     receipt: TaskReceipt,
     life: Duration,
-) -> Result<Option<Output>, Problem> {
+) -> Result<Vec<Output>, Problem> {
     let store = &gateway.jobs.store;
-    let (Some(name), Some(path)) = (names::output(id, &receipt), receipt.output) else {
-        return Ok(None);
-    };
-    let link = store.link_get(&name, life).await?;
     // Its owner's alone: the name begins with the owner's own prefix.
     let input_url = match receipt.input.strip_prefix("uploads/") {
         Some(below) => {
@@ -121,18 +120,24 @@ async fn output(
         }
         None => None,
     };
-    Ok(Some(Output {
-        task: receipt.task,
-        input: receipt.input,
-        input_url,
-        output: path,
-        expires: link.expires_text(),
-        url: link.url.to_string(),
-        bytes: receipt.bytes,
-        sha256: receipt.output_sha256,
-        width: receipt.width,
-        height: receipt.height,
-    }))
+    let mut outputs = Vec::new();
+    for (name, output) in names::outputs_of(id, &receipt) {
+        let link = store.link_get(&name, life).await?;
+        outputs.push(Output {
+            task: receipt.task,
+            page: output.page,
+            input: receipt.input.clone(),
+            input_url: input_url.clone(),
+            output: output.output.to_owned(),
+            expires: link.expires_text(),
+            url: link.url.to_string(),
+            bytes: output.bytes,
+            sha256: output.sha256.map(str::to_owned),
+            width: output.size.map(|size| size.0),
+            height: output.size.map(|size| size.1),
+        });
+    }
+    Ok(outputs)
 }
 
 pub(super) async fn receipt(

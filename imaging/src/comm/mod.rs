@@ -105,6 +105,8 @@ pub fn pack(error: &Error) -> Vec<u8> {
         Error::Unsuitable(_) => 4,
         Error::Io(_) => 5,
         Error::Stopped(_) => 6,
+        Error::Late(_) => 7,
+        Error::Full(_) => 8,
     };
     let mut bytes = vec![kind];
     bytes.extend(error.to_string().into_bytes());
@@ -121,6 +123,8 @@ pub fn unpack(bytes: &[u8]) -> Error {
         Some(3) => Error::Limit(text),
         Some(4) => Error::Unsuitable(text),
         Some(6) => Error::Stopped(text),
+        Some(7) => Error::Late(text),
+        Some(8) => Error::Full(text),
         _ => Error::Io(text),
     }
 }

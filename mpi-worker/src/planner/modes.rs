@@ -112,8 +112,11 @@ mod tests {
     fn image(compute: f64, serial: f64) -> Order {
         Order {
             task: 0,
+            part: 0,
+            parts: 1,
             input: String::new(),
-            output: String::new(),
+            files: Vec::new(),
+            pages: 1,
             mode: Mode::Auto,
             reason: String::new(),
             ranks: 1,

@@ -5,76 +5,95 @@ use crate::atomic;
 use crate::inputs::Input;
 use crate::names::{self, Facts, Wish};
 use crate::settings::Settings;
+use crate::task::OutputFile;
 use imaging::{Error, Result};
 use protocol::job::OnClash;
 use protocol::name;
 use rayon::prelude::*;
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Clashes that are told of at once.
 const LISTED: usize = 3;
 
-/// The output of each input, as far as its header could be read.
+/// The outputs of each input, as far as its header could be read.
 pub(super) fn of(
     inputs: &[Input],
     probed: &[Result<Probed>],
     target: &Target,
     settings: &Settings,
-) -> Vec<Result<PathBuf>> {
-    let directory = match target {
-        Target::File(path) => return inputs.iter().map(|_| Ok(path.clone())).collect(),
-        Target::Directory(path) => path,
-    };
+) -> Vec<Result<Vec<OutputFile>>> {
     let template = settings.names.as_ref();
     let needs_hash = template.is_some_and(names::Template::needs_hash);
-    let output = |(index, (input, probed)): (usize, (&Input, &Result<Probed>))| {
+    let outputs = |(index, (input, probed)): (usize, (&Input, &Result<Probed>))| {
         let image = probed.as_ref().map_err(Clone::clone)?;
+        let directory = match target {
+            Target::File(path) => return Ok(image.files(&name::to_text(path))),
+            Target::Directory(path) => path,
+        };
         let sha256 = match needs_hash {
             true => atomic::digest_file(&input.path)?.sha256,
             false => String::new(),
         };
         let relative = name::to_text(&input.relative);
-        let facts = facts(index, &relative, image, &sha256);
-        let name = names::name(template, &facts).map_err(Error::Pipeline)?;
-        Ok(directory.join(name::to_path(&name)))
+        let files = image.selection.outputs.iter().map(|pages| {
+            let facts = facts(index, &relative, image, pages[0], &sha256);
+            let name = names::name(template, &facts).map_err(Error::Pipeline)?;
+            Ok(OutputFile {
+                output: name::to_text(&directory.join(name::to_path(&name))),
+                pages: pages.clone(),
+            })
+        });
+        files.collect()
     };
     let all = inputs.par_iter().zip(probed).enumerate();
-    all.map(output).collect()
+    all.map(outputs).collect()
 }
 
-fn facts<'a>(index: usize, relative: &'a str, image: &Probed, sha256: &'a str) -> Facts<'a> {
+fn facts<'a>(
+    index: usize,
+    relative: &'a str,
+    image: &Probed,
+    page: u32,
+    sha256: &'a str,
+) -> Facts<'a> {
+    let size = image.picture(page).map(|picture| picture.plan.output);
     Facts {
         relative,
-        own: image.header.kind,
+        own: image.kind,
         format: image.format.kind(),
         index: index as u64 + 1,
-        page: None,
-        size: (image.plan.output.cols, image.plan.output.rows),
+        page: image.selection.numbered.then_some(page + 1),
+        size: size.map_or((0, 0), |size| (size.cols, size.rows)),
         sha256,
     }
 }
 
 /// Gives each output to one input. Errors name both inputs of a clash and what mends it.
 pub(super) fn settle(
-    outputs: &mut [Result<PathBuf>],
+    outputs: &mut [Result<Vec<OutputFile>>],
     inputs: &[Input],
     probed: &[Result<Probed>],
     on_clash: OnClash,
 ) -> Result<()> {
-    let wishes = outputs.iter().enumerate().filter_map(|(input, output)| {
-        let output = output.as_ref().ok()?;
-        Some(Wish {
-            input,
-            keeps_name: output.file_name() == inputs[input].path.file_name(),
-            output: name::to_text(output),
-        })
-    });
-    let mut wishes: Vec<Wish> = wishes.collect();
+    let (mut wishes, mut places) = (Vec::new(), Vec::new());
+    for (input, files) in outputs.iter().enumerate() {
+        let own = inputs[input].path.file_name();
+        for (number, file) in files.iter().flatten().enumerate() {
+            places.push((input, number));
+            wishes.push(Wish {
+                input,
+                keeps_name: name::to_path(&file.output).file_name() == own,
+                output: file.output.clone(),
+            });
+        }
+    }
     if on_clash == OnClash::Number {
         names::number(&mut wishes);
-        for wish in wishes {
-            outputs[wish.input] = Ok(name::to_path(&wish.output));
+        for (wish, (input, number)) in wishes.into_iter().zip(places) {
+            if let Ok(files) = &mut outputs[input] {
+                files[number].output = wish.output;
+            }
         }
         return Ok(());
     }
@@ -96,7 +115,8 @@ pub(super) fn settle(
     let (owner, other) = (relative(first.owner), relative(first.other));
     let of = |input: usize, relative| {
         let image = probed[input].as_ref().ok()?;
-        Some(facts(input, relative, image, ""))
+        let page = image.pictures.first()?.page;
+        Some(facts(input, relative, image, page, ""))
     };
     let way_out = match (of(first.owner, &owner), of(first.other, &other)) {
         (Some(owner), Some(other)) => names::mending(&owner, &other),
@@ -107,13 +127,18 @@ pub(super) fn settle(
     )))
 }
 
+/// Whether all outputs of an input are there.
+pub(super) fn exist(files: &[OutputFile]) -> bool {
+    (files.iter()).all(|file| name::to_path(&file.output).exists())
+}
+
 /// Inputs by where they really lie, if any output is there already.
 pub(super) fn originals(
     inputs: &[Input],
-    outputs: &[Result<PathBuf>],
+    outputs: &[Result<Vec<OutputFile>>],
 ) -> HashMap<PathBuf, PathBuf> {
-    let exists = |output: &Result<PathBuf>| output.as_ref().is_ok_and(|output| output.exists());
-    if !outputs.par_iter().any(exists) {
+    let exists = |file: &OutputFile| name::to_path(&file.output).exists();
+    if !(outputs.par_iter()).any(|files| files.iter().flatten().any(exists)) {
         return HashMap::new();
     }
     let real = |input: &Input| Some((input.path.canonicalize().ok()?, input.path.clone()));
@@ -122,16 +147,16 @@ pub(super) fn originals(
 
 /// Refuses an output in the place of an input.
 pub(super) fn check(
-    output: &Path,
+    files: &[OutputFile],
     input: &Input,
     originals: &HashMap<PathBuf, PathBuf>,
 ) -> Result<()> {
     if originals.is_empty() {
         return Ok(());
     }
-    let real = output.canonicalize().ok();
-    let replaced = real.and_then(|real| originals.get(&real));
-    let what = match replaced {
+    let real = |file: &OutputFile| name::to_path(&file.output).canonicalize().ok();
+    let mut replaced = files.iter().filter_map(|file| originals.get(&real(file)?));
+    let what = match replaced.next() {
         None => return Ok(()),
         Some(replaced) if *replaced == input.path => "this input".to_owned(),
         Some(replaced) => format!("{}, another input", name::to_text(replaced)),

@@ -162,9 +162,10 @@ impl Entry {
         let device = device::find(&settings, probed.cost() / self.world.slots() as f64);
         let order = planner::order(
             task.task,
-            task.input.clone(),
-            &output,
-            probed,
+            (0, 1),
+            &task.input,
+            probed.files(&task.output),
+            &probed,
             &settings,
             self.world,
             task.mode,

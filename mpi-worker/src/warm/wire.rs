@@ -3,6 +3,7 @@
 use crate::settings::Settings;
 use crate::task::Finished;
 use imaging::Result;
+use protocol::Pages;
 use protocol::job::{Device, Job, KeepMetadata, Limits, Mode, Schedule};
 use protocol::pipeline::Pipeline;
 use serde::{Deserialize, Serialize};
@@ -31,6 +32,9 @@ pub struct Task {
     /// Metadata that the output keeps.
     #[serde(default)]
     pub keep_metadata: KeepMetadata,
+    /// Which pages or frames of the input; those that become outputs of their own get `-p0001` … behind the output's path.
+    #[serde(default)]
+    pub pages: Pages,
     /// Whether a warning is a failure.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub strict: bool,
@@ -70,6 +74,7 @@ impl Task {
             format: self.format.clone(),
             limits: self.limits.clone(),
             keep_metadata: self.keep_metadata,
+            pages: self.pages,
             strict: self.strict,
             schedule: Schedule {
                 device: self.device,

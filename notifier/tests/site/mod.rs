@@ -152,6 +152,7 @@ impl Ground {
 
 pub fn started(job: &str, task: u64) -> Event {
     Event::TaskStarted(TaskStarted {
+        cost: None,
         version: 1,
         seq: None,
         job: job.into(),

@@ -1,12 +1,16 @@
 //! What a person or a program sees while a job runs: a bar with rate and time left, or JSON lines.
 
+mod eta;
+
 use crate::output;
+use eta::Eta;
 use indicatif::{HumanBytes, HumanDuration, ProgressBar, ProgressState, ProgressStyle};
 use protocol::Event;
 use protocol::event::{JobPlanned, TaskPlanned};
 use protocol::state::TaskState;
 use std::fmt::Write;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 /// How events are shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +29,8 @@ pub enum Show {
 pub struct Watcher {
     show: Show,
     bar: Option<ProgressBar>,
+    /// Of the job that the bar is of.
+    course: Arc<Mutex<Course>>,
     /// Events shown so far.
     seen: u64,
 }
@@ -35,6 +41,7 @@ impl Watcher {
         Watcher {
             show,
             bar: None,
+            course: Arc::default(),
             seen: 0,
         }
     }
@@ -51,9 +58,25 @@ impl Watcher {
         }
         match event {
             Event::JobStarted(job) if self.show == Show::Human && output::interactive() => {
-                self.bar = Some(bar(job.tasks));
+                *course(&self.course) = Course {
+                    begun: Some(Instant::now()),
+                    eta: Eta::new(job.cost.unwrap_or_default()),
+                };
+                self.bar = Some(bar(job.tasks, self.course.clone()));
+            }
+            Event::TaskStarted(task) => {
+                let mut course = course(&self.course);
+                let now = course.now();
+                course
+                    .eta
+                    .started(task.task, task.cost.unwrap_or_default(), now);
             }
             Event::TaskFinished(task) => {
+                let worked = task.state == TaskState::Succeeded;
+                let mut course = course(&self.course);
+                let now = course.now();
+                course.eta.ended(task.task, worked, now);
+                drop(course);
                 if let Some(bar) = &self.bar {
                     bar.inc(1);
                 }
@@ -96,8 +119,34 @@ impl Watcher {
     }
 }
 
-fn bar(tasks: u64) -> ProgressBar {
+/// A job's course since it began.
+#[derive(Debug, Default)]
+struct Course {
+    begun: Option<Instant>,
+    eta: Eta,
+}
+
+impl Course {
+    fn now(&self) -> Duration {
+        self.begun.map_or(Duration::ZERO, |begun| begun.elapsed())
+    }
+}
+
+fn course(shared: &Mutex<Course>) -> MutexGuard<'_, Course> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn bar(tasks: u64, shared: Arc<Mutex<Course>>) -> ProgressBar {
     let bar = ProgressBar::new(tasks);
+    // Images a second and the time left, once there is something to judge by.
+    let rate = move |state: &ProgressState, text: &mut dyn Write| {
+        if state.pos() > 0 {
+            let course = course(&shared);
+            let left = course.eta.left(course.now());
+            let left = HumanDuration(left.unwrap_or_else(|| state.eta()));
+            let _ = write!(text, "  {:.1}/s  {left:#} left", state.per_sec());
+        }
+    };
     let template = "{bar:30} {pos}/{len} images{rate}";
     if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style.progress_chars("##-").with_key("rate", rate));
@@ -106,19 +155,20 @@ fn bar(tasks: u64) -> ProgressBar {
     bar
 }
 
-/// Images a second and the time left, once there is something to judge by.
-fn rate(state: &ProgressState, text: &mut dyn Write) {
-    if state.pos() > 0 {
-        let (rate, left) = (state.per_sec(), HumanDuration(state.eta()));
-        let _ = write!(text, "  {rate:.1}/s  {left:#} left");
-    }
-}
-
 fn planned(task: &TaskPlanned) -> String {
     let output = task.output.as_deref().unwrap_or("nothing");
     let mut text = format!("{} -> {output}", task.input);
     if let (Some(width), Some(height)) = (task.width, task.height) {
         text += &format!("  {width}x{height}");
+    }
+    if let Some(pages) = task.pages {
+        let files = task.outputs.len().max(1);
+        let s = |n: usize| if n == 1 { "" } else { "s" };
+        text += &format!(
+            "  {pages} page{} in {files} file{}",
+            s(pages as usize),
+            s(files)
+        );
     }
     if let (Some(mode), Some(ranks)) = (task.mode, task.ranks) {
         let s = if ranks == 1 { "" } else { "s" };
