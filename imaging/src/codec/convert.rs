@@ -1,5 +1,6 @@
 //! Rows on their way to an encoder, converted to what it stores.
 
+use super::range::Clipped;
 use super::{Format, KeepMetadata, NextPage, RowSink, prepared};
 use crate::error::{Error, Result};
 use crate::image::{Color, Element, Metadata, Rows, SampleType, Shape};
@@ -31,6 +32,7 @@ pub(super) fn before(
         plan,
         given,
         stored,
+        clipped: (given.sample.is_float() && !stored.sample.is_float()).then(Clipped::default),
         next: 0,
         failure: None,
     })
@@ -42,6 +44,8 @@ struct Converting {
     given: Shape,
     stored: Shape,
     background: [u16; 3],
+    /// What lies beyond the range of integers.
+    clipped: Option<Clipped>,
     next: usize,
     failure: Option<Error>,
 }
@@ -70,6 +74,9 @@ impl Converting {
         self.next = range.end;
         if self.given == self.stored {
             return self.sink.write(rows);
+        }
+        if let Some(clipped) = &mut self.clipped {
+            clipped.count(rows);
         }
         let step = (BAND_BYTES / self.stored.row_bytes().max(1)).max(1);
         for at in range.clone().step_by(step) {
@@ -105,7 +112,8 @@ impl RowSink for Converting {
     }
 
     fn warnings(&self) -> Vec<Warning> {
-        self.sink.warnings()
+        let clipped = self.clipped.as_ref().and_then(Clipped::warning);
+        clipped.into_iter().chain(self.sink.warnings()).collect()
     }
 }
 

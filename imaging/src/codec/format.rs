@@ -1,7 +1,7 @@
 //! Output formats with their options, in text form: `jpeg(quality=90, subsampling=420)`.
 
 use super::table::{Output, Writer};
-use super::{FormatKind, PageKind};
+use super::{FormatKind, Header, PageKind};
 use crate::error::{Error, Result};
 use crate::image::Shape;
 use crate::op::nearest;
@@ -130,6 +130,19 @@ impl Format {
             },
             Output::As(other) => Format::of(*other),
         }
+    }
+
+    /// The format that a file is written in where none is asked for: its own, and lossless where it is and the format
+    /// is both.
+    pub fn like(header: &Header) -> Format {
+        let mut format = Format::of(header.kind);
+        if header.lossless && format.kind == header.kind {
+            let options = format.writer().options;
+            if let Some(at) = options.iter().position(|choice| choice.name == "lossless") {
+                format.options.0[at] = 1;
+            }
+        }
+        format
     }
 
     /// Every format that can be written, with default options.
@@ -359,6 +372,6 @@ mod tests {
         assert!(message("jpeg(quality=3").contains("closing"));
         assert!(message("jpeg(quality=3,quality=4)").contains("twice"));
         assert!(message("jpeg(quality=3,)").contains("no option ``"));
-        assert!(message("gif").contains("only read"));
+        assert!(message("dds").contains("only read"));
     }
 }

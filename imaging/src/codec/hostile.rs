@@ -1,8 +1,11 @@
 //! Test support: what every decoder must withstand, and images to encode.
 
-use super::{Format, KeepMetadata, Limits, OpenOptions, decode, encode, open, probe};
+use super::{
+    Format, KeepMetadata, Limits, MemoryFile, OpenOptions, PageKind, create, decode, encode, open,
+    probe, probe_page,
+};
 use crate::error::{Error, Result};
-use crate::image::{Buffer, Color, Image, Rows, SampleType, Shape};
+use crate::image::{Buffer, Color, Image, Metadata, Rows, SampleType, Shape};
 use crate::window::Band;
 use std::io::Cursor;
 
@@ -120,4 +123,66 @@ pub fn pictures(colors: &[Color], samples: &[SampleType]) -> Vec<Image> {
         }
     }
     all
+}
+
+/// The pages of an animation or of a file of several pictures, as they come out.
+pub fn pages(bytes: &[u8]) -> Result<Vec<Image>> {
+    let header = probe(&mut Cursor::new(bytes), &small())?;
+    (0..header.pages)
+        .map(|page| {
+            let there = probe_page(&mut Cursor::new(bytes), &small(), page)?;
+            let options = OpenOptions { page, shrink: 1 };
+            let image = decode(bytes.to_vec(), &small(), &options)?;
+            assert_eq!(there.shape, image.shape());
+            Ok(image)
+        })
+        .collect()
+}
+
+/// Writes images as the pages of one file, each shown so many milliseconds.
+pub fn written(images: &[Image], format: &Format, delays: &[u32], loops: u32) -> Result<Vec<u8>> {
+    let file = MemoryFile::default();
+    let metadata = |at: usize| Metadata {
+        pages: images.len() as u32,
+        delay_ms: delays.get(at).copied(),
+        loops: Some(loops),
+        ..images[at].metadata.clone()
+    };
+    let keep = KeepMetadata::All;
+    let first = images[0].shape();
+    let mut sink = create(Box::new(file.clone()), format, first, &metadata(0), keep)?;
+    sink.write(&images[0].rows)?;
+    let mut next = sink.finish_page()?;
+    for (at, image) in images.iter().enumerate().skip(1) {
+        let mut sink = next.begin(image.shape(), &metadata(at))?;
+        sink.write(&image.rows)?;
+        next = sink.finish_page()?;
+    }
+    next.end()?;
+    Ok(file.take_bytes())
+}
+
+/// Frames that are written come back with their times, and a frame of another size is refused.
+pub fn animates(format: &Format, frames: &[Image], exact: bool) -> Vec<u8> {
+    let delays = [100, 250, 40, 70];
+    let bytes = written(frames, format, &delays[..frames.len()], 3).expect("it is written");
+    let header = probe(&mut Cursor::new(&bytes), &small()).expect("it is sound");
+    assert_eq!(header.page_kind, PageKind::Animation);
+    let again = pages(&bytes).expect("all are read");
+    assert_eq!(again.len(), frames.len());
+    for (at, (new, old)) in again.iter().zip(frames).enumerate() {
+        assert_eq!(new.metadata.delay_ms, Some(delays[at]));
+        assert_eq!(new.metadata.loops, Some(3));
+        if exact {
+            assert_eq!(new.rows, old.rows, "frame {at}");
+        }
+    }
+    let other = picture(2, 3, frames[0].shape().color, frames[0].shape().sample);
+    let refused = written(&[frames[0].clone(), other], format, &[1, 1], 0);
+    let refused = refused.unwrap_err().to_string();
+    assert!(
+        refused.contains("a frame of 3x2 cannot follow"),
+        "{refused}"
+    );
+    bytes
 }

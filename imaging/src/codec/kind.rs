@@ -1,5 +1,6 @@
 //! The list of formats: a line here and a file with its [`Codec`] make a format.
 
+use super::foreign::{dds, exr, farbfeld, hdr, ico, qoi, tga};
 use super::table::Codec;
 use super::{bmp, gif, jpeg, png, pnm, tiff, webp};
 
@@ -35,12 +36,26 @@ formats! {
     Tiff = tiff::CODEC;
     /// WebP, lossy and lossless.
     WebP = webp::CODEC;
-    /// GIF, first frame; read only.
+    /// GIF.
     Gif = gif::CODEC;
+    /// QOI.
+    Qoi = qoi::CODEC;
+    /// OpenEXR.
+    Exr = exr::CODEC;
+    /// Radiance HDR.
+    Hdr = hdr::CODEC;
+    /// DDS; read only.
+    Dds = dds::CODEC;
+    /// farbfeld.
+    Farbfeld = farbfeld::CODEC;
     /// Windows bitmap.
     Bmp = bmp::CODEC;
     /// PBM, PGM, PPM, PAM and PFM.
     Pnm = pnm::CODEC;
+    /// Windows icon.
+    Ico = ico::CODEC;
+    /// Targa.
+    Tga = tga::CODEC;
 }
 
 impl FormatKind {

@@ -8,7 +8,9 @@ mod bmp;
 mod convert;
 mod deflate;
 pub mod exif;
+mod foreign;
 mod format;
+mod frames;
 mod gif;
 #[cfg(test)]
 mod hostile;
@@ -23,6 +25,7 @@ pub mod orientation;
 pub(crate) mod parallel;
 mod png;
 mod pnm;
+mod range;
 mod table;
 mod tiff;
 mod webp;
@@ -138,6 +141,8 @@ pub struct Header {
     pub page_kind: PageKind,
     /// The type of samples in the file where the shape's type does not say it.
     pub stored: Option<Stored>,
+    /// Whether the file holds its pixels exactly, of formats that can do both.
+    pub lossless: bool,
     /// Whether rows are decoded one after the other without the whole image in memory.
     pub streams: bool,
     /// Whether [`RowSource::seek_row`] works, so that each rank can decode only its own rows.
@@ -204,9 +209,24 @@ pub fn probe(input: &mut dyn ReadSeek, limits: &Limits) -> Result<Header> {
 fn check_page(page: u32, pages: u32) -> Result<()> {
     match page < pages.max(1) {
         true => Ok(()),
-        false => Err(Error::Decode(format!(
-            "there is no page {} (the file has {pages})",
-            page.saturating_add(1)
+        false => Err(no_page(page, pages)),
+    }
+}
+
+fn no_page(page: u32, pages: u32) -> Error {
+    Error::Decode(format!(
+        "there is no page {} (the file has {pages})",
+        page.saturating_add(1)
+    ))
+}
+
+/// Frames of an animation have one size.
+fn same_size(format: &str, first: Shape, next: Shape) -> Result<()> {
+    match (first.rows, first.cols) == (next.rows, next.cols) {
+        true => Ok(()),
+        false => Err(Error::Encode(format!(
+            "a frame of {}x{} cannot follow one of {}x{} in a {format} (write tiff, whose pages may differ)",
+            next.cols, next.rows, first.cols, first.rows
         ))),
     }
 }

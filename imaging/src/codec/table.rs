@@ -47,6 +47,8 @@ pub struct Writer {
     pub holds: &'static [(Color, &'static [SampleType])],
     /// The sample types of any number of channels; empty where files do not hold them.
     pub bands: &'static [SampleType],
+    /// Whether what is held comes back to the bit, with default options.
+    pub exact: bool,
     /// Whether files hold several pictures, and of which kind.
     pub pages: Option<PageKind>,
     pub(super) create: fn(Target<'_>) -> Result<Box<dyn RowSink>>,

@@ -3,13 +3,33 @@
 use super::RowSource;
 use crate::error::Result;
 use crate::image::{Metadata, Shape};
+use crate::warning::Warning;
 use crate::window::Band;
 
-/// An image of 8-bit samples.
+/// An image of samples of any type, as bytes in the machine's order.
 pub(super) struct Whole {
-    pub shape: Shape,
-    pub metadata: Metadata,
-    pub samples: Vec<u8>,
+    shape: Shape,
+    metadata: Metadata,
+    samples: Vec<u8>,
+    /// What is told of the file.
+    pub warnings: Vec<Warning>,
+}
+
+impl Whole {
+    /// An image of these samples, which must fill the shape.
+    pub fn new(shape: Shape, metadata: Metadata, samples: Vec<u8>) -> Whole {
+        assert_eq!(
+            samples.len(),
+            shape.bytes(),
+            "samples do not fill {shape:?}"
+        );
+        Whole {
+            shape,
+            metadata,
+            samples,
+            warnings: Vec::new(),
+        }
+    }
 }
 
 impl RowSource for Whole {
@@ -22,10 +42,10 @@ impl RowSource for Whole {
     }
 
     fn read(&mut self, band: &mut Band<'_>) -> Result<()> {
-        let len = self.shape.row_len();
+        let len = self.shape.row_bytes();
         let range = band.range();
         let rows = &self.samples[range.start * len..range.end * len];
-        band.samples::<u8>().copy_from_slice(rows);
+        band.data.bytes_mut().copy_from_slice(rows);
         Ok(())
     }
 
@@ -36,5 +56,9 @@ impl RowSource for Whole {
     fn seek_row(&mut self, _row: usize) -> Result<bool> {
         // Each read names its rows.
         Ok(true)
+    }
+
+    fn warnings(&self) -> &[Warning] {
+        &self.warnings
     }
 }

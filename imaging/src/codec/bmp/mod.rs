@@ -38,6 +38,7 @@ pub(super) static CODEC: Codec = Codec {
         ],
         bands: &[],
         pages: None,
+        exact: true,
         create: |Target { output, shape, .. }| create(output, shape),
         memory: |_, shape| shape.row_bytes(),
     }),
@@ -59,6 +60,7 @@ fn probe(input: &mut dyn ReadSeek, limits: &Limits, _page: u32) -> Result<Header
             Coding::Masks(masks) => masks[1].count_ones() as u8,
             _ => head.bits as u8,
         },
+        lossless: true,
         orientation: 1,
         has_icc: false,
         pages: 1,
@@ -78,14 +80,12 @@ fn open(
     let mut input = BufReader::with_capacity(BUFFER, input);
     let head = header::parse(&mut input, limits)?;
     if let Coding::Runs(palette) = &head.coding {
-        return Ok(Box::new(Whole {
-            shape: head.shape,
-            metadata: Metadata {
-                orientation: 1,
-                ..Metadata::default()
-            },
-            samples: read::runs(input, &head, palette)?,
-        }));
+        let metadata = Metadata {
+            orientation: 1,
+            ..Metadata::default()
+        };
+        let samples = read::runs(input, &head, palette)?;
+        return Ok(Box::new(Whole::new(head.shape, metadata, samples)));
     }
     Ok(Box::new(read::Source::new(input, head)?))
 }

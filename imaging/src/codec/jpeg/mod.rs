@@ -70,6 +70,7 @@ pub(super) static CODEC: Codec = Codec {
         ],
         bands: &[],
         pages: None,
+        exact: false,
         create,
         // 16 rows of the planes before and after the transform.
         memory: |_, shape| 64 * shape.row_bytes(),
@@ -82,6 +83,7 @@ fn probe(input: &mut dyn ReadSeek, limits: &Limits, _page: u32) -> Result<Header
         kind: FormatKind::Jpeg,
         shape: head.shape,
         bits: head.precision,
+        lossless: false,
         orientation: head.metadata.orientation,
         has_icc: head.metadata.icc.is_some(),
         pages: 1,

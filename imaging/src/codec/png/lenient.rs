@@ -1,6 +1,8 @@
 //! What is forgiven in a PNG whose pixels are whole: checksums of side chunks, a missing end chunk, and bits of a
 //! transparent value beyond the depth. Each but the last is told in a warning.
 
+use crate::codec::Limits;
+use crate::codec::frames::{Dispose, Placed};
 use crate::codec::mend::Mended;
 use crate::error::{Error, Result};
 use crate::{Warning, WarningKind};
@@ -12,9 +14,10 @@ const END: &[u8] = b"\0\0\0\0IEND\xAE\x42\x60\x82";
 const MOST: u64 = 16 << 20;
 
 /// The file as the decoder wants it. One that is beyond mending is left to the decoder's verdict.
-pub fn mend<R: Read + Seek>(input: R) -> Result<(Mended<R>, Vec<Warning>)> {
+pub fn mend<R: Read + Seek>(input: R, limits: &Limits) -> Result<(Mended<R>, Found)> {
     let mut file = Mended::new(input)?;
-    let mut warnings = Vec::new();
+    let mut found = Found::default();
+    let warnings = &mut found.warnings;
     let end = file.seek(SeekFrom::End(0))?;
     let mut at = SIGNATURE;
     let (mut depth, mut color) = (8, 0);
@@ -49,13 +52,27 @@ pub fn mend<R: Read + Seek>(input: R) -> Result<(Mended<R>, Vec<Warning>)> {
                 file.read_exact(&mut count)?;
                 frames = u32::from_be_bytes(count);
             }
-            b"IDAT" => pixels.push((at + 8, len)),
+            b"IDAT" => {
+                if pixels.is_empty() {
+                    found.still_apart = found.frames.is_empty();
+                }
+                pixels.push((at + 8, len));
+            }
+            b"fcTL" if len == 26 => {
+                let mut data = [0; 26];
+                file.read_exact(&mut data)?;
+                limits.metadata(found.frames.len() * size_of::<Placed>())?;
+                found.frames.push(placed(&data));
+            }
             b"IHDR" if len == 13 => {
                 let mut data = [0; 13];
                 file.read_exact(&mut data)?;
                 (depth, color) = (data[8], data[9]);
             }
-            _ if name[0].is_ascii_lowercase() && &name != b"fdAT" && len <= MOST => {
+            _ if name[0].is_ascii_lowercase()
+                && !matches!(&name, b"fdAT" | b"acTL" | b"fcTL")
+                && len <= MOST =>
+            {
                 let mut data = vec![0; len as usize + 4];
                 file.read_exact(&mut data)?;
                 let (body, sum) = data.split_at(len as usize);
@@ -89,7 +106,44 @@ pub fn mend<R: Read + Seek>(input: R) -> Result<(Mended<R>, Vec<Warning>)> {
         at += 12 + len;
     }
     file.seek(SeekFrom::Start(0))?;
-    Ok((file, warnings))
+    Ok((file, found))
+}
+
+/// What the walk over all chunks finds.
+#[derive(Default)]
+pub struct Found {
+    pub warnings: Vec<Warning>,
+    /// Of an animation.
+    pub frames: Vec<Placed>,
+    /// Whether the first picture is for readers without animations and none of its frames.
+    pub still_apart: bool,
+}
+
+/// A frame by its control chunk.
+fn placed(data: &[u8; 26]) -> Placed {
+    let long = |at: usize| {
+        let raw = [data[at], data[at + 1], data[at + 2], data[at + 3]];
+        u32::from_be_bytes(raw) as usize
+    };
+    let short = |at: usize| u32::from(u16::from_be_bytes([data[at], data[at + 1]]));
+    let per_second = match short(22) {
+        0 => 100,
+        other => other,
+    };
+    Placed {
+        cols: long(4),
+        rows: long(8),
+        left: long(12),
+        top: long(16),
+        delay_ms: (short(20) * 1000 + per_second / 2) / per_second,
+        dispose: match data[24] {
+            0 => Dispose::Keep,
+            1 => Dispose::Clear,
+            _ => Dispose::Restore,
+        },
+        blends: data[25] == 1,
+        opaque: false,
+    }
 }
 
 /// Whether a profile behind its name can be unpacked.

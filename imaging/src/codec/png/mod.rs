@@ -1,5 +1,6 @@
 //! PNG by rows: strict about checksums and the end of the file, quick to write.
 
+mod animation;
 mod chunks;
 mod filter;
 mod lenient;
@@ -7,6 +8,7 @@ mod read;
 mod side;
 mod write;
 
+use super::PageKind;
 use super::format::{Choice, Values};
 use super::table::{Codec, Output, Writer};
 use crate::image::{Color, SampleType};
@@ -58,7 +60,8 @@ pub(super) static CODEC: Codec = Codec {
             (Color::Rgba, SAMPLES),
         ],
         bands: &[],
-        pages: None,
+        pages: Some(PageKind::Animation),
+        exact: true,
         create: write::create,
         memory: |options, shape| write::memory(options.pick(0, &COMPRESSIONS), shape),
     }),

@@ -1,9 +1,12 @@
 //! PNG decoding. Every checksum of what makes pixels counts, and the file must go on to its end chunk; for what is
 //! forgiven see [`super::lenient`].
 
+use super::lenient::Found;
 use crate::Warning;
+use crate::codec::frames::{self, Placed};
 use crate::codec::mend::Mended;
-use crate::codec::{FormatKind, Header, Limits, OpenOptions, ReadSeek, RowSource};
+use crate::codec::whole::Whole;
+use crate::codec::{FormatKind, Header, Limits, OpenOptions, PageKind, ReadSeek, RowSource};
 use crate::error::{Error, Result};
 use crate::image::{Color, Metadata, SampleType, Shape};
 use crate::window::Band;
@@ -29,10 +32,7 @@ fn error(error: DecodingError) -> Error {
 }
 
 /// Reads up to the pixels.
-fn start<R: Read + Seek>(
-    mut input: R,
-    limits: &Limits,
-) -> Result<(Reader<BufReader<Mended<R>>>, Header, Metadata, Vec<Warning>)> {
+fn start<R: Read + Seek>(mut input: R, limits: &Limits) -> Result<Started<R>> {
     super::chunks::check(&mut input, limits)?;
     let mut metadata = Metadata {
         orientation: 1,
@@ -40,7 +40,7 @@ fn start<R: Read + Seek>(
     };
     super::side::read(&mut input, limits, &mut metadata)?;
     input.seek(SeekFrom::Start(0))?;
-    let (input, warnings) = super::lenient::mend(input)?;
+    let (input, mut found) = super::lenient::mend(input, limits)?;
     let mut options = DecodeOptions::default();
     options.set_ignore_checksums(false);
     options.set_skip_ancillary_crc_failures(true);
@@ -61,25 +61,89 @@ fn start<R: Read + Seek>(
     decoder.set_transformations(Transformations::EXPAND);
     let reader = decoder.read_info().map_err(error)?;
     let info = reader.info();
-    let shape = limits.shape(rows, cols, color(color_type, info.trns.is_some()), sample)?;
+    let decoded = color(color_type, info.trns.is_some());
+    let mut shape = limits.shape(rows, cols, decoded, sample)?;
+    // One frame is no animation.
+    let control = info
+        .animation_control
+        .filter(|control| control.num_frames > 1);
+    let Some(control) = control else {
+        found.frames.clear();
+        return finish(reader, metadata, found, shape, None);
+    };
+    if found.frames.len() != control.num_frames as usize {
+        return Err(Error::Decode(format!(
+            "truncated PNG: {} of {} frames are there",
+            found.frames.len(),
+            control.num_frames
+        )));
+    }
+    for frame in &mut found.frames {
+        frame.opaque = !decoded.has_alpha();
+        let reaches = frame.left.saturating_add(frame.cols) > shape.cols
+            || frame.top.saturating_add(frame.rows) > shape.rows;
+        if reaches || frame.cols == 0 || frame.rows == 0 {
+            return Err(Error::Decode(
+                "not a sound PNG file: a frame reaches beyond the canvas".into(),
+            ));
+        }
+    }
+    metadata.loops = Some(control.num_plays);
+    if !decoded.has_alpha() && frames::transparent(&found.frames, shape) {
+        let color = match decoded {
+            Color::Gray => Color::GrayAlpha,
+            _ => Color::Rgba,
+        };
+        shape = limits.shape(rows, cols, color, sample)?;
+    }
+    finish(reader, metadata, found, shape, Some(decoded))
+}
+
+/// What is known when the pixels begin.
+struct Started<R: Read + Seek> {
+    reader: Reader<BufReader<Mended<R>>>,
+    header: Header,
+    metadata: Metadata,
+    found: Found,
+    /// Channels of single frames, in an animation.
+    decoded: Option<Color>,
+}
+
+fn finish<R: Read + Seek>(
+    reader: Reader<BufReader<Mended<R>>>,
+    mut metadata: Metadata,
+    found: Found,
+    shape: Shape,
+    decoded: Option<Color>,
+) -> Result<Started<R>> {
+    let info = reader.info();
     metadata.icc = info.icc_profile.as_ref().map(|icc| icc.to_vec());
-    let whole = if info.interlaced { shape.bytes() } else { 0 };
+    let whole = match decoded {
+        Some(_) => 3 * shape.bytes(),
+        None if info.interlaced => shape.bytes(),
+        None => 0,
+    };
     let header = Header {
         kind: FormatKind::Png,
         shape,
-        bits: depth as u8,
+        bits: info.bit_depth as u8,
         orientation: metadata.orientation,
         has_icc: metadata.icc.is_some(),
-        page_kind: super::super::PageKind::Animation,
+        page_kind: PageKind::Animation,
         stored: None,
-        pages: info
-            .animation_control
-            .map_or(1, |control| control.num_frames.max(1)),
-        streams: !info.interlaced,
+        lossless: true,
+        pages: found.frames.len().max(1) as u32,
+        streams: !info.interlaced && decoded.is_none(),
         seekable: false,
         decoder_bytes: BUFFER + WINDOW + 3 * shape.row_bytes() + whole,
     };
-    Ok((reader, header, metadata, warnings))
+    Ok(Started {
+        reader,
+        header,
+        metadata,
+        found,
+        decoded,
+    })
 }
 
 fn color(color_type: ColorType, transparency: bool) -> Color {
@@ -93,24 +157,86 @@ fn color(color_type: ColorType, transparency: bool) -> Color {
 
 /// Reads the header and all that stands before the pixels.
 pub fn probe(input: &mut dyn ReadSeek, limits: &Limits, _page: u32) -> Result<Header> {
-    start(input, limits).map(|(_, header, ..)| header)
+    start(input, limits).map(|started| started.header)
 }
 
 /// A decoder for the first or only image of the file.
 pub fn open(
     input: Box<dyn ReadSeek>,
     limits: &Limits,
-    _options: &OpenOptions,
+    options: &OpenOptions,
 ) -> Result<Box<dyn RowSource>> {
-    let (reader, header, metadata, warnings) = start(input, limits)?;
+    let started = start(input, limits)?;
+    if let Some(decoded) = started.decoded {
+        return Ok(Box::new(animation(started, decoded, options.page)?));
+    }
+    let Started {
+        reader,
+        header,
+        metadata,
+        found,
+        ..
+    } = started;
     Ok(Box::new(Source {
         reader,
         shape: header.shape,
         metadata,
-        warnings,
+        warnings: found.warnings,
         next: 0,
         whole: None,
     }))
+}
+
+/// A composed frame.
+fn animation<R: Read + Seek>(started: Started<R>, decoded: Color, page: u32) -> Result<Whole> {
+    let Started {
+        mut reader,
+        header,
+        mut metadata,
+        found,
+        ..
+    } = started;
+    let Some(frame) = found.frames.get(page as usize) else {
+        return Err(crate::codec::no_page(page, header.pages));
+    };
+    metadata.delay_ms = Some(frame.delay_ms);
+    // Pictures come in order; the first may be no frame.
+    let before = usize::from(found.still_apart);
+    let mut at = 0;
+    let channels = decoded.channels();
+    let decode = |wanted: usize| {
+        while at < wanted + before {
+            reader.next_frame_info().map_err(error)?;
+            at += 1;
+        }
+        let Placed { cols, rows, .. } = found.frames[wanted];
+        let needed = reader.output_buffer_size().unwrap_or(usize::MAX);
+        let whole = header.shape.rows * header.shape.cols * channels * header.shape.sample.bytes();
+        if needed > whole {
+            return Err(Error::Decode("not a sound PNG file: its frames".into()));
+        }
+        let mut samples = vec![0; whole];
+        reader.next_frame(&mut samples).map_err(error)?;
+        at += 1;
+        samples.truncate(rows * cols * channels * header.shape.sample.bytes());
+        if header.shape.sample == SampleType::U16 {
+            to_native(&mut samples);
+        }
+        Ok(samples)
+    };
+    let mut source = frames::source(&found.frames, header.shape, page as usize, metadata, decode)?;
+    if page + 1 == header.pages {
+        reader.finish().map_err(error)?;
+    }
+    source.warnings = found.warnings;
+    Ok(source)
+}
+
+fn to_native(samples: &mut [u8]) {
+    for pair in samples.chunks_exact_mut(2) {
+        let value = u16::from_be_bytes([pair[0], pair[1]]);
+        pair.copy_from_slice(&value.to_ne_bytes());
+    }
 }
 
 struct Source {
@@ -168,10 +294,7 @@ impl RowSource for Source {
             }
         }
         if self.shape.sample == SampleType::U16 {
-            for pair in out.chunks_exact_mut(2) {
-                let value = u16::from_be_bytes([pair[0], pair[1]]);
-                pair.copy_from_slice(&value.to_ne_bytes());
-            }
+            to_native(out);
         }
         self.next += band.count;
         if self.next == self.shape.rows {

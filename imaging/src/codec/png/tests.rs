@@ -176,3 +176,39 @@ fn missing_pixels_and_missing_ends_are_errors() {
     assert_eq!(try_decode(&file).unwrap().rows.data, Buffer::U8(vec![7, 9]));
     truncated(&file, 12);
 }
+
+#[test]
+fn animations_come_back_as_they_went() {
+    use crate::codec::hostile::{animates, pages};
+    for (color, sample) in [
+        (Color::Rgb, SampleType::U8),
+        (Color::GrayAlpha, SampleType::U16),
+        (Color::Gray, SampleType::U8),
+    ] {
+        let mut frames = vec![picture(9, 12, color, sample); 3];
+        for (at, frame) in frames.iter_mut().enumerate() {
+            let by = at * color.channels() * sample.bytes();
+            frame.rows.data.bytes_mut().rotate_left(by);
+        }
+        let bytes = animates(&png("fast"), &frames, true);
+        // Readers without animations see the first.
+        let control = bytes.windows(4).position(|w| w == b"acTL").unwrap();
+        assert!(control < bytes.windows(4).position(|w| w == b"IDAT").unwrap());
+        for len in 0..bytes.len() {
+            assert!(pages(&bytes[..len]).is_err(), "cut at {len}");
+        }
+        flipped(&bytes, 1000);
+    }
+}
+
+#[test]
+fn frames_of_others_are_composed() {
+    use crate::codec::hostile::pages;
+    let file = std::fs::read(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/data/pillow_animated.png"
+    ));
+    let all = pages(&file.unwrap()).unwrap();
+    assert!(all.len() > 1);
+    assert!(all.iter().any(|image| image.rows != all[0].rows));
+}

@@ -2,13 +2,14 @@
 //! all threads of the current pool, and follow one another in one stream. The bytes depend on the
 //! rows alone, never on the threads.
 
+use super::animation::Animation;
 use super::filter::{self, Filter};
 use super::{COMPRESSIONS, Compression};
 use crate::codec::parallel;
 use crate::codec::table::Target;
-use crate::codec::{RowSink, WriteSeek, deflate};
+use crate::codec::{NextPage, RowSink, WriteSeek, deflate};
 use crate::error::{Error, Result};
-use crate::image::{Color, Rows, SampleType, Shape};
+use crate::image::{Color, Metadata, Rows, SampleType, Shape};
 use std::io::Write;
 
 /// Bytes of rows in one segment, at least one row.
@@ -76,9 +77,14 @@ pub fn create(target: Target<'_>) -> Result<Box<dyn RowSink>> {
     for (name, data) in super::side::chunks(metadata) {
         append_chunk(&name, &data, &mut start)?;
     }
+    let animation = match metadata.pages {
+        0 | 1 => None,
+        frames => Some(Animation::begin(frames, shape, metadata, &mut start)?),
+    };
     output.write_all(&start)?;
     Ok(Box::new(Sink {
         output,
+        animation,
         shape,
         compression,
         segment_rows: segment_rows(compression, shape),
@@ -88,7 +94,7 @@ pub fn create(target: Target<'_>) -> Result<Box<dyn RowSink>> {
     }))
 }
 
-fn append_chunk(name: &[u8; 4], data: &[u8], out: &mut Vec<u8>) -> Result<()> {
+pub(super) fn append_chunk(name: &[u8; 4], data: &[u8], out: &mut Vec<u8>) -> Result<()> {
     if data.len() > i32::MAX as usize {
         return Err(Error::Encode(format!(
             "{} bytes are too many for one PNG chunk",
@@ -104,8 +110,10 @@ fn append_chunk(name: &[u8; 4], data: &[u8], out: &mut Vec<u8>) -> Result<()> {
     Ok(())
 }
 
-struct Sink {
+pub(super) struct Sink {
     output: Box<dyn WriteSeek>,
+    /// Of several frames.
+    animation: Option<Animation>,
     shape: Shape,
     compression: Compression,
     segment_rows: usize,
@@ -119,6 +127,7 @@ struct Sink {
 
 /// One segment as it goes into the file.
 struct Packed {
+    /// A chunk, or the bytes to be put in one by its number.
     chunk: Vec<u8>,
     adler: u32,
     /// Bytes of the filtered rows.
@@ -136,13 +145,14 @@ impl Sink {
             .collect();
         let (shape, compression) = (self.shape, self.compression);
         let opens = self.written == 0;
+        let bare = self.animation.as_ref().is_some_and(Animation::numbers);
         let packed = parallel::map(segments, |at, rows| {
-            pack(rows, shape, compression, opens && at == 0)
+            pack(rows, shape, compression, opens && at == 0, bare)
         });
         for packed in packed {
             let packed = packed?;
             self.adler = deflate::adler_of_both(self.adler, packed.adler, packed.len);
-            self.output.write_all(&packed.chunk)?;
+            self.append(packed.chunk, bare)?;
         }
         self.written += count;
         self.rows.drain(..count * len);
@@ -151,7 +161,13 @@ impl Sink {
 }
 
 /// Filters and compresses rows, the first of which is only looked back at.
-fn pack(rows: &[u8], shape: Shape, compression: Compression, opens: bool) -> Result<Packed> {
+fn pack(
+    rows: &[u8],
+    shape: Shape,
+    compression: Compression,
+    opens: bool,
+    bare: bool,
+) -> Result<Packed> {
     let len = shape.row_bytes();
     let pixel = shape.channels() * shape.sample.bytes();
     let choices: &[Filter] = match compression {
@@ -195,8 +211,14 @@ fn pack(rows: &[u8], shape: Shape, compression: Compression, opens: bool) -> Res
             });
         }
     }
-    let mut chunk = Vec::with_capacity(data.len() + 12);
-    append_chunk(b"IDAT", &data, &mut chunk)?;
+    let chunk = match bare {
+        true => data,
+        false => {
+            let mut chunk = Vec::with_capacity(data.len() + 12);
+            append_chunk(b"IDAT", &data, &mut chunk)?;
+            chunk
+        }
+    };
     Ok(Packed {
         chunk,
         adler: deflate::adler(&filtered),
@@ -249,6 +271,36 @@ impl RowSink for Sink {
     }
 
     fn finish(mut self: Box<Self>) -> Result<()> {
+        self.end_pixels()?;
+        match self.animation.take() {
+            Some(animation) => animation.end(&mut *self.output),
+            None => {
+                let mut end = Vec::new();
+                append_chunk(b"IEND", &[], &mut end)?;
+                self.output.write_all(&end)?;
+                Ok(self.output.flush()?)
+            }
+        }
+    }
+
+    fn finish_page(mut self: Box<Self>) -> Result<Box<dyn NextPage>> {
+        self.end_pixels()?;
+        let Some(animation) = self.animation.take() else {
+            return Err(Error::Encode(
+                "PNG must know before the first frame how many there are".into(),
+            ));
+        };
+        Ok(Box::new(Next {
+            output: self.output,
+            compression: self.compression,
+            animation,
+        }))
+    }
+}
+
+impl Sink {
+    /// The rest of the pixels.
+    fn end_pixels(&mut self) -> Result<()> {
         let held = self.rows.len() / self.shape.row_bytes() - 1;
         if self.written + held != self.shape.rows {
             return Err(Error::Encode(format!(
@@ -263,11 +315,50 @@ impl RowSink for Sink {
         let mut data = Vec::new();
         deflate::append_end(&mut data);
         data.extend_from_slice(&self.adler.to_be_bytes());
+        let bare = self.animation.as_ref().is_some_and(Animation::numbers);
+        if bare {
+            return self.append(data, true);
+        }
         let mut end = Vec::new();
         append_chunk(b"IDAT", &data, &mut end)?;
-        append_chunk(b"IEND", &[], &mut end)?;
-        self.output.write_all(&end)?;
-        self.output.flush()?;
-        Ok(())
+        self.append(end, false)
+    }
+
+    /// Writes a chunk, or puts bytes in one with the next number.
+    fn append(&mut self, chunk: Vec<u8>, bare: bool) -> Result<()> {
+        match &mut self.animation {
+            Some(animation) if bare => {
+                let chunk = animation.data(&chunk)?;
+                Ok(self.output.write_all(&chunk)?)
+            }
+            _ => Ok(self.output.write_all(&chunk)?),
+        }
+    }
+}
+
+struct Next {
+    output: Box<dyn WriteSeek>,
+    compression: Compression,
+    animation: Animation,
+}
+
+impl NextPage for Next {
+    fn begin(mut self: Box<Self>, shape: Shape, metadata: &Metadata) -> Result<Box<dyn RowSink>> {
+        let control = self.animation.next(shape, metadata)?;
+        self.output.write_all(&control)?;
+        Ok(Box::new(Sink {
+            output: self.output,
+            animation: Some(self.animation),
+            shape,
+            compression: self.compression,
+            segment_rows: segment_rows(self.compression, shape),
+            rows: vec![0; shape.row_bytes()],
+            written: 0,
+            adler: 1,
+        }))
+    }
+
+    fn end(mut self: Box<Self>) -> Result<()> {
+        self.animation.end(&mut *self.output)
     }
 }

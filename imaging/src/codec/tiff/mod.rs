@@ -92,6 +92,7 @@ pub(super) static CODEC: Codec = Codec {
         ],
         bands: SAMPLES,
         pages: Some(PageKind::Pages),
+        exact: true,
         create: |target| {
             let compression = target.options.pick(0, &COMPRESSIONS);
             write::create(target.output, compression, target.shape, target.metadata)

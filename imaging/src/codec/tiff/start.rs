@@ -57,6 +57,7 @@ pub fn start(input: &mut dyn ReadSeek, limits: &Limits, page: u32) -> Result<Sta
         kind: FormatKind::Tiff,
         shape: layout.shape,
         bits: layout.bits() as u8,
+        lossless: true,
         orientation: metadata.orientation,
         has_icc: metadata.icc.is_some(),
         pages: pages.places.len() as u32,

@@ -1,5 +1,6 @@
 //! The RIFF container of a WebP: its chunks, read and written.
 
+use crate::codec::frames::{self, Dispose, Placed};
 use crate::codec::limits::read_full;
 use crate::codec::{Limits, ReadSeek, exif};
 use crate::error::{Error, Result};
@@ -19,20 +20,20 @@ pub(super) struct Container {
     /// Shape of the canvas.
     pub shape: Shape,
     pub metadata: Metadata,
-    pub frames: u32,
+    /// How often an animation is shown; 0 is for ever.
+    pub loops: u32,
+    /// Whether its bitstream, or the first frame's, is lossless.
+    pub lossless: bool,
     /// Bytes of the whole container in the file.
     pub len: u64,
-    /// Where the first frame's own chunks are, in an animation.
-    pub first_frame: Option<Frame>,
+    /// The frames of an animation.
+    pub frames: Vec<Frame>,
 }
 
 /// A frame of an animation.
 #[derive(Debug)]
 pub(super) struct Frame {
-    pub left: usize,
-    pub top: usize,
-    pub cols: usize,
-    pub rows: usize,
+    pub placed: Placed,
     /// Where its chunks begin and end.
     pub start: u64,
     pub end: u64,
@@ -60,7 +61,8 @@ pub(super) fn parse(input: &mut dyn ReadSeek, limits: &Limits) -> Result<Contain
     }
     let mut canvas: Option<(Shape, u8)> = None;
     let mut picture: Option<Shape> = None;
-    let (mut frames, mut first_frame) = (0u32, None);
+    let mut frames: Vec<Frame> = Vec::new();
+    let (mut loops, mut lossless) = (0, false);
     let mut metadata = Metadata {
         orientation: 1,
         ..Metadata::default()
@@ -90,23 +92,40 @@ pub(super) fn parse(input: &mut dyn ReadSeek, limits: &Limits) -> Result<Contain
                 canvas = Some((limits.shape(rows, cols, color, SampleType::U8)?, x[0]));
             }
             b"VP8 " | b"VP8L" if picture.is_none() => {
-                picture = Some(size_of(input, size, &chunk, limits)?);
-                frames = frames.max(1);
+                picture = Some(picture_of(input, size, &chunk, limits)?);
+                lossless = chunk[3] == b'L';
             }
             b"ANMF" if size >= 24 => {
-                frames += 1;
-                if first_frame.is_none() {
-                    let mut f = [0; 16];
-                    read_full(input, &mut f, "WebP")?;
-                    first_frame = Some(Frame {
+                kept += size_of::<Frame>();
+                limits.metadata(kept)?;
+                let mut f = [0; 20];
+                read_full(input, &mut f, "WebP")?;
+                if frames.is_empty() {
+                    lossless = &f[16..] == b"VP8L";
+                }
+                let opaque = canvas.is_some_and(|(_, flags)| flags & ALPHA == 0);
+                frames.push(Frame {
+                    placed: Placed {
                         left: 2 * u24(&f),
                         top: 2 * u24(&f[3..]),
                         cols: u24(&f[6..]) + 1,
                         rows: u24(&f[9..]) + 1,
-                        start: body + 16,
-                        end: body + size,
-                    });
-                }
+                        dispose: match f[15] & 1 {
+                            0 => Dispose::Keep,
+                            _ => Dispose::Clear,
+                        },
+                        blends: f[15] & 2 == 0,
+                        opaque,
+                        delay_ms: u24(&f[12..]) as u32,
+                    },
+                    start: body + 16,
+                    end: body + size,
+                });
+            }
+            b"ANIM" if size >= 6 => {
+                let mut f = [0; 6];
+                read_full(input, &mut f, "WebP")?;
+                loops = u32::from(u16::from_le_bytes([f[4], f[5]]));
             }
             name @ (b"ICCP" | b"EXIF" | b"XMP ") => {
                 kept = usize::try_from(size)
@@ -135,44 +154,45 @@ pub(super) fn parse(input: &mut dyn ReadSeek, limits: &Limits) -> Result<Contain
     let stated = stated.or_else(|| metadata.xmp.as_deref().and_then(xmp::orientation));
     metadata.orientation = stated.unwrap_or(1);
     metadata.resolution = metadata.exif.as_deref().and_then(exif::resolution);
-    let (shape, first_frame) = match (canvas, picture, first_frame) {
-        (Some((canvas, flags)), _, Some(frame)) if flags & ANIMATION != 0 => {
-            if frame.left + frame.cols > canvas.cols || frame.top + frame.rows > canvas.rows {
+    let animated = canvas.is_some_and(|(_, flags)| flags & ANIMATION != 0);
+    let shape = match (canvas, picture) {
+        (Some((canvas, _)), _) if animated && !frames.is_empty() => {
+            let reaches =
+                |f: &Placed| f.left + f.cols > canvas.cols || f.top + f.rows > canvas.rows;
+            if frames.iter().any(|frame| reaches(&frame.placed)) {
                 return Err(bad("a frame reaches beyond the canvas"));
             }
-            // What a frame leaves free is transparent.
-            let covered = (frame.cols, frame.rows) == (canvas.cols, canvas.rows);
-            let color = if covered { canvas.color } else { Color::Rgba };
-            (
-                limits.shape(
-                    canvas.rows as u64,
-                    canvas.cols as u64,
-                    color,
-                    SampleType::U8,
-                )?,
-                Some(frame),
-            )
+            // What frames leave free is transparent.
+            let placed: Vec<Placed> = frames.iter().map(|frame| frame.placed).collect();
+            let color = match frames::transparent(&placed, canvas) {
+                true => Color::Rgba,
+                false => canvas.color,
+            };
+            let (rows, cols) = (canvas.rows as u64, canvas.cols as u64);
+            limits.shape(rows, cols, color, SampleType::U8)?
         }
-        (Some((canvas, flags)), Some(picture), None) if flags & ANIMATION == 0 => {
+        (Some((canvas, _)), Some(picture)) if !animated => {
             if (picture.cols, picture.rows) != (canvas.cols, canvas.rows) {
                 return Err(bad("the picture does not fill the canvas"));
             }
-            (canvas, None)
+            frames.clear();
+            canvas
         }
-        (None, Some(picture), None) => (picture, None),
+        (None, Some(picture)) if frames.is_empty() => picture,
         _ => return Err(bad("there is no picture in it")),
     };
     Ok(Container {
         shape,
         metadata,
-        frames: frames.max(1),
+        loops,
+        lossless,
         len,
-        first_frame,
+        frames,
     })
 }
 
 /// The size inside of a bitstream's first bytes.
-fn size_of(input: &mut dyn ReadSeek, size: u64, chunk: &[u8], limits: &Limits) -> Result<Shape> {
+fn picture_of(input: &mut dyn ReadSeek, size: u64, chunk: &[u8], limits: &Limits) -> Result<Shape> {
     let mut b = [0; 10];
     if size < b.len() as u64 {
         return Err(bad("a picture of no bytes"));
@@ -200,10 +220,10 @@ fn size_of(input: &mut dyn ReadSeek, size: u64, chunk: &[u8], limits: &Limits) -
 }
 
 impl Container {
-    /// A bitstream of the one picture to decode.
-    pub fn bitstream(&self, input: &mut dyn ReadSeek) -> Result<Vec<u8>> {
+    /// The bitstream of a frame, or of the only picture.
+    pub fn bitstream(&self, input: &mut dyn ReadSeek, at: usize) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
-        let Some(frame) = &self.first_frame else {
+        let Some(frame) = self.frames.get(at) else {
             input.seek(SeekFrom::Start(0))?;
             input.take(self.len).read_to_end(&mut bytes)?;
             return Ok(bytes);
@@ -213,8 +233,8 @@ impl Container {
             .take(frame.end - frame.start)
             .read_to_end(&mut bytes)?;
         let shape = Shape {
-            rows: frame.rows,
-            cols: frame.cols,
+            rows: frame.placed.rows,
+            cols: frame.placed.cols,
             ..self.shape
         };
         let chunks: Vec<(&[u8], &[u8])> = chunks(&bytes).collect();
@@ -238,22 +258,33 @@ pub(super) fn chunks(mut body: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     })
 }
 
-/// A container of these chunks behind a `VP8X` chunk of its own.
-pub(super) fn riff(shape: Shape, flags: u8, chunks: &[(&[u8], &[u8])]) -> Result<Vec<u8>> {
+/// A chunk.
+pub(super) fn append(name: &[u8], data: &[u8], out: &mut Vec<u8>) -> Result<()> {
+    let Ok(size) = u32::try_from(data.len()) else {
+        return Err(Error::Encode("a WebP holds at most 4 GiB".into()));
+    };
+    out.extend_from_slice(name);
+    out.extend(size.to_le_bytes());
+    out.extend_from_slice(data);
+    if size % 2 == 1 {
+        out.push(0);
+    }
+    Ok(())
+}
+
+/// The chunk that tells of a canvas.
+pub(super) fn canvas(shape: Shape, flags: u8) -> [u8; 10] {
     let side = |n: usize| (n as u32 - 1).to_le_bytes();
     let (w, h) = (side(shape.cols), side(shape.rows));
-    let x = [flags, 0, 0, 0, w[0], w[1], w[2], h[0], h[1], h[2]];
+    [flags, 0, 0, 0, w[0], w[1], w[2], h[0], h[1], h[2]]
+}
+
+/// A container of these chunks behind a `VP8X` chunk of its own.
+pub(super) fn riff(shape: Shape, flags: u8, chunks: &[(&[u8], &[u8])]) -> Result<Vec<u8>> {
+    let x = canvas(shape, flags);
     let mut out = b"RIFF\0\0\0\0WEBP".to_vec();
     for (name, data) in std::iter::once((&b"VP8X"[..], &x[..])).chain(chunks.iter().copied()) {
-        let Ok(size) = u32::try_from(data.len()) else {
-            return Err(Error::Encode("a WebP holds at most 4 GiB".into()));
-        };
-        out.extend_from_slice(name);
-        out.extend(size.to_le_bytes());
-        out.extend_from_slice(data);
-        if size % 2 == 1 {
-            out.push(0);
-        }
+        append(name, data, &mut out)?;
     }
     let Ok(size) = u32::try_from(out.len() - 8) else {
         return Err(Error::Encode("a WebP holds at most 4 GiB".into()));

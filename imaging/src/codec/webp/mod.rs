@@ -1,16 +1,22 @@
-//! WebP by libwebp: lossy, lossless, alpha, and the first frame of an animation.
+//! WebP by libwebp: lossy, lossless, alpha, animations.
 //!
 //! The container with ICC profile and EXIF is read and written here; libwebp sees one picture.
 
+mod animation;
 mod bitstream;
 mod container;
 
 use super::format::{Choice, Values};
+use super::frames::{self, Placed};
 use super::table::{Codec, Output, Target, Writer};
 use super::whole::Whole;
-use super::{FormatKind, Header, Limits, OpenOptions, ReadSeek, RowSink, RowSource, WriteSeek};
+use super::{
+    FormatKind, Header, Limits, NextPage, OpenOptions, PageKind, ReadSeek, RowSink, RowSource,
+    WriteSeek,
+};
 use crate::error::{Error, Result};
 use crate::image::{Color, Metadata, Rows, SampleType, Shape};
+use animation::Animation;
 
 /// Longest side of a WebP.
 const MAX_SIDE: usize = 16383;
@@ -46,7 +52,8 @@ pub(super) static CODEC: Codec = Codec {
             (Color::Rgba, &[SampleType::U8]),
         ],
         bands: &[],
-        pages: None,
+        pages: Some(PageKind::Animation),
+        exact: false,
         create,
         memory: |options, shape| encoder_memory(shape, options.flag(1)),
     }),
@@ -54,19 +61,21 @@ pub(super) static CODEC: Codec = Codec {
 
 fn probe(input: &mut dyn ReadSeek, limits: &Limits, _page: u32) -> Result<Header> {
     let found = container::parse(input, limits)?;
+    let canvases = if found.frames.len() > 1 { 2 } else { 0 };
     Ok(Header {
         kind: FormatKind::WebP,
         shape: found.shape,
         bits: 8,
         orientation: found.metadata.orientation,
         has_icc: found.metadata.icc.is_some(),
-        pages: found.frames,
-        page_kind: super::PageKind::Animation,
+        pages: found.frames.len().max(1) as u32,
+        page_kind: PageKind::Animation,
         stored: None,
+        lossless: found.lossless,
         streams: false,
         seekable: false,
         // The image, libwebp's pixels and tables, and the file.
-        decoder_bytes: found.shape.bytes()
+        decoder_bytes: (1 + canvases) * found.shape.bytes()
             + 5 * found.shape.pixels()
             + found.len as usize
             + (1 << 20),
@@ -76,37 +85,36 @@ fn probe(input: &mut dyn ReadSeek, limits: &Limits, _page: u32) -> Result<Header
 fn open(
     mut input: Box<dyn ReadSeek>,
     limits: &Limits,
-    _options: &OpenOptions,
+    options: &OpenOptions,
 ) -> Result<Box<dyn RowSource>> {
     let found = container::parse(&mut *input, limits)?;
-    let bytes = found.bitstream(&mut *input)?;
-    let samples = match &found.first_frame {
-        None => bitstream::decode(&bytes, found.shape)?,
-        Some(frame) => {
-            let shape = Shape {
-                rows: frame.rows,
-                cols: frame.cols,
-                ..found.shape
-            };
-            let part = bitstream::decode(&bytes, shape)?;
-            if (shape.rows, shape.cols) == (found.shape.rows, found.shape.cols) {
-                part
-            } else {
-                let mut canvas = vec![0; found.shape.bytes()];
-                for (y, row) in part.chunks_exact(shape.row_len()).enumerate() {
-                    let at =
-                        (frame.top + y) * found.shape.row_len() + frame.left * shape.channels();
-                    canvas[at..at + row.len()].copy_from_slice(row);
-                }
-                canvas
-            }
-        }
+    let mut metadata = found.metadata.clone();
+    if found.frames.is_empty() {
+        let bytes = found.bitstream(&mut *input, 0)?;
+        let samples = bitstream::decode(&bytes, found.shape)?;
+        return Ok(Box::new(Whole::new(found.shape, metadata, samples)));
+    }
+    let (page, pages) = (options.page as usize, found.frames.len());
+    let Some(frame) = found.frames.get(page) else {
+        return Err(super::no_page(options.page, pages as u32));
     };
-    Ok(Box::new(Whole {
-        shape: found.shape,
-        metadata: found.metadata,
-        samples,
-    }))
+    if pages > 1 {
+        metadata.delay_ms = Some(frame.placed.delay_ms);
+        metadata.loops = Some(found.loops);
+    }
+    let placed: Vec<Placed> = found.frames.iter().map(|frame| frame.placed).collect();
+    let decode = |at: usize| {
+        let bytes = found.bitstream(&mut *input, at)?;
+        let Placed { rows, cols, .. } = placed[at];
+        let shape = Shape {
+            rows,
+            cols,
+            ..found.shape
+        };
+        bitstream::decode(&bytes, shape)
+    };
+    let source = frames::source(&placed, found.shape, page, metadata, decode)?;
+    Ok(Box::new(source))
 }
 
 /// The whole image waits in memory until the last row is there.
@@ -130,6 +138,7 @@ fn create(target: Target<'_>) -> Result<Box<dyn RowSink>> {
         shape,
         metadata: metadata.clone(),
         samples: Vec::with_capacity(shape.bytes()),
+        animation: None,
     }))
 }
 
@@ -144,6 +153,14 @@ struct Sink {
     shape: Shape,
     metadata: Metadata,
     samples: Vec<u8>,
+    /// What the frames before began.
+    animation: Option<Animation>,
+}
+
+impl Sink {
+    fn encoded(&self) -> Result<Vec<u8>> {
+        bitstream::encode(&self.samples, self.shape, self.quality)
+    }
 }
 
 impl RowSink for Sink {
@@ -153,8 +170,26 @@ impl RowSink for Sink {
         Ok(())
     }
 
+    fn finish_page(mut self: Box<Self>) -> Result<Box<dyn NextPage>> {
+        let frame = self.encoded()?;
+        let mut animation = match self.animation.take() {
+            Some(begun) => begun,
+            None => Animation::begin(&mut *self.output, self.shape, &self.metadata)?,
+        };
+        let delay = self.metadata.delay_ms;
+        animation.append(&mut *self.output, &frame, self.shape, delay)?;
+        Ok(Box::new(Next {
+            output: self.output,
+            quality: self.quality,
+            animation,
+        }))
+    }
+
     fn finish(mut self: Box<Self>) -> Result<()> {
-        let plain = bitstream::encode(&self.samples, self.shape, self.quality)?;
+        if self.animation.is_some() {
+            return self.finish_page()?.end();
+        }
+        let plain = self.encoded()?;
         let Metadata { icc, exif, xmp, .. } = &self.metadata;
         let bytes = if icc.is_none() && exif.is_none() && xmp.is_none() {
             plain
@@ -182,6 +217,30 @@ impl RowSink for Sink {
         };
         self.output.write_all(&bytes)?;
         Ok(self.output.flush()?)
+    }
+}
+
+struct Next {
+    output: Box<dyn WriteSeek>,
+    quality: Option<u8>,
+    animation: Animation,
+}
+
+impl NextPage for Next {
+    fn begin(self: Box<Self>, shape: Shape, metadata: &Metadata) -> Result<Box<dyn RowSink>> {
+        super::same_size("WebP", self.animation.canvas, shape)?;
+        Ok(Box::new(Sink {
+            output: self.output,
+            quality: self.quality,
+            shape,
+            metadata: metadata.clone(),
+            samples: Vec::with_capacity(shape.bytes()),
+            animation: Some(self.animation),
+        }))
+    }
+
+    fn end(mut self: Box<Self>) -> Result<()> {
+        self.animation.end(&mut *self.output)
     }
 }
 
@@ -325,5 +384,42 @@ mod tests {
             probe(&mut std::io::Cursor::new(bytes), &small(), 0),
             Err(Error::Limit(_))
         ));
+    }
+
+    #[test]
+    fn animations_come_back_as_they_went() {
+        let kinds = [
+            (lossless(), Color::Rgb, true),
+            (lossless(), Color::Rgba, true),
+            (lossy(70), Color::Rgb, false),
+        ];
+        for (format, color, exact) in kinds {
+            let mut frames = vec![picture(9, 12, color, SampleType::U8); 3];
+            for (at, frame) in frames.iter_mut().enumerate() {
+                let bytes = frame.rows.data.bytes_mut();
+                bytes.rotate_left(at * 4 * color.channels());
+                if color == Color::Rgba {
+                    bytes.chunks_exact_mut(4).for_each(|p| p[3] &= 0xF0);
+                }
+            }
+            frames[0].metadata.icc = Some(vec![9; 41]);
+            let bytes = crate::codec::hostile::animates(&format, &frames, exact);
+            truncated(&bytes, 0);
+            flipped(&bytes, 600);
+        }
+    }
+
+    #[test]
+    fn what_was_lossless_stays_so() {
+        let image = picture(8, 9, Color::Rgb, SampleType::U8);
+        for format in [lossless(), lossy(80)] {
+            let bytes = encode(&image, &format, KeepMetadata::None).unwrap();
+            let header = crate::codec::probe(&mut std::io::Cursor::new(bytes), &small()).unwrap();
+            assert_eq!(Format::like(&header), format);
+        }
+        let frames = [image.clone(), image];
+        let bytes = crate::codec::hostile::written(&frames, &lossless(), &[], 0).unwrap();
+        let header = crate::codec::probe(&mut std::io::Cursor::new(bytes), &small()).unwrap();
+        assert_eq!(Format::like(&header), lossless());
     }
 }
