@@ -153,7 +153,7 @@ fn draw<T: Element>(canvas: &mut [T], shape: Shape, frame: &Placed, samples: &[T
 fn over<T: Element>(to: &mut [T], from: &[T]) {
     let last = to.len() - 1;
     let (above, below) = (from[last].to_f64(), to[last].to_f64());
-    if above == T::TOP || below == 0.0 && above > 0.0 {
+    if above == T::TOP || below == 0.0 {
         to.copy_from_slice(from);
     } else if above > 0.0 {
         let (above, below) = (above * T::TOP, below * (T::TOP - above));

@@ -2,7 +2,7 @@
 
 use super::foreign::{dds, exr, farbfeld, hdr, ico, qoi, tga};
 use super::table::Codec;
-use super::{bmp, gif, jpeg, png, pnm, tiff, webp};
+use super::{bmp, fits, gif, jpeg, npy, png, pnm, tiff, webp};
 
 macro_rules! formats {
     ($($(#[$about:meta])* $kind:ident = $codec:path;)*) => {
@@ -48,6 +48,10 @@ formats! {
     Dds = dds::CODEC;
     /// farbfeld.
     Farbfeld = farbfeld::CODEC;
+    /// FITS.
+    Fits = fits::CODEC;
+    /// NumPy array.
+    Npy = npy::CODEC;
     /// Windows bitmap.
     Bmp = bmp::CODEC;
     /// PBM, PGM, PPM, PAM and PFM.

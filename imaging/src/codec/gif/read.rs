@@ -183,7 +183,7 @@ pub(super) fn open(
     if endless {
         source.warnings.push(Warning::new(
             WarningKind::Damaged,
-            "the GIF has no mark at its end; its pixels are all there",
+            "the GIF has no mark at its end; further frames may be missing",
         ));
     }
     Ok(Box::new(source))

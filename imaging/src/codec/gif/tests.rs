@@ -78,6 +78,26 @@ fn broken_files_are_errors() {
     assert_eq!(try_decode(&empty).unwrap().shape().pixels(), 1);
 }
 
+/// A file that is cut is an error; where it is cut between two frames it cannot be told from one that only lacks the
+/// mark at its end, and is read with a warning.
+fn cut(bytes: &[u8]) {
+    let whole = try_decode(bytes).unwrap();
+    for len in 0..bytes.len() {
+        let file = Box::new(std::io::Cursor::new(bytes[..len].to_vec()));
+        let options = crate::codec::OpenOptions::default();
+        if let Ok(source) = crate::codec::open(file, &crate::codec::hostile::small(), &options) {
+            assert!(
+                source.warnings()[0].text.contains("no mark at its end"),
+                "{len}"
+            );
+            assert_eq!(
+                try_decode(&bytes[..len]).unwrap().rows.data.len(),
+                whole.rows.data.len()
+            );
+        }
+    }
+}
+
 fn format() -> Format {
     Format::of(FormatKind::Gif)
 }
@@ -120,12 +140,11 @@ fn up_to_256_colours_are_exact() {
 #[test]
 fn more_colours_are_near_always_the_same_and_told() {
     let mut image = picture(60, 70, Color::Rgb, SampleType::U8);
-    let smooth = |at: usize| ((at / 3 % 70) * 3 + at / 210) as u8;
-    image.rows.data = Buffer::U8(
-        (0..60 * 210)
-            .map(|at| smooth(at).wrapping_mul(1 + (at % 3) as u8))
-            .collect(),
-    );
+    let smooth = |at: usize| {
+        let (y, x) = (at / 70, at % 70);
+        [x * 3, y * 4, x + y].map(|v| v as u8)
+    };
+    image.rows.data = Buffer::U8((0..60 * 70).flat_map(smooth).collect());
     let once = round_trip(&image, &format());
     assert_eq!(once, round_trip(&image, &format()));
     let far: u64 = (once.rows.data.bytes().iter().zip(image.rows.data.bytes()))
@@ -150,7 +169,7 @@ fn animations_come_back_as_they_went() {
     for color in [Color::Rgb, Color::Rgba] {
         let frames: Vec<Image> = (0..3).map(|seed| few(9, 12, color, seed)).collect();
         let bytes = animates(&format(), &frames, true);
-        truncated(&bytes, 1);
+        cut(&bytes);
         flipped(&bytes, 1000);
     }
 }
