@@ -4,6 +4,8 @@
 //! MPI. Its callers hand it bytes, readers and a [`comm::Comm`].
 
 pub mod adapt;
+#[cfg(feature = "arrays")]
+pub mod arrays;
 pub mod bands;
 mod bands_parallel;
 pub mod border;

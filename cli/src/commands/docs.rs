@@ -1,4 +1,4 @@
-//! `sundog docs operations`: the reference page, made from the registry so that it cannot drift.
+//! `sundog docs`: reference pages, made from the lists of operations and formats so that they cannot drift.
 
 use super::ops::{default, range};
 use crate::exit::{Exit, Result};
@@ -18,12 +18,15 @@ pub struct Args {
 enum Page {
     /// docs/operations.md
     Operations,
+    /// docs/formats.md
+    Formats,
 }
 
 /// Prints the page.
 pub fn run(args: Args) -> Result {
     match args.page {
         Page::Operations => output::text_block(&operations()),
+        Page::Formats => output::text_block(&imaging::codec::page()),
     }
     Ok(Exit::Ok)
 }

@@ -164,6 +164,11 @@ impl Format {
         self.kind.extensions()[0]
     }
 
+    /// Whether what the format holds comes back to the bit.
+    pub fn is_exact(&self) -> bool {
+        self.writer().exact || self.flag().is_some()
+    }
+
     /// What is chosen.
     pub(super) fn options(&self) -> &Options {
         &self.options

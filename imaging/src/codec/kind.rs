@@ -1,8 +1,9 @@
 //! The list of formats: a line here and a file with its [`Codec`] make a format.
 
 use super::foreign::{dds, exr, farbfeld, hdr, ico, qoi, tga};
+use super::heif::{avif, heic};
 use super::table::Codec;
-use super::{bmp, fits, gif, jpeg, npy, png, pnm, tiff, webp};
+use super::{bmp, fits, gif, jp2, jpeg, jxl, npy, png, pnm, tiff, webp};
 
 macro_rules! formats {
     ($($(#[$about:meta])* $kind:ident = $codec:path;)*) => {
@@ -48,6 +49,14 @@ formats! {
     Dds = dds::CODEC;
     /// farbfeld.
     Farbfeld = farbfeld::CODEC;
+    /// JPEG XL.
+    Jxl = jxl::CODEC;
+    /// AVIF.
+    Avif = avif::CODEC;
+    /// HEIC; read only.
+    Heic = heic::CODEC;
+    /// JPEG 2000; read only.
+    Jp2 = jp2::CODEC;
     /// FITS.
     Fits = fits::CODEC;
     /// NumPy array.

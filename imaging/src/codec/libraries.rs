@@ -15,10 +15,18 @@ pub struct Library {
 
 /// All of them, there or not.
 pub fn libraries() -> Vec<Library> {
-    vec![Library {
-        name: "libtiff",
-        version: super::tiff::library_version(),
-        reads: "TIFFs of JPEG, fax, ZSTD, LZMA, WebP, LERC, LogLuv, ThunderScan and old LZW compression, and of YCbCr colours",
-        install: "apt-get install libtiff-dev",
-    }]
+    vec![
+        Library {
+            name: "libtiff",
+            version: super::tiff::library_version(),
+            reads: "TIFFs of JPEG, fax, ZSTD, LZMA, WebP, LERC, LogLuv, ThunderScan and old LZW compression, and of YCbCr colours",
+            install: "apt-get install libtiff-dev",
+        },
+        Library {
+            name: "libheif",
+            version: super::heif::version(),
+            reads: "HEIC, and reads and writes AVIF",
+            install: "apt-get install libheif1",
+        },
+    ]
 }

@@ -5,7 +5,7 @@
 
 use super::limits::read_full;
 use super::raw::{Raw, header};
-use super::table::{Codec, Output, Target, Writer};
+use super::table::{Codec, Output, Reads, Target, Writer};
 use super::whole::Whole;
 use super::{FormatKind, Header, Limits, OpenOptions, ReadSeek, RowSink, RowSource, WriteSeek};
 use crate::error::{Error, Result};
@@ -45,6 +45,12 @@ pub(super) static CODEC: Codec = Codec {
     probe,
     open,
     streams: true,
+    reads: Reads {
+        samples: "bool, integers of 8 to 64 bits, floats of 16 to 64 bits; height x width, or with channels",
+        coding: "none; rows or columns first",
+        pictures: "one",
+    },
+    needs: None,
     shrinks: false,
     output: Output::Own(Writer {
         options: &[],

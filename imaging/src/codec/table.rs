@@ -23,12 +23,26 @@ pub struct Codec {
     /// The header of a page, counted from 0; a page beyond the last may be answered with the first one's.
     pub(super) probe: fn(&mut dyn ReadSeek, &Limits, u32) -> Result<Header>,
     pub(super) open: fn(Box<dyn ReadSeek>, &Limits, &OpenOptions) -> Result<Box<dyn RowSource>>,
+    /// What is read, for people.
+    pub reads: Reads,
+    /// The version of a library of the system without which its files are refused; none where it is not there.
+    pub needs: Option<fn() -> Option<&'static str>>,
     /// Whether files are usually decoded row by row ([`Header::streams`] tells of a certain file).
     pub streams: bool,
     /// Whether [`OpenOptions::shrink`] has an effect.
     pub shrinks: bool,
     /// How it is written.
     pub output: Output,
+}
+
+/// What is read of a format, as docs/formats.md says it.
+pub struct Reads {
+    /// Types of samples and colours.
+    pub samples: &'static str,
+    /// Compression and the like.
+    pub coding: &'static str,
+    /// Which of several pictures.
+    pub pictures: &'static str,
 }
 
 /// How a format is written.

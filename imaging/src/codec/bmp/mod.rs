@@ -5,7 +5,7 @@
 mod header;
 mod read;
 
-use super::table::{Codec, Output, Target, Writer};
+use super::table::{Codec, Output, Reads, Target, Writer};
 use super::whole::Whole;
 use super::{FormatKind, Header, Limits, OpenOptions, ReadSeek, RowSink, RowSource, WriteSeek};
 use crate::error::{Error, Result};
@@ -28,6 +28,12 @@ pub(super) static CODEC: Codec = Codec {
     probe,
     open,
     streams: true,
+    reads: Reads {
+        samples: "palettes of 1 to 8 bits, RGB and RGBA of any masks",
+        coding: "none, run lengths",
+        pictures: "one",
+    },
+    needs: None,
     shrinks: false,
     output: Output::Own(Writer {
         options: &[],

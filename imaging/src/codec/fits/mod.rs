@@ -9,7 +9,7 @@ mod write;
 
 use super::limits::read_full;
 use super::raw;
-use super::table::{Codec, Output, Writer};
+use super::table::{Codec, Output, Reads, Writer};
 use super::{FormatKind, Header, Limits, OpenOptions, PageKind, ReadSeek, RowSource};
 use crate::error::Result;
 use crate::image::{BufferMut, Color, Metadata, SampleType, Shape};
@@ -34,6 +34,12 @@ pub(super) static CODEC: Codec = Codec {
     probe,
     open,
     streams: true,
+    reads: Reads {
+        samples: "integers of 8 to 64 bits, floats of 32 and 64 bits, with scale, offset and blank; planes are bands",
+        coding: "none",
+        pictures: "parts that are images",
+    },
+    needs: None,
     shrinks: false,
     output: Output::Own(Writer {
         options: &[],

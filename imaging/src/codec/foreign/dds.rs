@@ -2,7 +2,7 @@
 
 use super::{Input, read_by};
 use crate::codec::FormatKind;
-use crate::codec::table::{Codec, Output};
+use crate::codec::table::{Codec, Output, Reads};
 use ::image::{ImageDecoder, ImageResult};
 
 /// DDS.
@@ -15,6 +15,12 @@ pub(in crate::codec) static CODEC: Codec = Codec {
     probe,
     open,
     streams: false,
+    reads: Reads {
+        samples: "8 bits: RGB, RGBA",
+        coding: "DXT1, DXT3, DXT5",
+        pictures: "one",
+    },
+    needs: None,
     shrinks: false,
     output: Output::As(FormatKind::Png),
 };

@@ -2,7 +2,7 @@
 
 use super::{Input, create, memory, read_by, sides};
 use crate::codec::FormatKind;
-use crate::codec::table::{Codec, Output, Writer};
+use crate::codec::table::{Codec, Output, Reads, Writer};
 use crate::image::{Color, SampleType};
 use ::image::{ImageDecoder, ImageResult};
 
@@ -16,6 +16,12 @@ pub(in crate::codec) static CODEC: Codec = Codec {
     probe,
     open,
     streams: false,
+    reads: Reads {
+        samples: "floats of 16 and 32 bits: RGB, RGBA",
+        coding: "all but DWA",
+        pictures: "the first layer",
+    },
+    needs: None,
     shrinks: false,
     output: Output::Own(Writer {
         options: &[],

@@ -2,7 +2,7 @@
 
 use super::{Input, create, memory, read_by, sides};
 use crate::codec::FormatKind;
-use crate::codec::table::{Codec, Output, Writer};
+use crate::codec::table::{Codec, Output, Reads, Writer};
 use crate::image::{Color, SampleType};
 use ::image::{ImageDecoder, ImageResult};
 
@@ -18,6 +18,12 @@ pub(in crate::codec) static CODEC: Codec = Codec {
     probe,
     open,
     streams: false,
+    reads: Reads {
+        samples: "8 bits: RGBA",
+        coding: "BMP, PNG",
+        pictures: "the largest",
+    },
+    needs: None,
     shrinks: false,
     output: Output::Own(Writer {
         options: &[],

@@ -6,7 +6,7 @@ mod read;
 mod write;
 
 use super::PageKind;
-use super::table::{Codec, Output, Writer};
+use super::table::{Codec, Output, Reads, Writer};
 use crate::image::{Color, SampleType};
 
 /// GIF.
@@ -19,6 +19,12 @@ pub(super) static CODEC: Codec = Codec {
     probe: read::probe,
     open: read::open,
     streams: false,
+    reads: Reads {
+        samples: "palettes",
+        coding: "LZW, interlaced or not",
+        pictures: "frames",
+    },
+    needs: None,
     shrinks: false,
     output: Output::Own(Writer {
         options: &[],

@@ -16,7 +16,7 @@ mod side;
 
 use super::format::{Choice, Values};
 use super::mend::Mended;
-use super::table::{Codec, Output, Target, Writer};
+use super::table::{Codec, Output, Reads, Target, Writer};
 use super::{FormatKind, Header, Limits, OpenOptions, ReadSeek, RowSink, RowSource};
 use crate::error::{Error, Result};
 use crate::image::{Color, SampleType};
@@ -45,6 +45,12 @@ pub(super) static CODEC: Codec = Codec {
     probe,
     open,
     streams: true,
+    reads: Reads {
+        samples: "8 bits: gray, RGB, CMYK",
+        coding: "baseline, extended and progressive; Huffman and arithmetic",
+        pictures: "one",
+    },
+    needs: None,
     shrinks: true,
     output: Output::Own(Writer {
         options: &[

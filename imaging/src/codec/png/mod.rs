@@ -10,7 +10,7 @@ mod write;
 
 use super::PageKind;
 use super::format::{Choice, Values};
-use super::table::{Codec, Output, Writer};
+use super::table::{Codec, Output, Reads, Writer};
 use crate::image::{Color, SampleType};
 
 /// Effort of the encoder.
@@ -44,6 +44,12 @@ pub(super) static CODEC: Codec = Codec {
     probe: read::probe,
     open: read::open,
     streams: true,
+    reads: Reads {
+        samples: "1 to 16 bits: gray, palette, RGB, with alpha or a transparent value",
+        coding: "deflate, interlaced or not",
+        pictures: "frames (APNG)",
+    },
+    needs: None,
     shrinks: false,
     output: Output::Own(Writer {
         options: &[Choice {

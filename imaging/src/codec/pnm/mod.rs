@@ -5,7 +5,7 @@
 mod header;
 mod read;
 
-use super::table::{Codec, Output, Target, Writer};
+use super::table::{Codec, Output, Reads, Target, Writer};
 use super::{FormatKind, Header, Limits, OpenOptions, ReadSeek, RowSink, RowSource, WriteSeek};
 use crate::error::Result;
 use crate::image::{Color, Rows, SampleType, Shape};
@@ -30,6 +30,12 @@ pub(super) static CODEC: Codec = Codec {
     probe,
     open,
     streams: true,
+    reads: Reads {
+        samples: "1 to 16 bits, floats: gray, RGB, with alpha (PAM)",
+        coding: "none, text",
+        pictures: "the first",
+    },
+    needs: None,
     shrinks: false,
     output: Output::Own(Writer {
         options: &[],

@@ -30,7 +30,7 @@ pub(super) use fields::{Field, serialise};
 
 use super::PageKind;
 use super::format::{Choice, Values};
-use super::table::{Codec, Output, Writer};
+use super::table::{Codec, Output, Reads, Writer};
 use crate::image::{Color, SampleType, Stored};
 
 /// Compression of strips.
@@ -75,6 +75,12 @@ pub(super) static CODEC: Codec = Codec {
     probe: read::probe,
     open: read::open,
     streams: true,
+    reads: Reads {
+        samples: "integers of 1 to 32 bits, signed or not, floats of 16 to 64 bits: gray, palette, RGB, YCbCr, inks, Lab, bands",
+        coding: "none, LZW, deflate, PackBits; with libtiff also JPEG, fax, ZSTD, LZMA, WebP, LERC, LogLuv and others",
+        pictures: "pages",
+    },
+    needs: None,
     shrinks: false,
     output: Output::Own(Writer {
         options: &[Choice {

@@ -8,7 +8,7 @@ mod container;
 
 use super::format::{Choice, Values};
 use super::frames::{self, Placed};
-use super::table::{Codec, Output, Target, Writer};
+use super::table::{Codec, Output, Reads, Target, Writer};
 use super::whole::Whole;
 use super::{
     FormatKind, Header, Limits, NextPage, OpenOptions, PageKind, ReadSeek, RowSink, RowSource,
@@ -31,6 +31,12 @@ pub(super) static CODEC: Codec = Codec {
     probe,
     open,
     streams: false,
+    reads: Reads {
+        samples: "8 bits: RGB, RGBA",
+        coding: "lossy and lossless",
+        pictures: "frames",
+    },
+    needs: None,
     shrinks: false,
     output: Output::Own(Writer {
         options: &[
