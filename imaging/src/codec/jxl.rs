@@ -42,9 +42,10 @@ pub(super) static CODEC: Codec = Codec {
         options: &[],
         holds: &[
             (Color::Gray, SAMPLES),
-            (Color::GrayAlpha, SAMPLES),
+            // The encoder writes alpha of 8 bits alone.
+            (Color::GrayAlpha, &[SampleType::U8]),
             (Color::Rgb, SAMPLES),
-            (Color::Rgba, SAMPLES),
+            (Color::Rgba, &[SampleType::U8]),
         ],
         bands: &[],
         pages: None,

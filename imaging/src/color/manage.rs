@@ -61,7 +61,7 @@ impl Choice {
 pub fn holds_profile(kind: FormatKind) -> bool {
     matches!(
         kind,
-        FormatKind::Jpeg | FormatKind::Png | FormatKind::Tiff | FormatKind::WebP
+        FormatKind::Jpeg | FormatKind::Png | FormatKind::Tiff | FormatKind::WebP | FormatKind::Avif
     )
 }
 

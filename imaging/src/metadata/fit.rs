@@ -50,6 +50,10 @@ fn room(kind: FormatKind) -> Room {
             iptc: false,
             ..photo
         },
+        FormatKind::Avif => Room {
+            exif: true,
+            ..NOTHING
+        },
         _ => NOTHING,
     }
 }

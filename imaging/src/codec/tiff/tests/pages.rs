@@ -202,7 +202,7 @@ fn a_page_with_too_few_rows_is_an_error_and_other_formats_hold_one() {
     }
     let mut sink = create(
         Box::new(MemoryFile::default()),
-        &Format::parse("png").unwrap(),
+        &Format::parse("jpeg").unwrap(),
         image.shape(),
         &image.metadata,
         KeepMetadata::All,
