@@ -267,7 +267,7 @@ pub(crate) fn probe(path: &Path, settings: &Settings) -> Result<Probed> {
     let mut file = source::open(path)?;
     let file_bytes = file.metadata()?.len();
     let header = imaging::executor::guarded(|| codec::probe(&mut file, &settings.limits))?;
-    let format = settings.format_for(header.kind);
+    let format = settings.format_for(&header);
     let selection = pages::select(settings, &header, &format)?;
     let (kind, count) = (header.kind, header.pages.max(1));
     let mut pictures = Vec::new();

@@ -4,7 +4,7 @@ use crate::atomic::Pending;
 use crate::color;
 use crate::names::Template;
 use crate::task::told;
-use imaging::codec::{Format, FormatKind, Header, KeepMetadata, Limits, RowSource, orientation};
+use imaging::codec::{Format, Header, KeepMetadata, Limits, RowSource, orientation};
 use imaging::color::{self as colors, manage};
 use imaging::gpu::Choice;
 use imaging::metadata::{self, Change};
@@ -105,9 +105,9 @@ impl Settings {
         })
     }
 
-    /// The format of the output of an image of `kind`.
-    pub fn format_for(&self, kind: FormatKind) -> Format {
-        self.format.clone().unwrap_or_else(|| Format::of(kind))
+    /// The format of the output of an image with that header.
+    pub fn format_for(&self, header: &Header) -> Format {
+        self.format.clone().unwrap_or_else(|| Format::like(header))
     }
 
     /// Opens an output, which is never more readable than its input.
@@ -235,6 +235,7 @@ pub fn node_name() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use imaging::codec::FormatKind;
     use imaging::{Color, SampleType};
 
     #[test]

@@ -158,7 +158,7 @@ impl Run<'_> {
             let Some(source) = source.as_deref().filter(|_| comm.rank() == 0) else {
                 return Ok(None);
             };
-            let format = settings.format_for(header.kind);
+            let format = settings.format_for(&header);
             let change = Change::of(header.shape, &plan, shrink);
             let (metadata, warnings) = settings.carried(source.metadata(), &change, &format, &plan);
             own = warnings;
@@ -246,7 +246,7 @@ fn prepare(input: &Input, settings: &Settings, page: u32, rank: usize) -> Result
     let source = match rank == 0 || header.seekable {
         true => {
             let source = codec::open(input.reader()?, &settings.limits, &options)?;
-            let format = settings.format_for(header.kind);
+            let format = settings.format_for(&header);
             Some(settings.manage(source, &plan, &format)?)
         }
         false => None,

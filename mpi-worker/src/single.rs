@@ -139,7 +139,7 @@ impl Run<'_> {
         let begun = Instant::now();
         let options = OpenOptions { shrink, page };
         let source = codec::open(self.input.reader()?, &settings.limits, &options)?;
-        let format = settings.format_for(header.kind);
+        let format = settings.format_for(&header);
         let mut source = settings.manage(source, &plan, &format)?;
         let opened = begun.elapsed();
         let change = Change::of(header.shape, &plan, shrink);
