@@ -13,7 +13,7 @@ use cloud::queue::{Delivery, NodeId, QueueName};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::task::JoinSet;
@@ -181,6 +181,8 @@ impl Node {
         let slots = self.config.slots.max(1);
         let busy = slots - self.working.available_permits().min(slots);
         observe::world(slots, self.world.ranks_alive(), self.world.restarts());
+        // The first time a driver is loaded, which takes a while.
+        let devices = tokio::task::spawn_blocking(devices).await.unwrap_or(&[]);
         let body = serde_json::json!({
             "version": protocol::VERSION,
             "node": self.config.node,
@@ -190,6 +192,7 @@ impl Node {
             "load": busy as f64 / slots as f64,
             "ranks": self.world.ranks_alive(),
             "restarts": self.world.restarts(),
+            "devices": devices,
         });
         let heartbeat = Heartbeat {
             node: self.config.node.clone(),
@@ -199,6 +202,16 @@ impl Node {
             tracing::warn!(%error, "a heartbeat was not told");
         }
     }
+}
+
+/// Names of this machine's graphics devices, looked for once; none in software.
+fn devices() -> &'static [String] {
+    static NAMES: OnceLock<Vec<String>> = OnceLock::new();
+    NAMES.get_or_init(|| {
+        let found = imaging::gpu::Device::list().into_iter();
+        let real = found.filter(|info| !info.software);
+        real.map(|info| info.name).collect()
+    })
 }
 
 /// Works until `shutdown`; then takes nothing more, finishes what it has, and hands back the rest.

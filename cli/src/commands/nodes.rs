@@ -51,18 +51,22 @@ pub fn run(args: Args) -> Result {
             return Ok(Exit::Ok);
         }
         output::line(format!(
-            "{:24}  {:>5}  {:>9}  {:>8}",
+            "{:24}  {:>5}  {:>9}  {:>8}  DEVICES",
             "NODE", "RANKS", "BUSY", "RESTARTS"
         ));
         for node in &nodes {
             let name = node["node"].as_str().unwrap_or("?");
             let busy = format!("{}/{}", number(&node["busy"]), number(&node["slots"]));
-            output::line(format!(
-                "{:24}  {:>5}  {busy:>9}  {:>8}",
+            let devices = node["devices"].as_array().into_iter().flatten();
+            let devices: Vec<&str> = devices.filter_map(|d| d.as_str()).collect();
+            let line = format!(
+                "{:24}  {:>5}  {busy:>9}  {:>8}  {}",
                 output::harmless(name),
                 number(&node["ranks"]),
-                number(&node["restarts"])
-            ));
+                number(&node["restarts"]),
+                output::harmless(&devices.join(", "))
+            );
+            output::line(line.trim_end());
         }
         Ok(Exit::Ok)
     })

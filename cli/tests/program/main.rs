@@ -5,6 +5,7 @@ mod batch;
 mod browser;
 mod cluster;
 mod colours;
+mod devices;
 mod doctor;
 mod letters;
 mod memory;

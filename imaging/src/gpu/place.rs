@@ -33,6 +33,10 @@ impl Choice {
     }
 }
 
+/// A device has to be predicted to take at most this share of the processor's time: predictions are rough, and where it
+/// wins little the processor may be free anyway.
+const MARGIN: f64 = 0.55;
+
 /// A device that one image may use, and what went wrong with it.
 #[derive(Debug)]
 pub struct Offload {
@@ -182,7 +186,7 @@ impl Plan {
             let work = |s: &Stage| s.gpu.is_some() || !s.segment.locals.is_empty();
             let steps = stages.iter().map(|s| s.segment.locals.len()).sum::<usize>();
             let (cpu, gpu) = offload.predict(stages, &found);
-            let wins = offload.choice == Choice::Gpu || gpu < 0.8 * cpu;
+            let wins = offload.choice == Choice::Gpu || gpu < MARGIN * cpu;
             if wins && stages.iter().any(work) {
                 stages
                     .iter_mut()

@@ -51,6 +51,10 @@ impl Local for BoxBlur {
         self.0.radius() == 0
     }
 
+    fn cost(&self) -> f64 {
+        0.25
+    }
+
     fn gpu(&self, input: Shape) -> Option<Kernel> {
         self.0.gpu(input)
     }

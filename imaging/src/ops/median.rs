@@ -84,6 +84,9 @@ impl Local for Median {
     }
 
     fn cost(&self) -> f64 {
+        if self.radius <= 2 {
+            return 0.1 + 0.15 * self.radius as f64;
+        }
         0.3 + (0.3 * (self.radius * self.radius) as f64).min(10.0)
     }
 
