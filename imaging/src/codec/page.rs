@@ -130,6 +130,16 @@ mod tests {
     use crate::codec::{KeepMetadata, OpenOptions, decode, encode};
     use crate::image::{Buffer, Image};
 
+    #[test]
+    fn the_page_is_current() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/formats.md");
+        let committed = std::fs::read_to_string(path).unwrap_or_default();
+        assert!(
+            committed == page(),
+            "run: sundog docs formats > docs/formats.md"
+        );
+    }
+
     /// Numbers of one range, whatever their type.
     fn values(image: &Image) -> Vec<f64> {
         crate::by_any_sample!(image.shape().sample, T => {
