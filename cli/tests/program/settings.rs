@@ -129,7 +129,6 @@ fn a_folder_names_no_program_to_run() {
         .unwrap();
         for command in [
             &["run", "photos", "-o", "out"][..],
-            &["doctor"],
             &["list"],
             &["config", "show"],
         ] {
@@ -143,5 +142,11 @@ fn a_folder_names_no_program_to_run() {
             assert!(err.contains("SUNDOG_CONFIG"), "{err}");
         }
     }
+    // The doctor goes on to look at the rest.
+    let (code, out, err) = run(dir.path(), &["doctor"]);
+    assert!(
+        code == 1 && (out.clone() + &err).contains("`gateway` cannot be set by"),
+        "{out}{err}"
+    );
     assert!(!dir.path().join("ran").exists() && !dir.path().join("out").exists());
 }

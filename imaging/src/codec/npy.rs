@@ -214,7 +214,7 @@ fn turned(input: &mut dyn ReadSeek, head: &Head) -> Result<Vec<u8>> {
         let mut samples = vec![T::default(); rows * shape.row_len()];
         head.raw.read::<T>(&bytes, head.big, |v| v, &mut samples, 1);
         let given = ArrayView3::from_shape((rows, cols, channels).f(), &samples);
-        let given = given.map_err(|e| bad(e))?;
+        let given = given.map_err(bad)?;
         let ordered: Vec<T> = given.iter().copied().collect();
         bytemuck::cast_slice::<T, u8>(&ordered).to_vec()
     });
