@@ -1,7 +1,7 @@
 //! When a job will be done, from the predicted costs of its images: the largest come first, so that their number says
 //! little.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 /// Images that tell how fast work goes now.
@@ -15,7 +15,7 @@ pub struct Eta {
     /// Of those that have ended.
     done: f64,
     /// Begun and not ended: since when, and their costs.
-    flying: HashMap<u64, (Duration, f64)>,
+    flying: BTreeMap<u64, (Duration, f64)>,
     /// Costs and seconds of the last that ended.
     recent: VecDeque<(f64, f64)>,
 }
