@@ -277,7 +277,7 @@ macro_rules! by_sample {
     };
 }
 
-/// As [`by_sample`], 64-bit floats included: for steps that only move samples ([`crate::op::Local::carries`]).
+/// As [`by_sample`], 64-bit floats included: for steps that only move samples ([`crate::op::Local::takes_f64`]).
 #[macro_export]
 macro_rules! by_any_sample {
     ($sample:expr, $T:ident => $body:expr) => {

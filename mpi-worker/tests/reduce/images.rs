@@ -144,7 +144,7 @@ fn transparent_halves_count_for_nothing() {
     let dir = Dir::new();
     let shape = Shape::new(1, 2, Color::Rgba, SampleType::U8);
     let png = Format::parse("png").unwrap();
-    let mut file = |name: &str, pixels: [u8; 8]| {
+    let file = |name: &str, pixels: [u8; 8]| {
         let image = Image::new(shape, Buffer::U8(pixels.to_vec()));
         dir.file(name, encode(&image, &png, KeepMetadata::None).unwrap())
     };
@@ -166,7 +166,7 @@ fn depth_is_gained_where_it_is_asked_for() {
     let dir = Dir::new();
     let shape = Shape::new(3, 5, Color::Gray, SampleType::U8);
     let png = Format::parse("png").unwrap();
-    let mut file = |name: &str, value: u8| {
+    let file = |name: &str, value: u8| {
         let image = Image::new(shape, Buffer::U8(vec![value; 15]));
         dir.file(name, encode(&image, &png, KeepMetadata::None).unwrap())
     };
