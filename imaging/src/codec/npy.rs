@@ -398,7 +398,7 @@ mod tests {
             let again = try_decode(&bytes).unwrap();
             assert_eq!(again.rows, image.rows);
             if !matches!(descr, "|b1") {
-                let name = descr[1..].as_bytes();
+                let name = &descr.as_bytes()[1..];
                 assert!(bytes.windows(2).any(|w| w == name), "{descr}");
             }
         }
