@@ -183,8 +183,9 @@ impl Unit {
         ((f64::from(value) - self.low) / (self.high - self.low)) as f32
     }
 
+    /// Stays within the span; NaN stays NaN.
     fn back(self, value: f32) -> f32 {
-        (f64::from(value) * (self.high - self.low) + self.low) as f32
+        (f64::from(value.clamp(0.0, 1.0)) * (self.high - self.low) + self.low) as f32
     }
 }
 
