@@ -215,6 +215,8 @@ def expected(op, params, a):
     colour, alpha = split(a)
     if op in STATISTICS and alpha is not None and not alpha.all():
         raise Undefined("what is wholly transparent is left out of statistics")
+    if op in ("select", "flatten") and alpha is not None:
+        raise Undefined("alpha is a channel of its own here")
     run = reference.OPS[op][0]
     try:
         want = np.asarray(run(colour, **params))
