@@ -155,6 +155,8 @@ fn harmless(bytes: &[u8]) -> usize {
         // The end marker; the end chunk.
         FormatKind::Jpeg => 3,
         FormatKind::Png => 12,
+        // Where a next page would be.
+        FormatKind::Tiff => 4,
         _ => 0,
     }
 }

@@ -64,6 +64,7 @@ fn bench_prints_the_documented_fields() {
             "peak_rss_mb",
             "halo_bytes",
             "halo_wait_ms",
+            "device",
         ];
         wanted.sort_unstable();
         assert_eq!(fields, wanted);

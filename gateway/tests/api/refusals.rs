@@ -106,8 +106,8 @@ async fn links_are_good_for_what_they_were_signed_for() {
         address.to_owned(),
         format!("{most}{other}"),
         format!("{good}&more=1"),
-        good.replace("/out/a.pgm", "/spec.json"),
-        good.replace("/out/a.pgm", "/out/../spec.json"),
+        good.replace("/out/0-a.pgm", "/spec.json"),
+        good.replace("/out/0-a.pgm", "/out/../spec.json"),
         good.replace("/out/", "//out/"),
         good.replace("expires=", "expires=9"),
     ] {
