@@ -155,8 +155,8 @@ fn harmless(bytes: &[u8]) -> usize {
         // The end marker; the end chunk.
         FormatKind::Jpeg => 3,
         FormatKind::Png => 12,
-        // Where a next page would be.
-        FormatKind::Tiff => 4,
+        // Directories come last, and of those only what says how pixels lie is needed: what decodes must be whole.
+        FormatKind::Tiff => bytes.len(),
         _ => 0,
     }
 }

@@ -90,7 +90,11 @@ fn directly(cluster: &Cluster, server: &ObjectServer, dir: &Path) -> String {
 /// An output that somebody changed in the store is not taken for the result.
 fn a_changed_output_is_refused(cluster: &Cluster, dir: &Path, job: &str) {
     let receipt = receipt(dir, "out/sundog-receipt.json");
-    let object = receipt["tasks"][0]["object"].as_str().unwrap();
+    let (task, object) = (
+        &receipt["tasks"][0],
+        receipt["tasks"][0]["object"].as_str().unwrap(),
+    );
+    let output = task["output"].as_str().unwrap();
     let name = format!("jobs/{job}/{object}");
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let (store, whole) = runtime.block_on(async {
