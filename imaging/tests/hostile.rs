@@ -154,7 +154,11 @@ fn harmless(bytes: &[u8]) -> usize {
         FormatKind::Bmp => 3,
         // The end marker; the end chunk.
         FormatKind::Jpeg => 3,
-        FormatKind::Png => 12,
+        FormatKind::Png => match bytes.windows(4).any(|name| name == b"fdAT") {
+            // Later frames are pages of their own.
+            true => bytes.len(),
+            false => 12,
+        },
         // Directories come last, and of those only what says how pixels lie is needed: what decodes must be whole.
         FormatKind::Tiff => bytes.len(),
         _ => 0,
