@@ -1,9 +1,7 @@
 //! The `sundog` command.
 
 mod args;
-mod client;
 mod commands;
-mod exit;
 mod interrupt;
 mod job_flags;
 mod jobs;
@@ -14,7 +12,6 @@ mod receipts;
 mod remote;
 mod resolve;
 mod serve;
-mod settings;
 mod world;
 
 use std::process::ExitCode;

@@ -1,8 +1,8 @@
 //! Hands a request to ranks under `mpirun`.
 
-use crate::exit::{Exit, Failure, Result};
-use crate::settings::Layers;
 use crate::world::threads_each;
+use client::exit::{Exit, Failure, Result};
+use client::settings::Layers;
 use imaging::executor::Stop;
 use protocol::Event;
 use std::path::{Path, PathBuf};

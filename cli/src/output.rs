@@ -3,7 +3,8 @@
 //! A reader that went away (`sundog ops | head -1`) ends the output, not the work.
 #![allow(clippy::print_stderr)]
 
-use crate::exit::Failure;
+use client::exit::Failure;
+pub use client::text::{harmless, input};
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, IsTerminal as _, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -35,32 +36,6 @@ pub fn bytes(bytes: &[u8]) {
             ));
         }
     }
-}
-
-/// Text of which parts come from elsewhere, such as names of files: control characters are shown
-/// instead of sent to the terminal.
-pub fn harmless(text: &str) -> std::borrow::Cow<'_, str> {
-    match text.contains(char::is_control) {
-        false => text.into(),
-        true => text
-            .chars()
-            .flat_map(|c| {
-                let shown: Box<dyn Iterator<Item = char>> = match c.is_control() {
-                    true => Box::new(c.escape_default()),
-                    false => Box::new(std::iter::once(c)),
-                };
-                shown
-            })
-            .collect(),
-    }
-}
-
-/// An input for people: what was uploaded goes by the name that it had before. Harmless.
-pub fn input(text: &str) -> std::borrow::Cow<'_, str> {
-    let below = text
-        .strip_prefix("uploads/")
-        .and_then(|t| t.split_once('/'));
-    harmless(below.map_or(text, |(_, name)| name))
 }
 
 /// Writes a value as one line of JSON.

@@ -1,7 +1,7 @@
 //! Reads receipts and finds the files they speak of.
 
-use crate::exit::{Failure, Result};
 use crate::remote;
+use client::exit::{Failure, Result};
 use protocol::state::{JobState, TaskState};
 use protocol::{JobReceipt, TaskReceipt, name};
 use std::io::Write as _;

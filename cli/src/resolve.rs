@@ -1,7 +1,7 @@
 //! Flags over a job file over settings, merged into one job and checked.
 
-use crate::exit::{Failure, Result};
-use crate::settings::{Layers, flatten, insert};
+use client::exit::{Failure, Result};
+use client::settings::{Layers, flatten, insert};
 use imaging::Pipeline;
 use imaging::codec::Format;
 use protocol::Job;

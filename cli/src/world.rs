@@ -1,6 +1,6 @@
 //! The ranks that a command runs on: this process, threads of it, or processes under `mpirun`.
 
-use crate::exit::{Failure, Result};
+use client::exit::{Failure, Result};
 use imaging::comm::{Comm as _, serial::Serial, threads};
 use imaging::executor::Stop;
 use protocol::{Event, Job};

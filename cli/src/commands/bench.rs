@@ -1,9 +1,10 @@
 //! `sundog bench`: a pipeline in memory, without codecs.
 
-use crate::exit::{Exit, Failure, Result};
 use crate::job_flags::Device;
 use crate::mpi::{self, Start};
-use crate::{interrupt, output, settings, world};
+use crate::{interrupt, output, world};
+use client::exit::{Exit, Failure, Result};
+use client::settings;
 use imaging::comm::{serial::Serial, threads};
 use std::path::PathBuf;
 use worker::bench::{self, Report, Request};

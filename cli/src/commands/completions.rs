@@ -1,10 +1,10 @@
 //! `sundog completions`: a script for the shell.
 
 use crate::args::Cli;
-use crate::exit::{Exit, Result};
 use crate::output;
 use clap::CommandFactory as _;
 use clap_complete::Shell;
+use client::exit::{Exit, Result};
 
 /// Options.
 #[derive(clap::Args)]

@@ -1,7 +1,8 @@
 //! `sundog config show`: the settings in force and who set them.
 
-use crate::exit::{Exit, Result};
-use crate::{output, settings};
+use crate::output;
+use client::exit::{Exit, Result};
+use client::settings;
 use serde_json::json;
 
 /// Options.

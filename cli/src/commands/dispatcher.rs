@@ -1,9 +1,8 @@
 //! `sundog dispatcher`: takes jobs and tasks from the broker and runs them on this machine.
 
-use crate::client;
-use crate::exit::{Exit, Result};
 use crate::serve::program;
-use crate::settings;
+use client::exit::{Exit, Result};
+use client::settings;
 use dispatcher::jobs::Rules;
 use dispatcher::settings::Settings;
 

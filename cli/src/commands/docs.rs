@@ -1,8 +1,8 @@
 //! `sundog docs`: reference pages, made from the lists of operations and formats so that they cannot drift.
 
 use super::ops::{default, range};
-use crate::exit::{Exit, Result};
 use crate::output;
+use client::exit::{Exit, Result};
 use imaging::ops;
 use std::fmt::Write as _;
 

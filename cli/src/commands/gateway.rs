@@ -1,9 +1,8 @@
 //! `sundog gateway`: the job system over HTTP, for those without credentials of its services.
 
-use crate::client;
-use crate::exit::{Exit, Result};
 use crate::serve::program;
-use crate::settings;
+use client::exit::{Exit, Result};
+use client::settings;
 use dispatcher::jobs::{Jobs, Rules};
 use gateway::program::Settings;
 

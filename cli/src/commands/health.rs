@@ -1,7 +1,7 @@
 //! `sundog health`: whether a service is ready, for those who start services and keep them running.
 
-use crate::exit::{Exit, Failure, Result};
 use crate::output;
+use client::exit::{Exit, Failure, Result};
 use std::io::{Read as _, Write as _};
 use std::net::{TcpStream, ToSocketAddrs as _};
 use std::time::{Duration, Instant};

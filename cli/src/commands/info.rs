@@ -1,7 +1,7 @@
 //! `sundog info`: what files hold, with the histogram of their pixels.
 
-use crate::exit::{Exit, Failure, Result};
 use crate::output;
+use client::exit::{Exit, Failure, Result};
 use imaging::codec::{self, Header, Limits, OpenOptions, PageKind};
 use imaging::window::Band;
 use imaging::{Element, Rows, Shape, by_sample};

@@ -1,10 +1,10 @@
 //! `sundog man`: the manual page, all commands on one page (`sundog man | man -l -`).
 
 use crate::args::Cli;
-use crate::exit::{Exit, Failure, Result};
 use crate::output;
 use clap::CommandFactory as _;
 use clap_mangen::Man;
+use client::exit::{Exit, Failure, Result};
 
 /// Prints the page in roff.
 pub fn run() -> Result {

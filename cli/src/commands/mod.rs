@@ -26,9 +26,9 @@ pub mod verify;
 pub mod watch;
 
 use crate::args::{Cli, Command, WELCOME};
-use crate::exit::{Exit, Failure, Result};
 use crate::output;
 use clap::Parser as _;
+use client::exit::{Exit, Failure, Result};
 use imaging::simd;
 
 /// Reads the command line and does what it says.

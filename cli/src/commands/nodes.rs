@@ -1,8 +1,8 @@
 //! `sundog nodes` and `sundog dead-letters`: the job system from its operator's side.
 
-use crate::exit::{Exit, Result};
 use crate::jobs::session;
 use crate::output;
+use client::exit::{Exit, Result};
 use serde_json::{Value, json};
 
 /// Options of `nodes`.

@@ -1,9 +1,8 @@
 //! `sundog notifier`: streams of events, and webhooks.
 
-use crate::client;
-use crate::exit::{Exit, Result};
 use crate::serve::program;
-use crate::settings;
+use client::exit::{Exit, Result};
+use client::settings;
 use dispatcher::jobs::{Jobs, Rules};
 use notifier::program::Settings;
 

@@ -1,7 +1,7 @@
 //! `sundog ops`: the registry of operations, as people and programs read it.
 
-use crate::exit::{Exit, Failure, Result};
 use crate::output;
+use client::exit::{Exit, Failure, Result};
 use gateway::ops::describe;
 use imaging::op::{Kind, Op, Param, nearest};
 use imaging::ops;

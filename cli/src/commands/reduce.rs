@@ -1,10 +1,11 @@
 //! `sundog reduce`: many files of one shape into one, index by index.
 
-use crate::exit::Result;
 use crate::mpi::Start;
 use crate::progress::Show;
-use crate::{output, resolve, settings, world};
+use crate::{output, resolve, world};
 use clap::ValueEnum;
+use client::exit::Result;
+use client::settings;
 use protocol::name;
 use protocol::receipt::JobReceipt;
 use protocol::state::JobState;

@@ -1,9 +1,10 @@
 //! `sundog reproduce`: the same job again from its inputs, every hash compared.
 
-use crate::exit::{Exit, Failure, Result};
 use crate::mpi::Start;
 use crate::progress::Show;
-use crate::{output, receipts, settings, world};
+use crate::{output, receipts, world};
+use client::exit::{Exit, Failure, Result};
+use client::settings;
 use protocol::state::TaskState;
 use protocol::{TaskReceipt, name};
 use serde_json::json;

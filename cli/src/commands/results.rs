@@ -1,10 +1,11 @@
 //! `sundog results`: links to a job's outputs, or the outputs themselves.
 
-use crate::client::Results;
-use crate::exit::{Exit, Result};
 use crate::job_flags::life;
-use crate::jobs::{download, session};
+use crate::jobs::{bytes, session};
 use crate::output;
+use client::Results;
+use client::download;
+use client::exit::{Exit, Result};
 use indicatif::HumanBytes;
 use serde_json::json;
 use std::path::PathBuf;
@@ -52,7 +53,10 @@ pub fn run(args: Args) -> Result {
             }
             return Ok(Exit::Ok);
         };
-        let outcome = download::all(&client, &results, dir, args.expires, args.json).await?;
+        let outcome = {
+            let bar = bytes::bar("downloading", args.json);
+            download::all(&client, &results, dir, args.expires, &bar).await?
+        };
         let receipt = client.receipt(&args.job).await?;
         if let Some(receipt) = &receipt {
             download::write_receipt(receipt, &results, dir)?;

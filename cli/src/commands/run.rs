@@ -1,12 +1,12 @@
 //! `sundog run`: a batch of images on this machine.
 
-use crate::exit::{Exit, Failure, Result};
 use crate::job_flags::{JobFlags, choice};
 use crate::mpi::Start;
 use crate::progress::{Show, Watcher};
-use crate::settings::{self, Layers};
 use crate::{interrupt, mpi, output, receipts, remote, resolve, world};
 use clap::ValueEnum;
+use client::exit::{Exit, Failure, Result};
+use client::settings::{self, Layers};
 use protocol::Event;
 use protocol::Size;
 use protocol::name;

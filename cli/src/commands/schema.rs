@@ -1,7 +1,7 @@
 //! `sundog schema`: JSON Schemas for editors and checkers.
 
-use crate::exit::{Exit, Failure, Result};
 use crate::output;
+use client::exit::{Exit, Failure, Result};
 use schemars::schema_for;
 
 /// Options.

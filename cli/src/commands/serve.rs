@@ -1,12 +1,11 @@
 //! `sundog serve`: the whole job system in one process of the user's.
 
-use crate::client;
-use crate::client::serving::{Announcement, Serving};
-use crate::exit::{Exit, Failure, Result};
 use crate::output;
 use crate::serve::home::Home;
 use crate::serve::program;
-use crate::settings::{self, Layers};
+use client::exit::{Exit, Failure, Result};
+use client::serving::{Announcement, Serving};
+use client::settings::{self, Layers};
 use dispatcher::jobs::{Jobs, Rules};
 use dispatcher::settings::Settings as Node;
 use notifier::program::Webhooks;

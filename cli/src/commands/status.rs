@@ -1,9 +1,9 @@
 //! `sundog status`, `list`, `cancel` and `retry`: where jobs are, and where they should be.
 
-use crate::client::{Status, ended};
-use crate::exit::{Exit, Result};
 use crate::jobs::session;
 use crate::output;
+use client::exit::{Exit, Result};
+use client::{Status, ended};
 use serde_json::json;
 
 /// One job.

@@ -1,10 +1,12 @@
 //! `sundog submit`: a batch for the job system.
 
-use crate::client::{self, Client};
-use crate::exit::{Exit, Failure, Result};
 use crate::job_flags::JobFlags;
-use crate::jobs::{session, upload, watch};
-use crate::{output, resolve, settings};
+use crate::jobs::{bytes, session, watch};
+use crate::{output, resolve};
+use client::Client;
+use client::exit::{Exit, Failure, Result};
+use client::settings;
+use client::upload;
 use protocol::{Job, name};
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -80,7 +82,7 @@ pub fn run(args: Args) -> Result {
         None => "interrupted; nothing was submitted".to_owned(),
     };
     session::block_on(async {
-        let client = client::connect(&layers)?;
+        let client = client::connect(&layers, output::warning)?;
         let work = submit(&client, &args, job, (files, urls), &submitted);
         session::until_interrupted(farewell, work).await
     })
@@ -95,7 +97,7 @@ async fn submit(
 ) -> Result {
     let mut inputs = match files.is_empty() {
         true => Vec::new(),
-        false => upload::send(client, &files, args.json).await?,
+        false => upload::send(client, &files, &bytes::bar("uploading", args.json)).await?,
     };
     inputs.extend(urls);
     job.inputs = inputs;

@@ -1,8 +1,7 @@
 //! `sundog token`: who may use a gateway.
 
-use crate::client;
-use crate::exit::{Exit, Failure, Result};
 use crate::output;
+use client::exit::{Exit, Failure, Result};
 use service::access;
 use std::path::PathBuf;
 

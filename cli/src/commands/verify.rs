@@ -1,7 +1,7 @@
 //! `sundog verify`: outputs against the hashes in their receipt.
 
-use crate::exit::{Exit, Result};
 use crate::{output, receipts, remote};
+use client::exit::{Exit, Result};
 use protocol::TaskReceipt;
 use protocol::state::TaskState;
 use serde_json::json;

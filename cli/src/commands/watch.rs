@@ -1,7 +1,7 @@
 //! `sundog watch`: jobs as they go on, to their ends.
 
-use crate::exit::Result;
 use crate::jobs::{session, watch};
+use client::exit::Result;
 
 /// Options.
 #[derive(clap::Args)]

@@ -1,7 +1,7 @@
 //! Where jobs stand, as a person or a program sees it: bars on a terminal, lines elsewhere, or JSON.
 
-use crate::client::{Status, ended};
 use crate::output;
+use client::{Status, ended};
 use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 use protocol::Event;
 use protocol::event::{JobFinished, TaskFinished};

@@ -1,7 +1,6 @@
-//! What the commands of the job system share: watching, uploading, downloading.
+//! What the commands of the job system show and wait for.
 
 pub mod board;
-pub mod download;
+pub mod bytes;
 pub mod session;
-pub mod upload;
 pub mod watch;

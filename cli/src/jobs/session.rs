@@ -1,8 +1,9 @@
 //! One command's way to the job system: a runtime, a connection, and the interrupt.
 
-use crate::client::{self, Client};
-use crate::exit::{Exit, Failure, Result};
-use crate::settings;
+use crate::output;
+use client::Client;
+use client::exit::{Exit, Failure, Result};
+use client::settings;
 use std::pin::pin;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -26,7 +27,7 @@ where
 {
     let layers = settings::load()?;
     block_on(async {
-        let client = client::connect(&layers)?;
+        let client = client::connect(&layers, output::warning)?;
         until_interrupted(farewell, work(client)).await
     })
 }

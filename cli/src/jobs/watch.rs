@@ -4,9 +4,9 @@
 //! nothing for long and the end of an earlier run is not taken for that of a retry.
 
 use super::board::{Board, Lane, Show};
-use crate::client::{Client, Status, Update, ended};
-use crate::exit::{Exit, Failure, Result};
 use crate::output;
+use client::exit::{Exit, Failure, Result};
+use client::{Client, Status, Update, ended};
 use protocol::Event;
 use protocol::event::JobFinished;
 use protocol::state::JobState;

@@ -2,8 +2,8 @@
 //! on each image's header.
 
 use super::Target;
-use crate::client;
-use crate::exit::{Exit, Failure, Result};
+
+use client::exit::{Exit, Failure, Result};
 use cloud::config::Config;
 use dispatcher::{UrlInput, expand_urls};
 use futures_util::{StreamExt as _, stream};

@@ -7,10 +7,9 @@ mod send;
 
 pub use receipt::{digest, read};
 
-use crate::client;
-use crate::exit::{Exit, Failure, Result};
 use crate::interrupt;
-use crate::settings::Layers;
+use client::exit::{Exit, Failure, Result};
+use client::settings::Layers;
 use cloud::config::{Config, Location};
 use cloud::store::Store;
 use dispatcher::scratch::Scratch;

@@ -1,9 +1,9 @@
 //! Receipts and outputs behind URLs, for commands that only read them.
 
 use super::{place, runtime};
-use crate::client;
-use crate::exit::{Failure, Result};
-use crate::settings;
+
+use client::exit::{Failure, Result};
+use client::settings;
 use futures_util::TryStreamExt as _;
 use sha2::{Digest as _, Sha256};
 

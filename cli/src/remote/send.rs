@@ -1,9 +1,9 @@
 //! Outputs go to their store as they are done, a few at once. An image whose output cannot be stored has failed.
 
 use super::Target;
-use crate::client;
-use crate::exit::Result;
+
 use crate::receipts;
+use client::exit::Result;
 use cloud::Error;
 use imaging::codec::FormatKind;
 use protocol::event::TaskFinished;

@@ -1,7 +1,7 @@
 //! The directory of a `sundog serve`: its lock, its secrets, and where its store lies.
 
-use crate::client::serving::{data_dir, private_dir, write_private};
-use crate::exit::{Exit, Failure, Result};
+use client::exit::{Exit, Failure, Result};
+use client::serving::{data_dir, private_dir, write_private};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};

@@ -1,10 +1,8 @@
 //! Services as commands: the same as the programs of their own, with the layered settings and words for a terminal.
 
-use crate::client::problem::ended;
-use crate::exit::{Failure, Result};
 use crate::jobs::session;
 use crate::output;
-use service::program::Failed;
+use client::exit::{Failure, Result};
 use service::signals::{self, Asked, Ends};
 use service::telemetry;
 use std::net::SocketAddr;
@@ -28,16 +26,4 @@ pub fn ends() -> Result<Ends> {
         Asked::Stop => worker::atomic::discard_pending(),
     });
     ends.map_err(|error| Failure::failed(format!("no signals: {error}")))
-}
-
-impl From<telemetry::Error> for Failure {
-    fn from(error: telemetry::Error) -> Failure {
-        Failure::usage(error.to_string())
-    }
-}
-
-impl From<Failed> for Failure {
-    fn from(error: Failed) -> Failure {
-        ended(error.code, &error)
-    }
 }

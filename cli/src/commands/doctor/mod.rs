@@ -2,10 +2,11 @@
 
 mod services;
 
-use crate::exit::{Exit, Result};
 use crate::mpi::Start;
-use crate::settings::Layers;
-use crate::{output, settings, world};
+use crate::{output, world};
+use client::exit::{Exit, Result};
+use client::settings;
+use client::settings::Layers;
 use imaging::gpu::{Device, Info};
 use imaging::simd;
 use serde_json::json;

@@ -1,8 +1,8 @@
 //! What the job system needs: gateway, broker, Redis, store, signed links, clocks.
 
 use super::Found;
-use crate::client::{self, Gateway, serving};
-use crate::settings::Layers;
+use client::settings::Layers;
+use client::{Gateway, serving};
 use cloud::config::{Config, Location};
 use cloud::queue::QueueName;
 use cloud::store::{Created, Store};

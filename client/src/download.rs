@@ -1,9 +1,8 @@
 //! Outputs of a job into a directory: checked, whole or not at all, and only where they are missing.
 
-use super::upload::bytes_bar;
-use crate::client::{Client, Fetched, Output, Results, Transfer};
 use crate::exit::{Exit, Failure, Result};
-use crate::output;
+use crate::text;
+use crate::{Client, Fetched, Output, Results, Transfer};
 use futures_util::{StreamExt as _, stream};
 use indicatif::ProgressBar;
 use protocol::{JobReceipt, name};
@@ -58,13 +57,13 @@ impl Links<'_> {
     }
 }
 
-/// Fetches all outputs of `results` into `dir`.
+/// Fetches all outputs of `results` into `dir`, counting bytes on `bar` (a hidden one counts as well).
 pub async fn all(
     client: &Client,
     results: &Results,
     dir: &Path,
     life: Duration,
-    quiet: bool,
+    bar: &ProgressBar,
 ) -> Result<Outcome> {
     let transfer = Transfer::new()?;
     let mut outcome = Outcome::default();
@@ -76,7 +75,7 @@ pub async fn all(
         }
     }
     let total = wanted.iter().filter_map(|(output, _)| output.bytes).sum();
-    let bar = bytes_bar(total, "downloading", quiet);
+    bar.set_length(total);
     let first = (results.results.iter()).map(|o| ((o.task, o.page), o.url.clone()));
     let links = Links {
         client,
@@ -86,7 +85,7 @@ pub async fn all(
     };
     let mut fetches = stream::iter(wanted)
         .map(|(output, target)| {
-            let (links, transfer, bar) = (&links, &transfer, &bar);
+            let (links, transfer) = (&links, &transfer);
             async move { (output, one(links, transfer, output, target, bar).await) }
         })
         .buffer_unordered(AT_ONCE);
@@ -96,19 +95,17 @@ pub async fn all(
             Ok(false) => outcome.present += 1,
             // The job system itself is gone: the others would say the same.
             Err(failure) if failure.exit == Exit::Unreachable => {
-                bar.finish_and_clear();
                 return Err(failure);
             }
             Err(failure) => outcome.fail(output, &failure.message),
         }
     }
-    bar.finish_and_clear();
     Ok(outcome)
 }
 
 impl Outcome {
     fn fail(&mut self, output: &Output, reason: &str) {
-        let name = output::harmless(&output.output).into_owned();
+        let name = text::harmless(&output.output).into_owned();
         self.failed.push((name, reason.to_owned()));
     }
 }

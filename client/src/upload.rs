@@ -1,11 +1,11 @@
 //! Local files of a new job: found, named, sent.
 
-use crate::client::{Announced, Client, Slot, Target, Transfer};
 use crate::exit::{Failure, Result};
-use crate::output;
+use crate::text;
+use crate::{Announced, Client, Slot, Target, Transfer};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use imaging::codec::Format;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use protocol::job::OnClash;
 use protocol::{Job, name};
 use std::collections::HashMap;
@@ -125,7 +125,7 @@ fn check_names(job: &Job, inputs: &[Input]) -> Result<()> {
         "{} and {} would both be `{}` ({way_out}; nothing was submitted)",
         shown(&inputs[clash.owner].path),
         shown(&inputs[clash.other].path),
-        output::harmless(&wishes[clash.wish].output)
+        text::harmless(&wishes[clash.wish].output)
     )))
 }
 
@@ -146,7 +146,7 @@ fn uploads(files: &[Local]) -> Vec<Vec<&Local>> {
 }
 
 fn shown(path: &Path) -> String {
-    output::harmless(&path.display().to_string()).into_owned()
+    text::harmless(&path.display().to_string()).into_owned()
 }
 
 /// A path as the name of an object: without loss, as in [`protocol::name`], where control characters, which no
@@ -173,13 +173,12 @@ fn object_name(relative: &Path) -> String {
     parts.collect::<Vec<_>>().join("/")
 }
 
-/// Sends files; returns what the job names to take them.
-pub async fn send(client: &Client, files: &[Local], quiet: bool) -> Result<Vec<String>> {
+/// Sends files, counting bytes on `bar` (a hidden one counts as well); returns what the job names to take them.
+pub async fn send(client: &Client, files: &[Local], bar: &ProgressBar) -> Result<Vec<String>> {
     let transfer = Transfer::new()?;
-    let total = files.iter().map(|file| file.announced.bytes).sum();
-    let bar = bytes_bar(total, "uploading", quiet);
+    bar.set_length(files.iter().map(|file| file.announced.bytes).sum());
     let mut inputs = Vec::new();
-    let result = async {
+    {
         for chunk in uploads(files) {
             let announced: Vec<Announced> = chunk.iter().map(|f| f.announced.clone()).collect();
             let upload = client.announce(&announced).await?;
@@ -196,16 +195,13 @@ pub async fn send(client: &Client, files: &[Local], quiet: bool) -> Result<Vec<S
             // A file's own name is no pattern.
             inputs.extend(explicit.map(|(_, slot)| glob::Pattern::escape(&slot.input)));
             stream::iter(chunk.iter().zip(upload.slots))
-                .map(|(file, slot)| one(client, &transfer, file, slot, &bar))
+                .map(|(file, slot)| one(client, &transfer, file, slot, bar))
                 .buffer_unordered(AT_ONCE)
                 .try_collect::<Vec<()>>()
                 .await?;
         }
-        Ok(())
-    };
-    let result = result.await;
-    bar.finish_and_clear();
-    result.map(|()| inputs)
+    }
+    Ok(inputs)
 }
 
 async fn one(
@@ -244,21 +240,6 @@ fn is_passed_over(file: &Local) -> bool {
         Some(kind) => kind != Kind::Image,
         None => inputs::format_of(&file.path).is_none(),
     }
-}
-
-/// A bar that counts bytes; hidden where nobody would see it.
-pub fn bytes_bar(total: u64, what: &'static str, quiet: bool) -> ProgressBar {
-    if quiet || !output::interactive() {
-        return ProgressBar::hidden();
-    }
-    let bar = ProgressBar::new(total);
-    let template = "{msg} {bar:30} {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left";
-    if let Ok(style) = ProgressStyle::with_template(template) {
-        bar.set_style(style.progress_chars("##-"));
-    }
-    bar.set_message(what);
-    bar.enable_steady_tick(std::time::Duration::from_millis(200));
-    bar
 }
 
 #[cfg(test)]

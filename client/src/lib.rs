@@ -1,15 +1,23 @@
-//! The job system as commands see it: through a gateway over HTTP, or directly at broker, Redis and store.
+//! The job system as its users' programs see it: through a gateway over HTTP, or directly at broker, Redis and store.
+//!
+//! What the command line and the window share lies here: settings and which job system they lead to ([`connect`]),
+//! uploads and downloads, the stream of a job's events, and how failures are told. Nothing here prints.
 
 mod direct;
+pub mod download;
+pub mod exit;
 mod find;
 mod follow;
 mod http;
 pub mod problem;
 pub mod serving;
+pub mod settings;
 mod sse;
 mod stream;
+pub mod text;
 mod transfer;
 mod types;
+pub mod upload;
 
 pub use direct::Direct;
 pub use find::{connect, services, user};
@@ -145,7 +153,7 @@ fn check_id(job: &str) -> Result<()> {
         true => Ok(()),
         false => Err(Failure::usage(format!(
             "`{}` is no job's id, which is letters and digits (hint: sundog list)",
-            crate::output::harmless(&job.chars().take(100).collect::<String>())
+            text::harmless(&job.chars().take(100).collect::<String>())
         ))),
     }
 }

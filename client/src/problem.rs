@@ -1,7 +1,7 @@
 //! From answers of the job system to the program's end: which exit code, and words that help.
 
 use crate::exit::{Exit, Failure};
-use crate::output;
+use crate::text;
 use reqwest::StatusCode;
 use serde::Deserialize;
 
@@ -54,7 +54,7 @@ pub fn refused(status: StatusCode, body: &[u8]) -> Failure {
     };
     Failure {
         exit,
-        message: output::harmless(&message).into_owned(),
+        message: text::harmless(&message).into_owned(),
     }
 }
 
@@ -72,13 +72,25 @@ pub fn from_cloud(error: &cloud::Error) -> Failure {
 pub fn ended(code: u8, error: &dyn std::fmt::Display) -> Failure {
     Failure {
         exit: Exit::from_code(code),
-        message: output::harmless(&error.to_string()).into_owned(),
+        message: text::harmless(&error.to_string()).into_owned(),
     }
 }
 
 impl From<dispatcher::Error> for Failure {
     fn from(error: dispatcher::Error) -> Failure {
         from_jobs(error)
+    }
+}
+
+impl From<service::telemetry::Error> for Failure {
+    fn from(error: service::telemetry::Error) -> Failure {
+        Failure::usage(error.to_string())
+    }
+}
+
+impl From<service::program::Failed> for Failure {
+    fn from(error: service::program::Failed) -> Failure {
+        ended(error.code, &error)
     }
 }
 
@@ -97,7 +109,7 @@ pub fn cause(error: &reqwest::Error) -> String {
         true => "the request failed".to_owned(),
         false => shown,
     };
-    output::harmless(&shown).into_owned()
+    text::harmless(&shown).into_owned()
 }
 
 #[cfg(test)]

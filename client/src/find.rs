@@ -2,7 +2,6 @@
 
 use super::{Client, Direct, Gateway, problem, serving};
 use crate::exit::{Exit, Failure, Result};
-use crate::output;
 use crate::settings::Layers;
 use cloud::config::Config;
 
@@ -13,13 +12,14 @@ const SERVICES: [(&str, &str); 3] = [
     ("store", "SUNDOG_STORE"),
 ];
 
-/// The job system that the settings name, or else the user's own serve. Needs a Tokio runtime.
-pub fn connect(layers: &Layers) -> Result<Client> {
+/// The job system that the settings name, or else the user's own serve; `warn` is told what the user should know
+/// of it. Needs a Tokio runtime.
+pub fn connect(layers: &Layers, warn: impl FnOnce(&str)) -> Result<Client> {
     if let Some(address) = layers.text("gateway") {
         let gateway = Gateway::new(address, layers.text("token"), false)?;
         let base = gateway.base();
         if base.scheme() == "http" && !super::is_loopback(&base) {
-            output::warning(&format!(
+            warn(&format!(
                 "the token goes to {base} in clear text (use https://)"
             ));
         }
