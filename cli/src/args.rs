@@ -40,6 +40,8 @@ pub enum Command {
     Ops(commands::ops::Args),
     /// Time a pipeline in memory, without codecs
     Bench(commands::bench::Args),
+    /// Make number files or images from a seed, for trials and benchmarks
+    Generate(commands::generate::Args),
     /// Check that outputs still match the hashes in a receipt
     Verify(commands::verify::Args),
     /// Run a receipt's job again from its inputs and compare every hash
@@ -54,10 +56,10 @@ pub enum Command {
     Watch(commands::watch::Args),
     /// Print links to a job's outputs, or download them
     Results(commands::results::Args),
-    /// End a job
-    Cancel(commands::status::One),
-    /// Run what did not succeed of a job again
-    Retry(commands::status::One),
+    /// End jobs
+    Cancel(commands::status::Many),
+    /// Run what did not succeed of jobs again
+    Retry(commands::status::Many),
     /// Print your jobs, the newest first
     List(commands::status::All),
     /// Print the nodes that work
@@ -74,6 +76,8 @@ pub enum Command {
     Dispatcher(commands::dispatcher::Args),
     /// Let users into a gateway
     Token(commands::token::Args),
+    /// Have events posted to an address, and see to such webhooks
+    Webhook(commands::webhook::Args),
     /// Show where each setting comes from
     Config(commands::config::Args),
     /// Check this machine's set-up; each failure with its fix

@@ -194,7 +194,14 @@ impl Gateway {
         }
     }
 
-    async fn ask<T: DeserializeOwned>(
+    /// A request whose answer has nothing to tell.
+    pub(super) async fn tell(&self, method: Method, path: &str) -> Result<()> {
+        self.send(method, path, None, HeaderMap::new())
+            .await
+            .map(drop)
+    }
+
+    pub(super) async fn ask<T: DeserializeOwned>(
         &self,
         method: Method,
         path: &str,

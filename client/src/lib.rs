@@ -18,6 +18,7 @@ pub mod text;
 mod transfer;
 mod types;
 pub mod upload;
+mod webhooks;
 
 pub use direct::Direct;
 pub use find::{connect, services, user};
@@ -25,7 +26,9 @@ pub use follow::{Follow, Update};
 pub use http::Gateway;
 pub use problem::{cause, from_cloud, from_jobs};
 pub use transfer::{Fetched, Transfer, is_loopback, plain_http};
-pub use types::{Announced, Letter, Node, Output, Results, Slot, Status, Target, Upload, ended};
+pub use types::{
+    Announced, Letter, Node, Output, Results, Slot, Status, Target, Tested, Upload, Webhook, ended,
+};
 
 use crate::exit::{Failure, Result};
 use protocol::{Job, JobReceipt};

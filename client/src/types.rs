@@ -173,5 +173,39 @@ pub struct Letter {
     pub attempts: u32,
 }
 
+/// A webhook of the user's.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Webhook {
+    /// Its id.
+    pub id: String,
+    /// Where it is delivered.
+    pub url: String,
+    /// Kinds of events that it gets.
+    #[serde(default)]
+    pub events: Vec<String>,
+    /// Only of these jobs; of all where there are none.
+    #[serde(default)]
+    pub jobs: Vec<String>,
+    /// When it was made, RFC 3339 in UTC.
+    #[serde(default)]
+    pub created: String,
+    /// What deliveries are signed with; told once, when it is drawn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<String>,
+}
+
+/// What came of a webhook's test.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Tested {
+    /// Whether the other side accepted it.
+    pub delivered: bool,
+    /// The answer's status, if there was an answer.
+    #[serde(default)]
+    pub status: Option<u16>,
+    /// Why it was not accepted.
+    #[serde(default)]
+    pub reason: Option<String>,
+}
+
 /// A node, as it describes itself.
 pub type Node = Value;

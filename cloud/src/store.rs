@@ -2,6 +2,7 @@
 //!
 //! Names are relative paths with `/` between their parts, below the store's prefix.
 
+mod counted;
 mod exact;
 mod files;
 mod quick;
@@ -153,7 +154,7 @@ impl Store {
     ) -> Result<Store> {
         let store = Arc::new(store);
         Ok(Store {
-            inner: store.clone(),
+            inner: Arc::new(counted::Counted(store.clone())),
             local: None,
             prefix: parse(prefix)?,
             address,

@@ -150,6 +150,13 @@ impl Pending {
         Writer(self.state.clone())
     }
 
+    /// The hash and length of what was written so far.
+    pub fn digest(&self) -> io::Result<Digested> {
+        let mut state = self.state.lock().unwrap_or_else(|e| e.into_inner());
+        state.flush()?;
+        state.digest()
+    }
+
     /// Makes the bytes durable unless they are scratch, gives the file its name, and returns its hash and length.
     pub fn commit(mut self) -> io::Result<Digested> {
         let committed = self.rename();
@@ -284,7 +291,7 @@ impl State {
             self.file.seek(SeekFrom::Start(0))?;
             return digest(&mut self.file);
         }
-        let sha256 = hex(&std::mem::take(&mut self.hasher).finalize());
+        let sha256 = hex(&self.hasher.clone().finalize());
         Ok(Digested {
             sha256,
             bytes: self.hashed,

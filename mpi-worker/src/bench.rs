@@ -4,9 +4,9 @@ use imaging::codec::{self, Limits, OpenOptions, RowSource};
 use imaging::comm::{Comm, Reduce, agree};
 use imaging::executor::{Context, guarded, run_rows, scatter};
 use imaging::gpu::{Choice, Device, Offload};
-use imaging::{Buffer, Color, Error, Pipeline, Plan, Result, Rows, SampleType, Shape};
+use imaging::{Color, Error, Pipeline, Plan, Result, Rows, SampleType, Shape};
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
@@ -18,6 +18,12 @@ pub struct Request {
     pub pipeline: String,
     /// Columns, rows and channels of a made picture…
     pub size: (usize, usize, usize),
+    /// What a sample of the made picture is.
+    #[serde(default)]
+    pub bits: Bits,
+    /// Whether a copy of the same bytes is timed beside each run.
+    #[serde(default)]
+    pub floor: bool,
     /// …or a file to take instead.
     pub input: Option<PathBuf>,
     /// Threads of each rank.
@@ -27,6 +33,31 @@ pub struct Request {
     pub device: protocol::job::Device,
     /// Runs that count, after one that does not.
     pub runs: usize,
+}
+
+/// What a sample of a made picture is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Bits {
+    /// An integer of 8 bits.
+    #[default]
+    #[serde(rename = "8")]
+    Eight,
+    /// An integer of 16 bits.
+    #[serde(rename = "16")]
+    Sixteen,
+    /// A float of 32 bits.
+    #[serde(rename = "32f")]
+    Float,
+}
+
+impl Bits {
+    fn sample(self) -> SampleType {
+        match self {
+            Bits::Eight => SampleType::U8,
+            Bits::Sixteen => SampleType::U16,
+            Bits::Float => SampleType::F32,
+        }
+    }
 }
 
 /// The figures, as `sundog bench --json` prints them.
@@ -48,6 +79,10 @@ pub struct Report {
     pub megapixels_per_s: f64,
     /// Highest resident size of any rank.
     pub peak_rss_mb: f64,
+    /// Median of a copy of the input's bytes by the same threads, timed beside each run, where asked for: what memory
+    /// itself takes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub floor_ms: Option<f64>,
     /// Bytes sent as halos in one run, all ranks together.
     pub halo_bytes: u64,
     /// Time blocked in halo waits in one run, the mean over ranks and runs.
@@ -102,6 +137,9 @@ pub fn run(comm: &dyn Comm, request: &Request) -> Result<Report> {
     let mut plan = agree(comm, Plan::new(&pipeline, rows.shape))?;
     let (device, device_reason, offload) = agree(comm, place(&mut plan, request, comm.size()))?;
     let (mut times, mut waits, mut bytes) = (Vec::new(), Vec::new(), 0);
+    let mut floor = request
+        .floor
+        .then(|| (vec![0; rows.data.bytes().len()], Vec::new()));
     for _ in 0..=request.runs {
         context.halo = Default::default();
         let mut input = context.spare.rows(rows.shape, rows.range());
@@ -120,6 +158,14 @@ pub fn run(comm: &dyn Comm, request: &Request) -> Result<Report> {
         times.push(nanos[0] as f64 / 1e6);
         waits.push(sums[0] as f64 / 1e6 / comm.size() as f64);
         bytes = sums[1] as u64;
+        if let Some((to, floors)) = &mut floor {
+            comm.barrier();
+            let start = Instant::now();
+            copy(&pool, rows.data.bytes(), to);
+            let mut nanos = [start.elapsed().as_nanos() as i64];
+            comm.all_reduce(&mut nanos, Reduce::Max);
+            floors.push(nanos[0] as f64 / 1e6);
+        }
     }
     let failed = offload.and_then(|offload| offload.trouble());
     let failed = failed.map_or(Ok(()), |trouble| {
@@ -129,9 +175,14 @@ pub fn run(comm: &dyn Comm, request: &Request) -> Result<Report> {
     let mut peak = [peak_rss_bytes() as i64];
     comm.all_reduce(&mut peak, Reduce::Max);
     // The first run warms caches and page tables.
-    let mut times = times.split_off(1);
-    times.sort_by(f64::total_cmp);
+    let sorted = |mut times: Vec<f64>| {
+        let mut times = times.split_off(1);
+        times.sort_by(f64::total_cmp);
+        times
+    };
+    let times = sorted(times);
     let median = times[times.len() / 2];
+    let floor = floor.map(|(_, floors)| sorted(floors));
     let shape = rows.shape;
     Ok(Report {
         pipeline: pipeline.to_string(),
@@ -142,11 +193,22 @@ pub fn run(comm: &dyn Comm, request: &Request) -> Result<Report> {
         min_ms: round(times[0]),
         megapixels_per_s: round(shape.pixels() as f64 / 1e3 / median),
         peak_rss_mb: round(peak[0] as f64 / 1e6),
+        floor_ms: floor.map(|floors| round(floors[floors.len() / 2])),
         halo_bytes: bytes,
         halo_wait_ms: round(waits[1..].iter().sum::<f64>() / times.len() as f64),
         device,
         device_reason,
     })
+}
+
+/// Copies by all threads of the pool, each a part of its own.
+fn copy(pool: &rayon::ThreadPool, from: &[u8], to: &mut [u8]) {
+    let part = from.len().div_ceil(pool.current_num_threads()).max(4096);
+    pool.install(|| {
+        let parts = to.par_chunks_mut(part).zip(from.par_chunks(part));
+        parts.for_each(|(to, from)| to.copy_from_slice(from));
+    });
+    std::hint::black_box(to);
 }
 
 fn round(value: f64) -> f64 {
@@ -168,9 +230,9 @@ fn source(context: &mut Context<'_>, request: &Request) -> Result<Rows> {
                 )));
             }
         };
-        let shape = Shape::new(rows, cols, color, SampleType::U8);
+        let shape = Shape::new(rows, cols, color, request.bits.sample());
         let part = context.part(shape);
-        return Ok(picture(shape, part));
+        return Ok(crate::generate::picture(shape, part, 0));
     };
     let opened = agree(
         comm,
@@ -186,35 +248,6 @@ fn source(context: &mut Context<'_>, request: &Request) -> Result<Rows> {
         _ => None,
     };
     scatter(context, shape, source)
-}
-
-/// A smooth picture with noise, the same on every machine and for any division into rows.
-pub fn picture(shape: Shape, part: Range<usize>) -> Rows {
-    let mut samples = Vec::with_capacity(part.len() * shape.row_len());
-    let waves: Vec<f64> = (0..shape.cols)
-        .map(|x| libm::cos(x as f64 / 131.0))
-        .collect();
-    for y in part.clone() {
-        let mut state = (y as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
-        for wave in &waves {
-            for c in 0..shape.channels() {
-                state ^= state << 13;
-                state ^= state >> 7;
-                state ^= state << 17;
-                let smooth = libm::sin(y as f64 / 97.0 + c as f64) * wave * 0.35 + 0.5;
-                // The sum of three uniform numbers is close to normal.
-                let uniform = (state & 0x3ff) + (state >> 20 & 0x3ff) + (state >> 40 & 0x3ff);
-                let noise = (uniform as f64 / 1536.0 - 1.0) * 30.0;
-                samples.push((smooth * 255.0 + noise).clamp(0.0, 255.0) as u8);
-            }
-        }
-    }
-    Rows {
-        shape,
-        first: part.start,
-        count: part.len(),
-        data: Buffer::U8(samples),
-    }
 }
 
 /// The highest resident size of this process so far, in bytes; 0 where the system does not tell.

@@ -10,6 +10,7 @@ pub mod device;
 mod direct;
 pub mod dispense;
 pub mod elsewhere;
+pub mod generate;
 pub mod inputs;
 pub mod jobfile;
 pub mod leftovers;

@@ -231,6 +231,58 @@ async fn events_are_posted_signed_and_only_those_asked_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn webhooks_are_tested_and_get_other_secrets() {
+    everywhere(async |ground| {
+        let receiver = Receiver::start(|before| match before {
+            0 => StatusCode::NO_CONTENT.into_response(),
+            1 => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+            _ => ok(before),
+        })
+        .await;
+        let site = ground.start(config()).await;
+        let hook = made(&site, &ground.ada, json!({"url": receiver.url()})).await;
+        let path = format!("/v1/webhooks/{}", hook["id"].as_str().unwrap());
+        let post = async |token: &str, rest: &str| {
+            let request = client().post(format!("{}{path}{rest}", site.url));
+            let response = request.bearer_auth(token).send().await.unwrap();
+            let status = response.status();
+            let body: Value = serde_json::from_str(&response.text().await.unwrap()).unwrap();
+            (status, body)
+        };
+        let (status, tested) = post(&ground.ada, "/test").await;
+        assert_eq!((status.as_u16(), &tested["delivered"]), (200, &json!(true)));
+        let (_, tested) = post(&ground.ada, "/test").await;
+        assert_eq!(
+            (&tested["delivered"], &tested["status"]),
+            (&json!(false), &json!(500))
+        );
+        let got = receiver.got();
+        assert_eq!(got.len(), 2);
+        assert_eq!(got[0].event()["event"], "ping");
+        assert_ne!(
+            got[0].header("sundog-delivery"),
+            got[1].header("sundog-delivery")
+        );
+        verify(&got[0], hook["secret"].as_str().unwrap());
+        assert_eq!(post(&ground.bob, "/test").await.0, 404);
+        assert_eq!(post(&ground.bob, "/rotate").await.0, 404);
+
+        let (_, rotated) = post(&ground.ada, "/rotate").await;
+        assert_ne!(rotated["secret"], hook["secret"]);
+        let (_, shown) = get(&site, &ground.ada, &path).await;
+        assert!(shown["url"].is_string() && shown.get("secret").is_none());
+        // Those at work take it up, too.
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let job = ground.job("ada").await;
+        ground.add(&job, 0..1).await;
+        ground.finish(&job).await;
+        let got = receiver.wait(3).await;
+        verify(&got[2], rotated["secret"].as_str().unwrap());
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn webhooks_are_their_owners_and_secrets_are_shown_once() {
     let ground = Ground::memory();
     let site = ground.start(config()).await;

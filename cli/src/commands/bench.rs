@@ -20,6 +20,18 @@ pub struct Args {
     /// Width x height x channels of a made picture, the same on every machine
     #[arg(long, value_name = "WxHxC", default_value = "4000x3000x3", value_parser = size, conflicts_with = "input")]
     size: (usize, usize, usize),
+    /// What a sample of it is: integers of 8 or 16 bits, or floats
+    #[arg(
+        long,
+        value_enum,
+        value_name = "BITS",
+        default_value = "8",
+        conflicts_with = "input"
+    )]
+    bits: Bits,
+    /// Time a copy of the same bytes beside each run, too: what memory itself takes
+    #[arg(long)]
+    floor: bool,
     /// A file to take instead
     #[arg(long, value_name = "FILE")]
     input: Option<PathBuf>,
@@ -49,8 +61,22 @@ pub struct Args {
     json: bool,
 }
 
+/// Samples of made pictures.
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Bits {
+    /// Integers of 8 bits
+    #[value(name = "8")]
+    Eight,
+    /// Integers of 16 bits
+    #[value(name = "16")]
+    Sixteen,
+    /// Floats of 32 bits
+    #[value(name = "32f")]
+    Float,
+}
+
 /// `WIDTHxHEIGHT` or `WIDTHxHEIGHTxCHANNELS` (3 where not given).
-fn size(text: &str) -> std::result::Result<(usize, usize, usize), String> {
+pub fn size(text: &str) -> std::result::Result<(usize, usize, usize), String> {
     let parts: Option<Vec<usize>> = text.split(['x', 'X']).map(|n| n.parse().ok()).collect();
     let (width, height, channels) = match parts.as_deref() {
         Some([width, height]) => (*width, *height, 3),
@@ -74,6 +100,12 @@ pub fn run(args: Args) -> Result {
     let request = Request {
         pipeline: args.pipeline,
         size: args.size,
+        bits: match args.bits {
+            Bits::Eight => bench::Bits::Eight,
+            Bits::Sixteen => bench::Bits::Sixteen,
+            Bits::Float => bench::Bits::Float,
+        },
+        floor: args.floor,
         input: args.input,
         threads: world::threads_each(count(args.threads), ranks.unwrap_or(thread_ranks)),
         runs: args.runs as usize,
@@ -120,8 +152,15 @@ fn human(report: &Report) -> String {
         "" => String::new(),
         reason => format!(", on the {}: {reason}", report.device),
     };
+    let floor = match report.floor_ms {
+        None => String::new(),
+        Some(floor) => format!(
+            ", a copy of the bytes {floor:.2} ms ({:.2} of it)",
+            report.median_ms / floor
+        ),
+    };
     format!(
-        "{} on {}, {} rank(s) of {} thread(s): median {:.2} ms, least {:.2} ms, {:.1} megapixels/s, peak {:.0} MB{halo}{device}",
+        "{} on {}, {} rank(s) of {} thread(s): median {:.2} ms, least {:.2} ms, {:.1} megapixels/s, peak {:.0} MB{floor}{halo}{device}",
         report.pipeline,
         report.size,
         report.ranks,

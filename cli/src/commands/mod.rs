@@ -7,6 +7,7 @@ pub mod dispatcher;
 pub mod docs;
 pub mod doctor;
 pub mod gateway;
+pub mod generate;
 pub mod health;
 pub mod info;
 pub mod man;
@@ -24,6 +25,7 @@ pub mod submit;
 pub mod token;
 pub mod verify;
 pub mod watch;
+pub mod webhook;
 
 use crate::args::{Cli, Command, WELCOME};
 use crate::output;
@@ -45,6 +47,7 @@ pub fn run() -> Result {
         Command::Reduce(args) => reduce::run(args),
         Command::Ops(args) => ops::run(args),
         Command::Bench(args) => bench::run(args),
+        Command::Generate(args) => generate::run(args),
         Command::Verify(args) => verify::run(args),
         Command::Reproduce(args) => reproduce::run(args),
         Command::Info(args) => info::run(args),
@@ -62,6 +65,7 @@ pub fn run() -> Result {
         Command::List(args) => status::list(args),
         Command::Nodes(args) => nodes::run(args),
         Command::DeadLetters(args) => nodes::letters(args),
+        Command::Webhook(args) => webhook::run(args),
         Command::Config(args) => config::run(args),
         Command::Doctor(args) => doctor::run(args),
         Command::Health(args) => health::run(&args),

@@ -3,7 +3,7 @@
 use crate::jobs::session;
 use crate::output;
 use client::exit::{Exit, Result};
-use client::{Status, ended};
+use client::{Client, Status, ended};
 use serde_json::json;
 
 /// One job.
@@ -13,6 +13,17 @@ pub struct One {
     #[arg(value_name = "JOB")]
     job: String,
     /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// Some jobs.
+#[derive(clap::Args)]
+pub struct Many {
+    /// The jobs
+    #[arg(value_name = "JOB", required = true)]
+    jobs: Vec<String>,
+    /// Print one JSON object a job
     #[arg(long)]
     json: bool,
 }
@@ -62,39 +73,52 @@ pub fn list(args: All) -> Result {
     })
 }
 
-/// Ends a job.
-pub fn cancel(args: One) -> Result {
-    let args = &args;
-    session::run(farewell, |client| async move {
-        let status = client.cancel(&args.job).await?;
-        match args.json {
+/// Ends jobs.
+pub fn cancel(args: Many) -> Result {
+    each(args, async |client, job, json| {
+        let status = client.cancel(job).await?;
+        match json {
             true => output::json(&status),
             false => output::message(&match status.state.is_final() {
-                true => format!("job {} has ended: {}", args.job, status.state),
-                false => format!("job {} is being cancelled", args.job),
+                true => format!("job {job} has ended: {}", status.state),
+                false => format!("job {job} is being cancelled"),
             }),
         }
-        Ok(Exit::Ok)
+        Ok(())
     })
 }
 
 /// Runs what did not succeed again.
-pub fn retry(args: One) -> Result {
-    let args = &args;
-    session::run(farewell, |client| async move {
-        let tasks = client.retry(&args.job).await?;
-        if args.json {
-            output::json(&json!({"job": args.job, "tasks": tasks}));
-            return Ok(Exit::Ok);
+pub fn retry(args: Many) -> Result {
+    each(args, async |client, job, json| {
+        let tasks = client.retry(job).await?;
+        if json {
+            output::json(&json!({"job": job, "tasks": tasks}));
+            return Ok(());
         }
         output::message(&match tasks {
-            0 => "nothing to retry: every image of that job succeeded".to_owned(),
-            n => format!(
-                "{n} images are tried again (follow: sundog watch {})",
-                args.job
-            ),
+            0 => format!("nothing to retry: every image of job {job} succeeded"),
+            n => format!("{n} images are tried again (follow: sundog watch {job})"),
         });
-        Ok(Exit::Ok)
+        Ok(())
+    })
+}
+
+/// Does something with each job. One that cannot be done is told and holds up none of the others; the first such
+/// failure's exit code is the command's.
+fn each(args: Many, act: impl AsyncFn(&Client, &str, bool) -> Result<()>) -> Result {
+    session::run(farewell, |client| async move {
+        let mut first = None;
+        for job in &args.jobs {
+            if let Err(failure) = act(&client, job, args.json).await {
+                if args.jobs.len() == 1 || failure.exit == Exit::Unreachable {
+                    return Err(failure);
+                }
+                output::failure(&failure);
+                first.get_or_insert(failure.exit);
+            }
+        }
+        Ok(first.unwrap_or(Exit::Ok))
     })
 }
 

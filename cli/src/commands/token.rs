@@ -3,7 +3,7 @@
 use crate::output;
 use client::exit::{Exit, Failure, Result};
 use service::access;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Options.
 #[derive(clap::Args)]
@@ -36,19 +36,109 @@ user's lines takes the token away.")]
         #[arg(long)]
         admin: bool,
     },
+    /// Print whose tokens a tokens file has, and the first digits of their hashes
+    List {
+        /// The tokens file
+        #[arg(
+            long,
+            value_name = "FILE",
+            env = "SUNDOG_TOKENS",
+            hide_env_values = true
+        )]
+        file: PathBuf,
+        /// Print one JSON object a token
+        #[arg(long)]
+        json: bool,
+    },
+    /// Take tokens out of a tokens file: all of a user, or the one with this hash
+    #[command(after_help = "\
+Examples:
+  sundog token revoke ada --file /etc/sundog/tokens.toml
+  sundog token revoke 3f9a04c1 --file /etc/sundog/tokens.toml
+
+Services read the file again when it changes. The first digits of a hash, eight or more, are what `sundog token
+list` prints.")]
+    Revoke {
+        /// A user, or the first digits of a token's hash
+        #[arg(value_name = "USER|HASH")]
+        which: String,
+        /// The tokens file
+        #[arg(
+            long,
+            value_name = "FILE",
+            env = "SUNDOG_TOKENS",
+            hide_env_values = true
+        )]
+        file: PathBuf,
+    },
 }
 
-/// Adds a token.
+/// Digits of a hash by which one token is told from another.
+const DIGITS: usize = 8;
+
+/// Does what is asked for.
 pub fn run(args: Args) -> Result {
-    let Action::Add { user, file, admin } = args.action;
+    match args.action {
+        Action::Add { user, file, admin } => add(user, &file, admin),
+        Action::List { file, json } => list(&file, json),
+        Action::Revoke { which, file } => revoke(&which, &file),
+    }
+}
+
+fn failure(error: access::Error) -> Failure {
+    match error {
+        access::Error::Name(_) => Failure::usage(error.to_string()),
+        error => Failure::failed(error.to_string()),
+    }
+}
+
+fn list(file: &Path, json: bool) -> Result {
+    for token in access::list(file).map_err(failure)? {
+        let (user, hash) = (&token.user, &token.sha256[..DIGITS]);
+        match json {
+            true => output::json(&serde_json::json!({
+                "user": user.name, "admin": user.admin, "hash": hash,
+            })),
+            false => {
+                let admin = if user.admin { "  admin" } else { "" };
+                output::line(format!("{hash}  {}{admin}", user.name));
+            }
+        }
+    }
+    Ok(Exit::Ok)
+}
+
+fn revoke(which: &str, file: &Path) -> Result {
+    let digits = which.len() >= DIGITS && which.bytes().all(|b| b.is_ascii_hexdigit());
+    let which_hash = which.to_ascii_lowercase();
+    // A user's name comes first, whatever it looks like.
+    let there = access::list(file).map_err(failure)?;
+    let is_user = there.iter().any(|token| token.user.name == which);
+    let gone = access::revoke(file, |token| match is_user {
+        true => token.user.name == which,
+        false => digits && token.sha256.starts_with(&which_hash),
+    });
+    let gone = gone.map_err(failure)?;
+    if gone.is_empty() {
+        return Err(Failure::usage(format!(
+            "{} has no token of `{}` (hint: sundog token list)",
+            file.display(),
+            output::harmless(which)
+        )));
+    }
+    for token in gone {
+        let hash = &token.sha256[..DIGITS];
+        output::message(&format!("token {hash} of {} is revoked", token.user.name));
+    }
+    Ok(Exit::Ok)
+}
+
+fn add(user: Option<String>, file: &Path, admin: bool) -> Result {
     let user = match user {
         Some(user) => user,
         None => client::user()?,
     };
-    let token = access::add(&file, &user, admin).map_err(|error| match error {
-        access::Error::Name(_) => Failure::usage(error.to_string()),
-        error => Failure::failed(error.to_string()),
-    })?;
+    let token = access::add(file, &user, admin).map_err(failure)?;
     output::line(token);
     output::message(&format!(
         "the token of {user}; its hash is in {}",

@@ -117,7 +117,7 @@ fn on_this_machine(only: Vec<String>, elsewhere: &Elsewhere) -> Vec<String> {
 }
 
 /// A runtime for what goes to and from stores.
-fn runtime() -> Result<Runtime> {
+pub fn runtime() -> Result<Runtime> {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -190,7 +190,7 @@ impl Target {
 }
 
 /// The bucket of a URL, its address with a `/` at the end, and the name in it, by parts that are sound.
-fn place(config: &Config, url: &str) -> Result<(Store, String, String)> {
+pub fn place(config: &Config, url: &str) -> Result<(Store, String, String)> {
     let invalid = |error: &cloud::Error| client::from_cloud(error);
     let (scheme, bucket, key) = match Location::parse(url).map_err(|e| invalid(&e))? {
         Location::S3 { bucket, prefix } => ("s3", bucket, prefix),

@@ -473,3 +473,27 @@ fn a_second_interrupt_waits_for_no_store() {
     assert_eq!(fs::read_dir(bucket.path().join("tmp")).unwrap().count(), 0);
     assert!(bucket.server.refusals().is_empty());
 }
+
+#[test]
+fn made_inputs_go_to_a_bucket() {
+    for bucket in [Bucket::s3(), Bucket::gcs()] {
+        let address = bucket.store.address().trim_end_matches('/').to_owned();
+        let to = format!("{address}/made");
+        let make = |seed: &str| {
+            let wanted = ["--files", "3", "--count", "500", "--seed", seed];
+            bucket.sundog(&[&["generate", "numbers", "-o", &to], &wanted[..]].concat())
+        };
+        for _ in 0..2 {
+            let (code, _, err) = make("1");
+            assert_eq!(code, 0, "{err}");
+        }
+        let listed = bucket.store.list("made/");
+        let listed = bucket.runtime.block_on(listed).unwrap();
+        assert_eq!(listed.len(), 3, "{listed:?}");
+        assert!(
+            listed
+                .iter()
+                .any(|meta| meta.name == "made/numbers-0003.txt")
+        );
+    }
+}

@@ -362,3 +362,76 @@ fn an_interrupt_leaves_the_job_running() {
     assert!(err.contains("the work goes on"), "{err}");
     assert_ne!(status(dir, &job)["state"], "cancelled");
 }
+
+#[test]
+fn webhooks_and_tokens_are_seen_to() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let receiver = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/hook", receiver.local_addr().unwrap());
+    let answer = std::thread::spawn(move || {
+        use std::io::{Read as _, Write as _};
+        let (mut stream, _) = receiver.accept().unwrap();
+        let mut request = Vec::new();
+        while !String::from_utf8_lossy(&request).contains("\"ping\"") {
+            let mut part = [0; 1024];
+            let n = stream.read(&mut part).unwrap();
+            assert!(n > 0);
+            request.extend_from_slice(&part[..n]);
+        }
+        let answer = b"HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+        stream.write_all(answer).unwrap();
+    });
+    let _serve = Serve::with(dir, &["--webhook-allow", "127.0.0.1"]);
+    let (code, out, err) = run(dir, &["webhook", "add", &url, "--json"]);
+    assert_eq!(code, 0, "{err}");
+    let made = lines(&out).remove(0);
+    let id = made["id"].as_str().unwrap();
+    assert!(made["secret"].as_str().unwrap().starts_with("whsec_"));
+    let (code, _, err) = run(dir, &["webhook", "test", id]);
+    assert!(code == 0 && err.contains("accepted (202)"), "{code} {err}");
+    answer.join().unwrap();
+    // Nobody listens there any more.
+    let (code, _, err) = run(dir, &["webhook", "test", id]);
+    assert!(code == 1 && err.contains("not accepted"), "{code} {err}");
+    let (_, out, _) = run(dir, &["webhook", "rotate", id, "--json"]);
+    assert_ne!(lines(&out)[0]["secret"], made["secret"]);
+    let (_, out, _) = run(dir, &["webhook", "list"]);
+    assert!(out.contains(id) && out.contains(&url), "{out}");
+    assert_eq!(run(dir, &["webhook", "remove", id]).0, 0);
+    assert_eq!(run(dir, &["webhook", "remove", id]).0, 1);
+    assert_eq!(run(dir, &["webhook", "remove", "../x"]).0, 2);
+
+    // One job that is not there holds up no other.
+    let (code, _, err) = run(dir, &["cancel", "01NOSUCHJOB", "01NORTHIS"]);
+    assert!(
+        code == 1 && err.contains("01NOSUCHJOB") && err.contains("01NORTHIS"),
+        "{err}"
+    );
+
+    let token = |arguments: &[&str]| {
+        let file = ["--file", "tokens.toml"];
+        run(dir, &[&["token"], arguments, &file[..]].concat())
+    };
+    assert_eq!(token(&["add", "ada"]).0, 0);
+    assert_eq!(token(&["add", "eve", "--admin"]).0, 0);
+    let (_, out, _) = token(&["list"]);
+    let hash = out
+        .lines()
+        .next()
+        .unwrap()
+        .split("  ")
+        .next()
+        .unwrap()
+        .to_owned();
+    assert!(out.contains("ada") && out.contains("eve  admin"), "{out}");
+    let (code, _, err) = token(&["revoke", &hash]);
+    assert!(code == 0 && err.contains("of ada is revoked"), "{err}");
+    let (code, _, err) = token(&["revoke", "ada"]);
+    assert!(
+        code == 2 && err.contains("no token of `ada`"),
+        "{code} {err}"
+    );
+    let (_, out, _) = token(&["list", "--json"]);
+    assert_eq!(lines(&out).len(), 1);
+}

@@ -109,6 +109,32 @@ fn info_counts_pixels() {
 }
 
 #[test]
+fn bench_takes_deeper_samples_and_a_floor() {
+    let dir = tempfile::tempdir().unwrap();
+    for bits in ["8", "16", "32f"] {
+        let arguments = [
+            "bench",
+            "-p",
+            "invert",
+            "--size",
+            "200x100x3",
+            "--runs",
+            "3",
+            "--bits",
+            bits,
+            "--floor",
+            "--json",
+        ];
+        let (code, out, err) = run(dir.path(), &arguments);
+        assert_eq!(code, 0, "{err}");
+        let report = &lines(&out)[0];
+        assert!(report["floor_ms"].as_f64().unwrap() > 0.0, "{report}");
+    }
+    let (code, _, err) = run(dir.path(), &["bench", "-p", "invert", "--bits", "12"]);
+    assert!(code == 2 && err.contains("32f"), "{err}");
+}
+
+#[test]
 fn the_simd_level_can_be_lowered_and_seen() {
     let dir = tempfile::tempdir().unwrap();
     let doctor = |level: &str| {
@@ -170,4 +196,44 @@ fn the_reference_page_is_up_to_date() {
         kept.unwrap() == page,
         "run: sundog docs operations > docs/operations.md"
     );
+}
+
+#[test]
+fn made_inputs_depend_on_the_seed_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let make = |to: &str, what: &str, count: &str, seed: &str| {
+        let arguments = [
+            "generate", what, "-o", to, "--files", "3", "--count", count, "--seed", seed,
+        ];
+        run(dir.path(), &arguments)
+    };
+    for to in ["a", "b", "a"] {
+        let (code, _, err) = make(to, "numbers", "1000", "5");
+        assert_eq!(code, 0, "{err}");
+    }
+    let read = |name: &str| fs::read_to_string(dir.path().join(name)).unwrap();
+    for n in 1..=3 {
+        let text = read(&format!("a/numbers-000{n}.txt"));
+        assert_eq!(text.lines().count(), 1000);
+        assert_eq!(text, read(&format!("b/numbers-000{n}.txt")));
+    }
+    // Nothing that is there is replaced by something else.
+    let (code, _, err) = make("a", "numbers", "1000", "6");
+    assert!(code == 2 && err.contains("other content"), "{code} {err}");
+    let (code, _, err) = run(dir.path(), &["reduce", "mean", "a", "-o", "mean.txt"]);
+    assert_eq!(code, 0, "{err}");
+    let first = |name: &str| -> f64 { read(name).lines().next().unwrap().parse().unwrap() };
+    let sum: f64 = (1..=3)
+        .map(|n| first(&format!("a/numbers-000{n}.txt")))
+        .sum();
+    assert!((first("mean.txt") - sum / 3.0).abs() < 1e-9);
+
+    let (code, _, err) = make("pictures", "images", "40x30", "5");
+    assert_eq!(code, 0, "{err}");
+    let (_, out, _) = run(dir.path(), &["info", "--json", "pictures/image-0002.png"]);
+    assert_eq!(lines(&out)[0]["width"], 40);
+    for wrong in ["0x5", "40x30x4", "many"] {
+        let (code, _, err) = make("wrong", "images", wrong, "5");
+        assert!(code == 2 && err.contains("--count"), "{code} {err}");
+    }
 }

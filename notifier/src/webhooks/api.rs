@@ -1,5 +1,7 @@
 //! Webhooks over HTTP: made, listed, dropped, and what came of their deliveries.
 
+use super::client::Client;
+use super::delivery::Item;
 use super::guard::Guard;
 use super::position::Position;
 use super::{Hook, KINDS, hook, hooks, is_id, now, state};
@@ -11,7 +13,7 @@ use crate::watch::After;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::response::IntoResponse;
-use axum::routing::get;
+use axum::routing::{get, post};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use dispatcher::names;
@@ -22,6 +24,8 @@ use service::body::Json;
 use service::{Code, Problem, User};
 use std::collections::VecDeque;
 
+/// The kind of event that a test delivers.
+const TEST: &str = "ping";
 /// Jobs that one webhook may name.
 const MAX_JOBS: usize = 100;
 /// Bytes of a request.
@@ -31,7 +35,9 @@ const MAX_BODY: usize = 64 << 10;
 pub(crate) fn router() -> Router<App> {
     Router::new()
         .route("/v1/webhooks", get(list).post(create))
-        .route("/v1/webhooks/{id}", axum::routing::delete(remove))
+        .route("/v1/webhooks/{id}", get(one).delete(remove))
+        .route("/v1/webhooks/{id}/test", post(test))
+        .route("/v1/webhooks/{id}/rotate", post(rotate))
         .route("/v1/webhooks/{id}/deliveries", get(deliveries))
         .layer(DefaultBodyLimit::max(MAX_BODY))
 }
@@ -68,7 +74,7 @@ async fn create(
             format!("{there} webhooks are all that a user may have (delete one)"),
         ));
     }
-    let secret = random::bytes::<32>().map_err(|error| Problem::internal(&error))?;
+    let secret = secret()?;
     let id = ulid::Ulid::generate().to_string();
     let new = Hook {
         version: protocol::VERSION,
@@ -78,7 +84,7 @@ async fn create(
         events,
         jobs,
         created: now(),
-        secret: format!("whsec_{}", URL_SAFE_NO_PAD.encode(secret)),
+        secret,
     };
     // From here on: whatever happens while nobody delivers yet is delivered later.
     let watch = notifier.hub().user(&user.name, After::Now).await?;
@@ -95,6 +101,12 @@ async fn create(
     let location = [(header::LOCATION, format!("/v1/webhooks/{id}"))];
     let fresh = [(header::CACHE_CONTROL, "no-store")];
     Ok((StatusCode::CREATED, location, fresh, axum::Json(body)))
+}
+
+/// What deliveries of a new webhook are signed with.
+fn secret() -> Result<String, Problem> {
+    let secret = random::bytes::<32>().map_err(|error| Problem::internal(&error))?;
+    Ok(format!("whsec_{}", URL_SAFE_NO_PAD.encode(secret)))
 }
 
 fn check_events(events: &[String]) -> Result<(), Problem> {
@@ -150,6 +162,64 @@ async fn list(State(notifier): State<Notifier>, user: User) -> Result<axum::Json
         }
     }
     Ok(axum::Json(json!({ "webhooks": found })))
+}
+
+async fn one(
+    State(notifier): State<Notifier>,
+    user: User,
+    Path(id): Path<String>,
+) -> Result<axum::Json<Value>, Problem> {
+    let hook = load(&notifier, &user, &id).await?;
+    Ok(axum::Json(shown(&hook)))
+}
+
+/// Delivers a made event once, now, and says what came of it.
+async fn test(
+    State(notifier): State<Notifier>,
+    user: User,
+    Path(id): Path<String>,
+) -> Result<axum::Json<Value>, Problem> {
+    let hook = load(&notifier, &user, &id).await?;
+    let client = Client::new(&notifier.config().webhooks);
+    let client = client.map_err(|error| Problem::internal(&error))?;
+    let body = json!({
+        "version": protocol::VERSION,
+        "event": TEST,
+        "webhook": hook.id,
+        "time": now(),
+    });
+    // Each test is a delivery of its own.
+    let key = ulid::Ulid::generate().to_string();
+    let item = Item::new(&hook, TEST, "", &key, body.to_string().into());
+    let (delivered, status, reason) = match client.post(&hook, &item).await {
+        Ok(status) => (true, Some(status), None),
+        Err(failure) => (false, failure.status, Some(failure.reason)),
+    };
+    Ok(axum::Json(json!({
+        "delivery": item.delivery,
+        "delivered": delivered,
+        "status": status,
+        "reason": reason,
+    })))
+}
+
+/// Draws another secret; deliveries are signed with it from now on, in other notifiers within their next look.
+async fn rotate(
+    State(notifier): State<Notifier>,
+    user: User,
+    Path(id): Path<String>,
+) -> Result<impl IntoResponse, Problem> {
+    let mut rotated = load(&notifier, &user, &id).await?;
+    rotated.secret = secret()?;
+    let store = &notifier.jobs().store;
+    let bytes = names::to_json(&rotated).into();
+    let name = hook(&user.name, &id);
+    store.put(&name, bytes, "application/json").await?;
+    notifier.hooks().changed.notify_one();
+    let mut body = shown(&rotated);
+    body["secret"] = rotated.secret.into();
+    let fresh = [(header::CACHE_CONTROL, "no-store")];
+    Ok((fresh, axum::Json(body)))
 }
 
 async fn remove(

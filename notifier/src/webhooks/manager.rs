@@ -7,9 +7,9 @@ use super::{Config, Hook, PREFIX, is_id, state};
 use crate::Notifier;
 use crate::random;
 use dispatcher::names;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -51,6 +51,8 @@ struct AtWork {
     stop: CancellationToken,
     task: JoinHandle<()>,
     renew: Instant,
+    /// When the webhook was written; later writing gave it another secret.
+    written: SystemTime,
 }
 
 impl Manager {
@@ -120,17 +122,28 @@ impl Manager {
     async fn look(&mut self) -> cloud::Result<bool> {
         let store = &self.notifier.jobs().store;
         let listed = store.list(PREFIX).await?;
-        let there: BTreeSet<Name> = listed.iter().filter_map(|meta| name(&meta.name)).collect();
+        let there = listed
+            .iter()
+            .filter_map(|meta| Some((name(&meta.name)?, meta.modified)));
+        let there: BTreeMap<Name, SystemTime> = there.collect();
         let at_work = std::mem::take(&mut self.at_work);
         for (name, work) in at_work {
-            if there.contains(&name) && !work.task.is_finished() {
+            let written = there.get(&name).copied();
+            if written == Some(work.written) && !work.task.is_finished() {
                 self.at_work.insert(name, work);
+                continue;
+            }
+            if let Some(written) = written.filter(|_| !work.task.is_finished()) {
+                // It goes on where it is, with what was written.
+                work.stop.cancel();
+                let _ = tokio::time::timeout(LAST_SAVE, work.task).await;
+                self.begin(name, written).await;
                 continue;
             }
             work.task.abort();
             let _ = work.task.await;
             self.release(&name).await;
-            if !there.contains(&name) {
+            if written.is_none() {
                 // It may have stored where it is after it was dropped.
                 let state = state(&name.0, &name.1);
                 if let Err(error) = self.notifier.jobs().store.delete(&state).await {
@@ -138,9 +151,9 @@ impl Manager {
                 }
             }
         }
-        let mut free: Vec<Name> = there
+        let mut free: Vec<(Name, SystemTime)> = there
             .into_iter()
-            .filter(|name| !self.at_work.contains_key(name))
+            .filter(|(name, _)| !self.at_work.contains_key(name))
             .collect();
         // Notifiers that begin together do not all want the same.
         if !free.is_empty() {
@@ -149,19 +162,19 @@ impl Manager {
             free.rotate_left(turn);
         }
         let mut taken = 0;
-        for name in free {
+        for (name, written) in free {
             if taken == CLAIM {
                 return Ok(true);
             }
             if self.lease(&name).await? {
                 taken += 1;
-                self.begin(name).await;
+                self.begin(name, written).await;
             }
         }
         Ok(false)
     }
 
-    async fn begin(&mut self, name: Name) {
+    async fn begin(&mut self, name: Name, written: SystemTime) {
         let object = super::hook(&name.0, &name.1);
         let hook = match names::read::<Hook>(&self.notifier.jobs().store, &object).await {
             Ok(Some(hook)) if (&hook.owner, &hook.id) == (&name.0, &name.1) => hook,
@@ -180,7 +193,13 @@ impl Manager {
         let stop = CancellationToken::new();
         let task = tokio::spawn(worker.run(stop.clone()));
         let renew = Instant::now() + self.config.lease / 3;
-        self.at_work.insert(name, AtWork { stop, task, renew });
+        let work = AtWork {
+            stop,
+            task,
+            renew,
+            written,
+        };
+        self.at_work.insert(name, work);
     }
 
     async fn release(&self, name: &Name) {

@@ -196,6 +196,65 @@ pub fn add(path: &Path, user: &str, admin: bool) -> Result<String, Error> {
     text.push_str(&format!(
         "[[token]]\nuser = \"{user}\"\nsha256 = \"{sha256}\"\nadmin = {admin}\n"
     ));
+    replace(path, &text)?;
+    Ok(token)
+}
+
+/// A token, without what would let anybody in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Whose it is.
+    pub user: User,
+    /// SHA-256 of the token in hexadecimal.
+    pub sha256: String,
+}
+
+/// The tokens of a file, in its order.
+pub fn list(path: &Path) -> Result<Vec<Listed>, Error> {
+    let (_, entries) = read(path)?;
+    let listed = entries.into_iter().map(|entry| Listed {
+        sha256: entry.sha256.iter().map(|b| format!("{b:02x}")).collect(),
+        user: entry.user,
+    });
+    Ok(listed.collect())
+}
+
+/// Takes tokens out of a file, and leaves everything else in it as it is: those that `goes` says. Returns them.
+pub fn revoke(path: &Path, goes: impl Fn(&Listed) -> bool) -> Result<Vec<Listed>, Error> {
+    let (gone, kept): (Vec<Listed>, Vec<Listed>) = list(path)?.into_iter().partition(&goes);
+    if gone.is_empty() {
+        return Ok(gone);
+    }
+    let failed = |reason: String| Error::File {
+        path: path.to_owned(),
+        reason,
+    };
+    let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
+    let mut document: toml_edit::DocumentMut = text
+        .parse()
+        .map_err(|error: toml_edit::TomlError| failed(error.message().to_owned()))?;
+    let tokens = document
+        .get_mut("token")
+        .and_then(|tokens| tokens.as_array_of_tables_mut())
+        .ok_or_else(|| {
+            failed("its tokens are not written as [[token]]; take them out by hand".into())
+        })?;
+    let stays = |table: &toml_edit::Table| {
+        let sha256 = table.get("sha256").and_then(|value| value.as_str());
+        kept.iter()
+            .any(|kept| sha256.is_some_and(|s| s.eq_ignore_ascii_case(&kept.sha256)))
+    };
+    tokens.retain(stays);
+    replace(path, &document.to_string())?;
+    Ok(gone)
+}
+
+/// Writes the file whole or not at all, readable for its owner alone.
+fn replace(path: &Path, text: &str) -> Result<(), Error> {
+    let failed = |error: &dyn std::fmt::Display| Error::File {
+        path: path.to_owned(),
+        reason: error.to_string(),
+    };
     let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
     // Temporary files are 0600 from their beginning.
     let mut new = tempfile::Builder::new()
@@ -206,7 +265,7 @@ pub fn add(path: &Path, user: &str, admin: bool) -> Result<String, Error> {
     let synced = written.and_then(|()| new.as_file().sync_all());
     synced.map_err(|error| failed(&error))?;
     new.persist(path).map_err(|error| failed(&error.error))?;
-    Ok(token)
+    Ok(())
 }
 
 #[cfg(test)]
@@ -239,6 +298,46 @@ mod tests {
         std::fs::write(&path, text).unwrap();
         set_mode(&path, 0o600);
         assert!(user(&eve).is_some());
+    }
+
+    #[test]
+    fn tokens_are_listed_and_taken_away() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("tokens.toml");
+        std::fs::write(&path, "# who may\n").unwrap();
+        set_mode(&path, 0o600);
+        let first = add(&path, "ada", false).unwrap();
+        let second = add(&path, "ada", false).unwrap();
+        let eve = add(&path, "eve", true).unwrap();
+        let users: Vec<String> = list(&path)
+            .unwrap()
+            .into_iter()
+            .map(|l| l.user.name)
+            .collect();
+        assert_eq!(users, ["ada", "ada", "eve"]);
+        let gone = revoke(&path, |listed| listed.sha256 == hash(&first)).unwrap();
+        assert_eq!(gone.len(), 1);
+        let tokens = Tokens::file(&path).unwrap();
+        assert!(tokens.user_of(&first).is_none());
+        assert!(tokens.user_of(&second).is_some() && tokens.user_of(&eve).is_some());
+        assert_eq!(
+            revoke(&path, |listed| listed.user.name == "eve")
+                .unwrap()
+                .len(),
+            1
+        );
+        assert_eq!(
+            revoke(&path, |listed| listed.user.name == "eve")
+                .unwrap()
+                .len(),
+            0
+        );
+        assert!(tokens.user_of(&eve).is_none() && tokens.user_of(&second).is_some());
+        assert!(
+            std::fs::read_to_string(&path)
+                .unwrap()
+                .starts_with("# who may")
+        );
     }
 
     #[test]

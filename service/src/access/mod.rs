@@ -12,7 +12,7 @@
 mod file;
 mod own;
 
-pub use file::add;
+pub use file::{Listed, add, list, revoke};
 pub use own::own_name;
 
 use crate::problem::{Code, Problem};

@@ -54,6 +54,8 @@ pub const METRICS: &[(&str, Kind, &str)] = &[
     ("sundog_queue_oldest_age_seconds", Kind::Gauge, "Age of the message that has waited longest; NaN where it is not known."),
     ("sundog_queue_consumers", Kind::Gauge, "Consumers of a queue."),
     ("sundog_queue_poll_failures_total", Kind::Counter, "Times a queue could not be looked at."),
+    ("sundog_store_calls_total", Kind::Counter, "Calls of a remote store, by call and outcome."),
+    ("sundog_store_call_seconds", Kind::Seconds, "Time of a remote store's calls, by call."),
     ("sundog_http_requests_total", Kind::Counter, "Requests answered, by method, route and status."),
     ("sundog_http_request_seconds", Kind::Seconds, "Time until a request's answer began, by method and route."),
     ("sundog_watchers", Kind::Gauge, "Clients that watch events now."),
