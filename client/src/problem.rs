@@ -5,16 +5,12 @@ use crate::text;
 use reqwest::StatusCode;
 use serde::Deserialize;
 
-#[derive(Deserialize)]
-struct Body {
-    error: Problem,
-}
-
+/// A refusal in the form of RFC 9457, with what our gateways add.
 #[derive(Deserialize)]
 struct Problem {
     #[serde(default)]
     code: String,
-    message: String,
+    detail: String,
     #[serde(default)]
     key: Option<String>,
 }
@@ -24,7 +20,7 @@ const MAX_SHOWN: usize = 2000;
 
 /// What a gateway's refusal means.
 pub fn refused(status: StatusCode, body: &[u8]) -> Failure {
-    let problem = serde_json::from_slice::<Body>(body).ok().map(|b| b.error);
+    let problem = serde_json::from_slice::<Problem>(body).ok();
     let code = problem.as_ref().map_or("", |p| p.code.as_str());
     let exit = match (code, status.as_u16()) {
         ("invalid" | "unauthorized" | "forbidden", _) | (_, 400 | 401 | 403 | 422) => Exit::Usage,
@@ -41,7 +37,7 @@ pub fn refused(status: StatusCode, body: &[u8]) -> Failure {
     }
     let message = match problem {
         Some(problem) => {
-            let shown: String = problem.message.chars().take(MAX_SHOWN).collect();
+            let shown: String = problem.detail.chars().take(MAX_SHOWN).collect();
             let key = problem
                 .key
                 .filter(|key| !shown.contains(&format!("`{key}`")));
@@ -121,8 +117,7 @@ mod tests {
         let exit = |status: u16, body: &str| {
             refused(StatusCode::from_u16(status).unwrap(), body.as_bytes()).exit
         };
-        let problem =
-            |code: &str| format!("{{\"error\":{{\"code\":\"{code}\",\"message\":\"m\"}}}}");
+        let problem = |code: &str| format!("{{\"code\":\"{code}\",\"detail\":\"m\"}}");
         assert_eq!(exit(422, &problem("invalid")), Exit::Usage);
         assert_eq!(exit(401, &problem("unauthorized")), Exit::Usage);
         assert_eq!(exit(404, &problem("not_found")), Exit::Failed);
@@ -134,7 +129,7 @@ mod tests {
 
     #[test]
     fn messages_cannot_steer_the_terminal() {
-        let body = r#"{"error":{"code":"invalid","message":"bad \u001b[2J","key":"pipeline"}}"#;
+        let body = r#"{"code":"invalid","detail":"bad \u001b[2J","key":"pipeline"}"#;
         let failure = refused(StatusCode::UNPROCESSABLE_ENTITY, body.as_bytes());
         assert_eq!(failure.message, "`pipeline`: bad \\u{1b}[2J");
     }

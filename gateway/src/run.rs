@@ -105,6 +105,8 @@ pub struct Gateway {
     pub(crate) scratch: Arc<Scratch>,
     /// Places for files that are received.
     pub(crate) receiving: Arc<Semaphore>,
+    /// What the services behind answered last.
+    pub(crate) ready: Arc<crate::routes::Ready>,
 }
 
 impl FromRef<Gateway> for Tokens {
@@ -142,6 +144,7 @@ impl Gateway {
             limits: config.limits,
             page: Arc::new(page),
             scratch: Arc::new(scratch),
+            ready: Arc::default(),
             receiving: Arc::new(Semaphore::new(config.limits.receiving.max(1))),
         })
     }

@@ -145,6 +145,12 @@ impl Launcher {
             command.arg("--hostfile").arg(hostfile);
         }
         command.arg(&self.worker).args(arguments);
+        // Ranks decode what anybody may have made, and talk to no service.
+        for (name, _) in std::env::vars_os() {
+            if name.to_str().is_some_and(is_secret) {
+                command.env_remove(name);
+            }
+        }
         // Open MPI refuses to run as root without these; in containers that is the usual user.
         command
             .env("OMPI_ALLOW_RUN_AS_ROOT", "1")
@@ -231,6 +237,15 @@ fn eprint_line(text: &str) {
     let _ = writeln!(io::stderr(), "{text}");
 }
 
+/// Whether a variable may hold what lets somebody into a service, or lead to it.
+fn is_secret(name: &str) -> bool {
+    const OWN: [&str; 5] = ["BROKER", "REDIS", "TOKEN", "TOKENS", "LINK_SECRET"];
+    let own = name.strip_prefix("SUNDOG_");
+    let own = own.map(|rest| rest.strip_suffix("_FILE").unwrap_or(rest));
+    own.is_some_and(|rest| OWN.contains(&rest))
+        || ["AWS_", "GOOGLE_"].iter().any(|p| name.starts_with(p))
+}
+
 /// The worker beside the running program or in the path.
 pub fn worker_program() -> Result<PathBuf, Error> {
     let beside = std::env::current_exe()
@@ -257,4 +272,32 @@ pub fn is_executable(path: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt as _;
     path.metadata()
         .is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_secret;
+
+    #[test]
+    fn secrets_are_told_from_settings() {
+        for name in [
+            "SUNDOG_BROKER",
+            "SUNDOG_REDIS_FILE",
+            "SUNDOG_TOKEN",
+            "SUNDOG_LINK_SECRET_FILE",
+            "AWS_SECRET_ACCESS_KEY",
+            "GOOGLE_APPLICATION_CREDENTIALS",
+        ] {
+            assert!(is_secret(name), "{name}");
+        }
+        for name in [
+            "SUNDOG_SIMD",
+            "SUNDOG_THREADS",
+            "PATH",
+            "OMPI_MCA_btl",
+            "SUNDOG_STALL",
+        ] {
+            assert!(!is_secret(name), "{name}");
+        }
+    }
 }

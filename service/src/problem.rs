@@ -1,4 +1,7 @@
-//! Errors as HTTP tells them: `{"error":{"code":…,"message":…,"key":…}}`, without anything internal.
+//! Errors as HTTP tells them, in the form of RFC 9457 (`application/problem+json`), without anything internal:
+//! `{"type":"about:blank","title":"Bad Request","status":400,"detail":…,"code":…,"key":…}`.
+//!
+//! `code` is what a client decides on, `key` the key or field at fault where there is one.
 
 use axum::response::{IntoResponse, Response};
 use http::header::{HeaderValue, WWW_AUTHENTICATE};
@@ -59,6 +62,9 @@ impl Code {
         }
     }
 }
+
+/// The media type of problems.
+pub const MEDIA_TYPE: &str = "application/problem+json";
 
 /// An error that goes to the client.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -137,13 +143,21 @@ impl std::error::Error for Problem {}
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let mut error = json!({"code": self.code.name(), "message": self.message});
-        if let Some(key) = self.key {
-            error["key"] = key.into();
-        }
         let status = self.status.unwrap_or_else(|| self.code.status());
-        let mut response = (status, axum::Json(json!({ "error": error }))).into_response();
+        let mut problem = json!({
+            // The status alone says what kind it is; `code` tells more.
+            "type": "about:blank",
+            "title": status.canonical_reason().unwrap_or_default(),
+            "status": status.as_u16(),
+            "detail": self.message,
+            "code": self.code.name(),
+        });
+        if let Some(key) = self.key {
+            problem["key"] = key.into();
+        }
+        let mut response = (status, axum::Json(problem)).into_response();
         let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         match self.code {
             Code::Unauthorized => {
@@ -200,13 +214,17 @@ mod tests {
     async fn errors_have_one_form() {
         let (status, body) = text(Problem::invalid("pipeline", "there is no `<b>`")).await;
         assert_eq!(status, StatusCode::BAD_REQUEST);
-        let expected =
-            r#"{"error":{"code":"invalid","key":"pipeline","message":"there is no `<b>`"}}"#;
+        let body: serde_json::Value = serde_json::from_str(&body).unwrap();
+        let expected = json!({
+            "type": "about:blank", "title": "Bad Request", "status": 400,
+            "detail": "there is no `<b>`", "code": "invalid", "key": "pipeline",
+        });
         assert_eq!(body, expected);
         let problem = Problem::new(Code::Invalid, "x").with_status(StatusCode::METHOD_NOT_ALLOWED);
         assert_eq!(text(problem).await.0, StatusCode::METHOD_NOT_ALLOWED);
         let response = Problem::new(Code::Unauthorized, "x").into_response();
         assert!(response.headers().contains_key(WWW_AUTHENTICATE));
+        assert_eq!(response.headers()[header::CONTENT_TYPE], MEDIA_TYPE);
     }
 
     #[tokio::test]

@@ -129,6 +129,16 @@ async fn listen(addr: SocketAddr) -> Result<TcpListener> {
     })
 }
 
+/// Whether standard output is systemd's journal, which `JOURNAL_STREAM` names by device and inode.
+fn into_journal() -> bool {
+    use std::os::fd::AsFd as _;
+    let stream = std::env::var("JOURNAL_STREAM").unwrap_or_default();
+    let Ok(own) = nix::sys::stat::fstat(std::io::stdout().as_fd()) else {
+        return false;
+    };
+    stream == format!("{}:{}", own.st_dev, own.st_ino)
+}
+
 fn tell(args: &Args, home: &Home, serving: &Serving, who: &str, resumed: usize) {
     let Serving { address, token, .. } = serving;
     let link = format!("{address}#token={token}");
@@ -142,7 +152,14 @@ fn tell(args: &Args, home: &Home, serving: &Serving, who: &str, resumed: usize) 
         "sundog serve at {address} for {who}, in {}",
         output::harmless(&dir)
     ));
-    output::line(format!("open {link}"));
+    match into_journal() {
+        // Many may read that, and for long.
+        true => output::line(format!(
+            "open {address} (its token is not written into the journal: sundog serve keeps it in {}/token)",
+            output::harmless(&dir)
+        )),
+        false => output::line(format!("open {link}")),
+    }
     if resumed > 0 {
         let (s, go) = if resumed == 1 {
             ("", "goes")

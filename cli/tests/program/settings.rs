@@ -150,3 +150,32 @@ fn a_folder_names_no_program_to_run() {
     );
     assert!(!dir.path().join("ran").exists() && !dir.path().join("out").exists());
 }
+
+#[test]
+fn ranks_get_no_secret() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = photos();
+    let mpirun = dir.path().join("mpirun");
+    let script = "#!/bin/sh\nenv > \"$(dirname \"$0\")/seen\"\nexit 1\n";
+    fs::write(&mpirun, script).unwrap();
+    fs::set_permissions(&mpirun, fs::Permissions::from_mode(0o755)).unwrap();
+    let mut command = crate::program(dir.path());
+    command
+        .args(["run", "photos", "-o", "out", "--ranks", "2", "--mpirun"])
+        .arg(&mpirun)
+        .env("AWS_SECRET_ACCESS_KEY", "swordfish")
+        .env("SUNDOG_BROKER", "amqp://user:swordfish@127.0.0.1:9")
+        .env("SUNDOG_SIMD", "base");
+    let output = command.output().unwrap();
+    assert!(!output.status.success());
+    let Ok(seen) = fs::read_to_string(dir.path().join("seen")) else {
+        // Without the worker beside the program, no ranks are started.
+        let err = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(err.contains("sundog-worker was not found"), "{err}");
+        return;
+    };
+    assert!(
+        seen.contains("SUNDOG_SIMD=base") && !seen.contains("swordfish"),
+        "{seen}"
+    );
+}

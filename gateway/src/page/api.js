@@ -34,7 +34,7 @@ async function call(method, path, body, headers) {
   if (answer.ok) return text === "" ? null : JSON.parse(text);
   let message = `the service answers ${answer.status}`;
   try {
-    message = JSON.parse(text).error.message;
+    message = JSON.parse(text).detail;
   } catch {
     // Not from the service itself: a proxy, say.
   }

@@ -8,10 +8,13 @@ use http::StatusCode;
 use serde_json::{Value, json};
 use service::{Problem, User};
 use std::future::Future;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+use tokio::sync::Mutex;
 
 /// How long a service may take to answer.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// How long what it answered stands.
+const FRESH: Duration = Duration::from_secs(1);
 
 pub(super) async fn nodes(State(gateway): State<Gateway>, _: User) -> Result<Response, Problem> {
     let beats = gateway.jobs.events.nodes().await?;
@@ -25,8 +28,37 @@ pub(super) async fn nodes(State(gateway): State<Gateway>, _: User) -> Result<Res
     Ok(axum::Json(json!({ "nodes": nodes })).into_response())
 }
 
-/// Says no more than which service does not answer: it asks for no token.
+/// What the services behind answered last, and when. Who asks meanwhile waits for the one who asks them.
+#[derive(Debug, Default)]
+pub(crate) struct Ready(Mutex<Option<(Instant, [bool; 3])>>);
+
+/// Says no more than which service does not answer: it asks for no token. So many ask as they like, the services are
+/// asked once a second.
 pub(super) async fn ready(State(gateway): State<Gateway>) -> Response {
+    let mut last = gateway.ready.0.lock().await;
+    let known = last.filter(|(when, _)| when.elapsed() < FRESH);
+    let [queue, events, store] = match known {
+        Some((_, known)) => known,
+        None => {
+            let found = ask(&gateway).await;
+            *last = Some((Instant::now(), found));
+            found
+        }
+    };
+    drop(last);
+    let word = |ok: bool| if ok { "ok" } else { "no answer" };
+    let ready = queue && events && store;
+    let status = match ready {
+        true => StatusCode::OK,
+        false => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    let checks = json!({"queue": word(queue), "events": word(events), "store": word(store)});
+    let answer = json!({"ready": ready, "checks": checks});
+    (status, axum::Json(answer)).into_response()
+}
+
+/// Whether queue, events and store answer.
+async fn ask(gateway: &Gateway) -> [bool; 3] {
     let jobs = &gateway.jobs;
     let store = async {
         match jobs.store.head("ready").await {
@@ -39,15 +71,7 @@ pub(super) async fn ready(State(gateway): State<Gateway>) -> Response {
         answers(jobs.events.nodes()),
         answers(store),
     );
-    let word = |ok: bool| if ok { "ok" } else { "no answer" };
-    let ready = queue && events && store;
-    let status = match ready {
-        true => StatusCode::OK,
-        false => StatusCode::SERVICE_UNAVAILABLE,
-    };
-    let checks = json!({"queue": word(queue), "events": word(events), "store": word(store)});
-    let answer = json!({"ready": ready, "checks": checks});
-    (status, axum::Json(answer)).into_response()
+    [queue, events, store]
 }
 
 async fn answers<T>(call: impl Future<Output = cloud::Result<T>>) -> bool {

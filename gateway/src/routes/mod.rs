@@ -7,6 +7,8 @@ mod objects;
 mod results;
 mod uploads;
 
+pub(crate) use health::Ready;
+
 use crate::ops;
 use crate::page;
 use crate::run::Gateway;

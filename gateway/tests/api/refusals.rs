@@ -27,12 +27,12 @@ async fn nothing_is_told_without_a_token() {
         for token in ["", "sundog_wrong", &site.ada[1..]] {
             let (status, answer) = site.call(method, path, token, None).await;
             assert_eq!(status, StatusCode::UNAUTHORIZED, "{method} {path}");
-            assert_eq!(answer["error"]["code"], "unauthorized");
+            assert_eq!(answer["code"], "unauthorized");
         }
     }
     let (status, answer) = site.call("GET", "v1/nothing", &site.ada, None).await;
     assert_eq!(
-        (status, &answer["error"]["code"]),
+        (status, &answer["code"]),
         (StatusCode::NOT_FOUND, &json!("not_found"))
     );
     let (status, _) = site.call("PUT", "v1/jobs", &site.ada, None).await;
@@ -128,10 +128,7 @@ async fn uploads_are_checked_before_they_begin() {
         let (status, answer) = site.call("POST", "v1/uploads", &site.ada, body).await;
         (
             status.as_u16(),
-            answer["error"]["key"]
-                .as_str()
-                .unwrap_or_default()
-                .to_owned(),
+            answer["key"].as_str().unwrap_or_default().to_owned(),
         )
     };
     let file = |name: &str, bytes: u64| json!({"name": name, "bytes": bytes});
@@ -235,11 +232,10 @@ async fn jobs_that_cannot_work_are_refused_by_key() {
     let site = Site::new().await;
     let refused = async |job: Value| {
         let (status, answer) = site.call("POST", "v1/jobs", &site.ada, Some(job)).await;
-        let error = answer["error"].clone();
         (
             status.as_u16(),
-            error["key"].as_str().unwrap_or_default().to_owned(),
-            error["message"].to_string(),
+            answer["key"].as_str().unwrap_or_default().to_owned(),
+            answer["detail"].to_string(),
         )
     };
     let (status, key, message) = refused(json!({"inputs": [], "pipline": "invert"})).await;

@@ -264,6 +264,14 @@ fn replace(path: &Path, text: &str) -> Result<(), Error> {
     let written = new.write_all(text.as_bytes());
     let synced = written.and_then(|()| new.as_file().sync_all());
     synced.map_err(|error| failed(&error))?;
+    // Root writes it for the service that reads it: whose the file was, or else whose the directory is.
+    let owner =
+        std::fs::metadata(path).or_else(|_| std::fs::metadata(dir.unwrap_or(Path::new("."))));
+    let owner = owner.map_err(|error| failed(&error))?;
+    if nix::unistd::geteuid().is_root() && owner.uid() != 0 {
+        std::os::unix::fs::fchown(new.as_file(), Some(owner.uid()), Some(owner.gid()))
+            .map_err(|error| failed(&error))?;
+    }
     new.persist(path).map_err(|error| failed(&error.error))?;
     Ok(())
 }
@@ -338,6 +346,22 @@ mod tests {
                 .unwrap()
                 .starts_with("# who may")
         );
+    }
+
+    #[test]
+    fn what_root_writes_belongs_to_whom_it_is_for() {
+        if !nix::unistd::geteuid().is_root() {
+            return;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        std::os::unix::fs::chown(dir.path(), Some(4711), Some(4712)).unwrap();
+        let path = dir.path().join("tokens.toml");
+        add(&path, "ada", false).unwrap();
+        let owner = |path: &Path| std::fs::metadata(path).map(|m| (m.uid(), m.gid())).unwrap();
+        assert_eq!(owner(&path), (4711, 4712));
+        std::os::unix::fs::chown(&path, Some(4713), None).unwrap();
+        add(&path, "eve", false).unwrap();
+        assert_eq!(owner(&path), (4713, 4712));
     }
 
     #[test]
