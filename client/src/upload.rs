@@ -10,7 +10,7 @@ use protocol::job::OnClash;
 use protocol::{Job, name};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use worker::inputs::{self, Input, Kind};
+use worker::inputs::{self, Kind};
 use worker::names::{self, Facts, Template, Wish};
 
 /// Files of one upload; a job may name many uploads.
@@ -57,7 +57,6 @@ pub fn find(job: &Job) -> Result<(Vec<Local>, Vec<String>)> {
             shown.join("; ")
         )));
     }
-    check_names(job, &found.inputs)?;
     let mut files = Vec::with_capacity(found.inputs.len());
     for input in found.inputs {
         let name = object_name(&input.relative);
@@ -81,35 +80,66 @@ pub fn find(job: &Job) -> Result<(Vec<Local>, Vec<String>)> {
             },
         });
     }
+    check_names(job, &files)?;
     Ok((files, urls))
 }
 
-/// Refuses two files whose outputs would have one name, as far as files tell: before anything is sent.
-fn check_names(job: &Job, inputs: &[Input]) -> Result<()> {
+impl Local {
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Its bytes.
+    pub fn bytes(&self) -> u64 {
+        self.announced.bytes
+    }
+}
+
+/// What outputs will be called, as far as files tell: None where that depends on pixels.
+pub fn outputs(job: &Job, files: &[Local]) -> Result<Vec<Option<String>>> {
+    let template = template(job)?;
+    let format = job.format.as_deref().and_then(|f| Format::parse(f).ok());
+    let outputs = (0..files.len()).map(|at| {
+        let facts = facts(files, format.as_ref(), at)?;
+        names::name(template.as_ref(), &facts).ok()
+    });
+    match template.as_ref().is_some_and(Template::needs_pixels) {
+        true => Ok(vec![None; files.len()]),
+        false => Ok(outputs.collect()),
+    }
+}
+
+fn template(job: &Job) -> Result<Option<Template>> {
     let template = job.names.as_deref().map(Template::parse).transpose();
-    let template = template.map_err(Failure::usage)?;
-    if job.on_clash == OnClash::Number || template.as_ref().is_some_and(Template::needs_pixels) {
+    template.map_err(Failure::usage)
+}
+
+fn facts<'a>(files: &'a [Local], format: Option<&Format>, at: usize) -> Option<Facts<'a>> {
+    let name = &files[at].announced.name;
+    let own = inputs::format_of(&files[at].path).or_else(|| names::kind_of(name))?;
+    Some(Facts {
+        relative: name,
+        own,
+        format: format.map_or_else(|| Format::of(own).kind(), Format::kind),
+        index: at as u64 + 1,
+        page: None,
+        size: (0, 0),
+        sha256: "",
+    })
+}
+
+/// Refuses two files whose outputs would have one name, as far as files tell: before anything is sent.
+fn check_names(job: &Job, files: &[Local]) -> Result<()> {
+    if job.on_clash == OnClash::Number {
         return Ok(());
     }
-    let format = job.format.as_deref().and_then(|f| Format::parse(f).ok());
-    let names: Vec<String> = inputs.iter().map(|i| object_name(&i.relative)).collect();
-    let facts = |at: usize| {
-        let own = inputs::format_of(&inputs[at].path).or_else(|| names::kind_of(&names[at]))?;
-        Some(Facts {
-            relative: &names[at],
-            own,
-            format: (format.as_ref()).map_or_else(|| Format::of(own).kind(), Format::kind),
-            index: at as u64 + 1,
-            page: None,
-            size: (0, 0),
-            sha256: "",
-        })
-    };
-    let wishes = (0..inputs.len()).filter_map(|input| {
-        let output = names::name(template.as_ref(), &facts(input)?).ok()?;
+    let wishes = outputs(job, files)?.into_iter().enumerate();
+    let wishes = wishes.filter_map(|(input, output)| {
+        let output = output?;
         Some(Wish {
             input,
-            keeps_name: output == names[input],
+            keeps_name: output == files[input].announced.name,
             output,
         })
     });
@@ -117,14 +147,16 @@ fn check_names(job: &Job, inputs: &[Input]) -> Result<()> {
     let Some(clash) = names::clashes(&wishes).into_iter().next() else {
         return Ok(());
     };
+    let format = job.format.as_deref().and_then(|f| Format::parse(f).ok());
+    let facts = |at| facts(files, format.as_ref(), at);
     let way_out = match (facts(clash.owner), facts(clash.other)) {
         (Some(owner), Some(other)) => names::mending(&owner, &other),
         _ => "give --on-clash number".into(),
     };
     Err(Failure::usage(format!(
         "{} and {} would both be `{}` ({way_out}; nothing was submitted)",
-        shown(&inputs[clash.owner].path),
-        shown(&inputs[clash.other].path),
+        shown(&files[clash.owner].path),
+        shown(&files[clash.other].path),
         text::harmless(&wishes[clash.wish].output)
     )))
 }

@@ -35,6 +35,9 @@ pub struct Args {
     /// Attempts after which an image has failed [default: 3]
     #[arg(long, value_name = "N")]
     max_attempts: Option<u32>,
+    /// Print what would be submitted and what outputs would be called; send nothing
+    #[arg(long, conflicts_with = "watch")]
+    dry_run: bool,
     /// Follow the job to its end
     #[arg(short, long)]
     watch: bool,
@@ -76,6 +79,9 @@ pub fn run(args: Args) -> Result {
             "there is nothing to do: no file in the inputs is an image (nothing was submitted)",
         ));
     }
+    if args.dry_run {
+        return planned(&job, &files, &urls, args.json);
+    }
     let submitted = OnceLock::new();
     let farewell = || match submitted.get() {
         Some(id) => watch::farewell(std::slice::from_ref(id)),
@@ -86,6 +92,45 @@ pub fn run(args: Args) -> Result {
         let work = submit(&client, &args, job, (files, urls), &submitted);
         session::until_interrupted(farewell, work).await
     })
+}
+
+/// Prints what would be submitted.
+fn planned(job: &Job, files: &[upload::Local], urls: &[String], json: bool) -> Result {
+    let outputs = upload::outputs(job, files)?;
+    let bytes: u64 = files.iter().map(upload::Local::bytes).sum();
+    if json {
+        let files = files.iter().zip(&outputs).map(|(file, output)| {
+            json!({"input": name::to_text(file.path()), "bytes": file.bytes(), "output": output})
+        });
+        let files: Vec<Value> = files.collect();
+        output::json(
+            &json!({"files": files, "urls": urls, "bytes": bytes, "pipeline": job.pipeline}),
+        );
+        return Ok(Exit::Ok);
+    }
+    for (file, output) in files.iter().zip(&outputs) {
+        let output = output
+            .as_deref()
+            .unwrap_or("(named when its pixels are known)");
+        output::line(format!(
+            "{} -> {}",
+            output::harmless(&file.path().display().to_string()),
+            output::harmless(output)
+        ));
+    }
+    for url in urls {
+        output::line(format!(
+            "{} (read where the work is done)",
+            output::harmless(url)
+        ));
+    }
+    output::message(&format!(
+        "{} files of {} would be uploaded, {} URLs read; nothing was submitted",
+        files.len(),
+        indicatif::HumanBytes(bytes),
+        urls.len()
+    ));
+    Ok(Exit::Ok)
 }
 
 async fn submit(

@@ -364,6 +364,28 @@ fn an_interrupt_leaves_the_job_running() {
 }
 
 #[test]
+fn a_dry_submission_sends_nothing() {
+    let dir = photos();
+    let dir = dir.path();
+    // Nobody needs to serve.
+    let (code, out, err) = run(dir, &["submit", "photos", "--format", "png", "--dry-run"]);
+    assert_eq!(code, 0, "{err}");
+    assert!(
+        out.contains("a.ppm -> a.png") && out.contains("more/c.ppm -> more/c.png"),
+        "{out}"
+    );
+    assert!(err.contains("nothing was submitted"), "{err}");
+    let (_, out, _) = run(
+        dir,
+        &["submit", "photos", "s3://b/x/", "--dry-run", "--json"],
+    );
+    let plan = lines(&out).remove(0);
+    assert_eq!(plan["files"].as_array().unwrap().len(), 3);
+    assert_eq!(plan["files"][0]["output"], "a.ppm");
+    assert_eq!(plan["urls"][0], "s3://b/x/");
+}
+
+#[test]
 fn webhooks_and_tokens_are_seen_to() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();
