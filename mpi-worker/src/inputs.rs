@@ -112,9 +112,29 @@ pub fn expand(named: &[PathBuf], output: Option<&Path>) -> Found {
     find(named, output, false)
 }
 
-/// The same where inputs may be something else than images: whatever matches a pattern is taken, but for junk.
+/// The same where inputs may be something else than images: whatever matches a pattern is taken, but for junk, and of a
+/// directory without images its files of numbers.
 pub fn expand_any(named: &[PathBuf], output: Option<&Path>) -> Found {
     find(named, output, true)
+}
+
+impl Found {
+    /// Takes text and CSV below `root` that was passed over since there were `first` such files.
+    fn take_numbers(&mut self, root: &Path, first: usize) {
+        let is_text = |path: &Path| {
+            let extension = path.extension().and_then(|e| e.to_str());
+            extension.is_some_and(|e| ["txt", "csv"].iter().any(|x| e.eq_ignore_ascii_case(x)))
+        };
+        let passed = self.passed.split_off(first);
+        for (path, kind) in passed {
+            if kind != Kind::Unknown || !is_text(&path) {
+                self.passed.push((path, kind));
+                continue;
+            }
+            let relative = path.strip_prefix(root).unwrap_or(&path).to_owned();
+            self.inputs.push(Input { path, relative });
+        }
+    }
 }
 
 fn find(named: &[PathBuf], output: Option<&Path>, any: bool) -> Found {
@@ -127,6 +147,7 @@ fn find(named: &[PathBuf], output: Option<&Path>, any: bool) -> Found {
                 let skip = skip
                     .as_deref()
                     .filter(|&s| fs::canonicalize(&path).is_ok_and(|p| p != s));
+                let before = (found.inputs.len(), found.passed.len());
                 let mut walk = Walk {
                     root: &path,
                     skip,
@@ -134,6 +155,9 @@ fn find(named: &[PathBuf], output: Option<&Path>, any: bool) -> Found {
                     found: &mut found,
                 };
                 walk.directory(&path);
+                if any && found.inputs.len() == before.0 {
+                    found.take_numbers(&path, before.1);
+                }
             }
             Ok(_) => {
                 let relative = path.file_name().map_or_else(|| path.clone(), PathBuf::from);

@@ -487,7 +487,7 @@ fn made_inputs_go_to_a_bucket() {
             let (code, _, err) = make("1");
             assert_eq!(code, 0, "{err}");
         }
-        let listed = bucket.store.list("made/");
+        let listed = bucket.store.list("made");
         let listed = bucket.runtime.block_on(listed).unwrap();
         assert_eq!(listed.len(), 3, "{listed:?}");
         assert!(

@@ -244,7 +244,24 @@ pub fn revoke(path: &Path, goes: impl Fn(&Listed) -> bool) -> Result<Vec<Listed>
         kept.iter()
             .any(|kept| sha256.is_some_and(|s| s.eq_ignore_ascii_case(&kept.sha256)))
     };
+    // What people wrote above a token that goes stays above the next.
+    let mut above = String::new();
+    for table in tokens.iter_mut() {
+        let own = table.decor().prefix().and_then(|p| p.as_str());
+        let own = above.clone() + own.unwrap_or_default();
+        match stays(table) {
+            true => {
+                table.decor_mut().set_prefix(own);
+                above.clear();
+            }
+            false => above = own,
+        }
+    }
     tokens.retain(stays);
+    if !above.trim().is_empty() {
+        let trailing = document.trailing().as_str().unwrap_or_default().to_owned();
+        document.set_trailing(above + &trailing);
+    }
     replace(path, &document.to_string())?;
     Ok(gone)
 }
