@@ -7,12 +7,12 @@
 mod idempotency;
 pub mod links;
 mod names;
-pub mod ops;
 mod page;
 pub mod program;
 mod routes;
 mod run;
 
 pub use links::Secret;
+pub use preview::registry as ops;
 pub use routes::router;
 pub use run::{Config, Gateway, Limits, run};

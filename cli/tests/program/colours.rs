@@ -101,6 +101,20 @@ fn block() -> Vec<u8> {
     out
 }
 
+/// A file of a picture that lies on its side, with a resolution and a text.
+pub fn turned(dir: &Path, name: &str) {
+    let mut image = picture(60, 44, Color::Rgb);
+    image.metadata.resolution = Resolution::new(300.0, 300.0, Unit::Inch);
+    image.metadata.texts = vec![Text::comment(b"on its side")];
+    write(dir, name, &image);
+    let mut bytes = fs::read(dir.join(name)).unwrap();
+    // Encoders write upright pictures only: tag 274, of type SHORT, one of it, with the value 1.
+    let upright = [0x12, 1, 3, 0, 1, 0, 0, 0, 1, 0];
+    let at = bytes.windows(10).position(|w| w == upright).unwrap();
+    bytes[at + 8] = 6;
+    fs::write(dir.join(name), bytes).unwrap();
+}
+
 #[test]
 fn exif_says_what_the_output_is_and_shows_nothing_else() {
     let dir = TempDir::new().unwrap();

@@ -12,10 +12,10 @@ const HOSTILE: &str = "<img src=x onerror=window.hacked=1>.png";
 const JOB: &str = "<script>window.hacked=1</script><b>trip</b>";
 
 /// The job of the list that is at the top.
-const TOP: &str = "document.querySelector('#jobs li')";
+pub const TOP: &str = "document.querySelector('#jobs li')";
 
 /// A server that tells much, and a browser with its page open.
-fn page(dir: &Path) -> (Serve, Browser) {
+pub fn page(dir: &Path) -> (Serve, Browser) {
     let serve = Serve::set(dir, &[], &[("SUNDOG_LOG", "debug")]);
     let mut browser = Browser::start();
     browser.open(&serve.link);
@@ -25,7 +25,7 @@ fn page(dir: &Path) -> (Serve, Browser) {
 }
 
 /// Adds an operation, with one parameter set.
-fn add(browser: &mut Browser, operation: &str, parameter: &str, value: &str) {
+pub fn add(browser: &mut Browser, operation: &str, parameter: &str, value: &str) {
     browser.value(&format!(
         "document.getElementById('operation').value = '{operation}'"
     ));
@@ -35,12 +35,12 @@ fn add(browser: &mut Browser, operation: &str, parameter: &str, value: &str) {
 }
 
 /// Waits for a text of the job at the top.
-fn top_says(browser: &mut Browser, text: &str) {
+pub fn top_says(browser: &mut Browser, text: &str) {
     browser.until(&format!("({TOP}?.innerText ?? '').includes('{text}')"));
 }
 
 /// Nothing ran that was not to, and nothing was complained about.
-fn nothing_ran(browser: &mut Browser) {
+pub fn nothing_ran(browser: &mut Browser) {
     assert_eq!(browser.value("window.hacked ?? 'no'"), "no");
     assert_eq!(
         browser.value("document.querySelectorAll('img[src=x], #jobs script, #jobs b').length"),
@@ -54,7 +54,7 @@ fn nothing_ran(browser: &mut Browser) {
 }
 
 /// The page is no wider than the window.
-fn fits(browser: &mut Browser, what: &str) {
+pub fn fits(browser: &mut Browser, what: &str) {
     let widths = browser.value(
         "[document.documentElement.scrollWidth, document.documentElement.clientWidth, innerWidth]",
     );

@@ -1,7 +1,8 @@
-// The list of jobs: their states as events tell them, their results when they are asked for.
+// The list of jobs: their states as events tell them, sorted, found and turned over page by page.
 const ENDED = ["succeeded", "partial", "failed", "cancelled"];
-const SHOWN = 60;
+const JOBS_A_PAGE = 20;
 const jobs = new Map();
+let jobsPage = 0;
 
 function stateText(job) {
   const { tasks, succeeded, failed, rejected, cancelled } = job.counts;
@@ -24,24 +25,111 @@ async function act(job, method, path, doing) {
   }
 }
 
+function ended(job) {
+  return ENDED.includes(job.state);
+}
+
+function done(job) {
+  const { succeeded, failed, rejected, cancelled } = job.counts;
+  return succeeded + failed + rejected + cancelled;
+}
+
+function timeText(ms) {
+  const secs = Math.round(ms / 1000);
+  if (ms < 1000) return `${Math.round(ms)} ms`;
+  if (secs < 90) return `${secs} s`;
+  if (secs < 5400) return `${Math.round(secs / 60)} min`;
+  return `${(secs / 3600).toFixed(1)} h`;
+}
+
+// How long a job took or has taken. Services that tell its end are believed; of others nothing is said once it ended.
+function duration(job) {
+  if (job.ms !== undefined && job.ms !== null) return job.ms;
+  if (job.finished) return Date.parse(job.finished) - Date.parse(job.started ?? job.submitted);
+  return ended(job) ? null : Date.now() - Date.parse(job.started ?? job.submitted);
+}
+
+// When it was submitted, how long it takes, how fast it is and when it may be done.
+function paceText({ job, pace }) {
+  const parts = [new Date(job.submitted).toLocaleString()];
+  const took = duration(job);
+  if (took !== null) parts.push(ended(job) ? `took ${timeText(took)}` : `for ${timeText(Math.max(took, 0))}`);
+  const count = done(job);
+  if (ended(job)) {
+    if (took > 0 && count > 1) parts.push(`${((count * 1000) / took).toFixed(1)} images/s`);
+  } else if (pace && count > pace.count) {
+    // Since this page saw it first.
+    const rate = (count - pace.count) / (Date.now() - pace.since);
+    parts.push(`${(rate * 1000).toFixed(1)} images/s`, `about ${timeText((job.counts.tasks - count) / rate)} to go`);
+  }
+  return parts.join(" · ");
+}
+
+const ORDERS = {
+  newest: (a, b) => b.submitted.localeCompare(a.submitted),
+  oldest: (a, b) => a.submitted.localeCompare(b.submitted),
+  name: (a, b) => jobName(a).localeCompare(jobName(b)),
+  state: (a, b) => a.state.localeCompare(b.state),
+  images: (a, b) => b.counts.tasks - a.counts.tasks,
+  failed: (a, b) => b.counts.failed + b.counts.rejected - a.counts.failed - a.counts.rejected,
+};
+
+function jobName(job) {
+  return job.name || `Job ${job.job}`;
+}
+
+// The jobs of this page in their places. What stays where it is is not touched, so that focus stays.
+function arrange() {
+  const text = byId("jobs-find").value.trim().toLowerCase();
+  const state = byId("jobs-state").value;
+  const fits = ({ job }) =>
+    (state === "" || job.state === state || (state === "open" && !ended(job))) &&
+    (text === "" || `${jobName(job)} ${job.job}`.toLowerCase().includes(text));
+  const order = ORDERS[byId("jobs-order").value];
+  const found = [...jobs.values()].filter(fits).sort((a, b) => order(a.job, b.job) || ORDERS.newest(a.job, b.job));
+  const pages = Math.max(1, Math.ceil(found.length / JOBS_A_PAGE));
+  jobsPage = Math.min(jobsPage, pages - 1);
+  const list = byId("jobs");
+  const items = found.slice(jobsPage * JOBS_A_PAGE, (jobsPage + 1) * JOBS_A_PAGE).map((entry) => entry.view.item);
+  for (const item of [...list.children]) {
+    if (!items.includes(item)) item.remove();
+  }
+  items.forEach((item, at) => {
+    if (list.children[at] !== item) list.insertBefore(item, list.children[at] ?? null);
+  });
+  byId("none").hidden = jobs.size > 0;
+  byId("none-found").hidden = jobs.size === 0 || found.length > 0;
+  byId("jobs-tools").hidden = jobs.size < 2 && text === "" && state === "";
+  byId("jobs-pages").hidden = pages < 2;
+  say("jobs-page", `${jobsPage + 1} of ${pages} (${found.length} jobs)`);
+  byId("jobs-before").disabled = jobsPage === 0;
+  byId("jobs-after").disabled = jobsPage >= pages - 1;
+}
+
 function makeJob(job) {
+  const button = (textContent, properties = {}) => element("button", { type: "button", textContent, ...properties });
   const view = {
     title: element("h3"),
     state: element("span", { className: "soft" }),
+    pace: element("p", { className: "soft pace" }),
     bar: element("progress", { max: 1, value: 0 }),
-    cancel: element("button", { type: "button", textContent: "Cancel" }),
-    retry: element("button", { type: "button", textContent: "Retry failed" }),
-    show: element("button", { type: "button", textContent: "Results", "aria-expanded": "false" }),
+    cancel: button("Cancel"),
+    retry: button("Retry failed"),
+    again: button("Run again"),
+    edit: button("Edit as new"),
+    show: button("Results", { "aria-expanded": "false" }),
     results: element("div"),
   };
   const path = `/v1/jobs/${encodeURIComponent(job.job)}`;
-  const entry = { job, view, open: false };
+  const entry = { job, view, open: false, pace: null };
   view.cancel.onclick = () => act(entry.job, "DELETE", path, "Cancelling …");
   view.retry.onclick = () => act(entry.job, "POST", `${path}/retry`, "Trying again …");
+  view.again.onclick = () => runAgain(entry.job);
+  view.edit.onclick = () => editAsNew(entry.job);
   view.show.onclick = () => (entry.open ? closeResults(entry.job) : openResults(entry));
   const head = element("div", { className: "head" }, view.title, view.state);
-  const buttons = element("div", { className: "row" }, view.show, view.cancel, view.retry);
-  view.item = element("li", { className: "job" }, head, view.bar, buttons, view.results);
+  const buttons = element("div", { className: "row" }, view.show, view.cancel, view.retry, view.again, view.edit);
+  view.item = element("li", { className: "job" }, head, view.pace, view.bar, buttons, view.results);
   return entry;
 }
 
@@ -50,41 +138,73 @@ function showJob(job) {
   if (!entry) {
     entry = makeJob(job);
     jobs.set(job.job, entry);
-    // The newest first.
-    const later = [...byId("jobs").children].find((item) => item.dataset.submitted < job.submitted);
-    entry.view.item.dataset.submitted = job.submitted;
-    byId("jobs").insertBefore(entry.view.item, later ?? null);
   }
-  const ended = ENDED.includes(job.state);
   const before = entry.job.state;
   entry.job = job;
   const { view } = entry;
-  const { tasks, succeeded, failed, rejected, cancelled } = job.counts;
-  const name = job.name || `Job ${job.job}`;
+  const name = jobName(job);
+  if (!ended(job) && job.counts.tasks > 0) entry.pace ??= { since: Date.now(), count: done(job) };
   view.title.textContent = name;
   view.state.textContent = stateText(job);
-  view.state.className = job.state === "succeeded" ? "good" : ended ? "bad" : "soft";
-  view.bar.hidden = ended;
+  view.state.className = job.state === "succeeded" ? "good" : ended(job) ? "bad" : "soft";
+  view.pace.textContent = paceText(entry);
+  view.bar.hidden = ended(job);
   view.bar.setAttribute("aria-label", `Progress of ${name}`);
-  if (tasks > 0) view.bar.value = (succeeded + failed + rejected + cancelled) / tasks;
+  if (job.counts.tasks > 0) view.bar.value = done(job) / job.counts.tasks;
   else view.bar.removeAttribute("value");
-  for (const [button, text] of [[view.cancel, "Cancel"], [view.retry, "Retry failed images of"], [view.show, "Results of"]]) {
-    button.setAttribute("aria-label", `${text} ${name}`);
+  const named = [[view.cancel, "Cancel"], [view.retry, "Retry failed images of"], [view.show, "Results of"], [view.again, "Run again:"], [view.edit, "Edit as new:"]];
+  for (const [button, text] of named) button.setAttribute("aria-label", `${text} ${name}`);
+  view.cancel.hidden = ended(job);
+  view.retry.hidden = !ended(job) || job.state === "succeeded";
+  view.again.hidden = !ended(job);
+  view.edit.hidden = !ended(job);
+  if (ended(job) && !ENDED.includes(before) && entry.open) openResults(entry);
+}
+
+// What an ended job was asked for, from its receipt.
+async function specOf(job) {
+  const { spec } = await call("GET", `/v1/jobs/${encodeURIComponent(job.job)}/receipt`);
+  return spec;
+}
+
+async function runAgain(job) {
+  say("notice", "Submitting again …");
+  try {
+    const { output, ...spec } = await specOf(job);
+    const made = await call("POST", "/v1/jobs", spec);
+    jobsPage = 0;
+    await refresh(made.job);
+    say("notice", `${jobName(job)} runs again.`);
+  } catch (error) {
+    say("notice", error.message);
   }
-  view.cancel.hidden = ended;
-  view.retry.hidden = !ended || job.state === "succeeded";
-  byId("none").hidden = jobs.size > 0;
-  if (ended && !ENDED.includes(before) && entry.open) openResults(entry);
+}
+
+// Its operations, format and name go into the form; the images are those that are chosen there, or its own again.
+async function editAsNew(job) {
+  try {
+    const spec = await specOf(job);
+    await setSteps(spec.pipeline);
+    setFormat(spec.format);
+    byId("name").value = spec.name ?? "";
+    useInputs(job, spec.inputs);
+    byId("new-title").scrollIntoView({ block: "start" });
+    byId("operation").focus();
+  } catch (error) {
+    say("notice", error.message);
+  }
 }
 
 async function refresh(id) {
   showJob(await call("GET", `/v1/jobs/${encodeURIComponent(id)}`));
+  arrange();
 }
 
 async function refreshAll() {
   try {
     const { jobs: list } = await call("GET", "/v1/jobs");
     list.forEach(showJob);
+    arrange();
     say("notice", "");
   } catch (error) {
     say("notice", `No connection: ${error.message}`);
@@ -113,64 +233,17 @@ function jobEvent(event) {
   }, 400);
 }
 
-function closeResults(job) {
-  const entry = jobs.get(job.job);
-  entry.open = false;
-  entry.view.show.setAttribute("aria-expanded", "false");
-  entry.view.results.replaceChildren();
-}
-
-async function openResults(entry) {
-  entry.open = true;
-  entry.view.show.setAttribute("aria-expanded", "true");
-  let found;
-  try {
-    found = await call("GET", `/v1/jobs/${encodeURIComponent(entry.job.job)}/results`);
-  } catch (error) {
-    entry.view.results.replaceChildren(element("p", { className: "bad", textContent: error.message }));
-    return;
-  }
-  if (!entry.open) return;
-  const pairs = element("div", { className: "pairs" });
-  found.results.slice(0, SHOWN).forEach((result) => pairs.append(pair(result)));
-  const notes = [];
-  if (found.results.length > SHOWN) notes.push(`The first ${SHOWN} of ${found.results.length} results.`);
-  if (found.results.length > 0) notes.push(`Links are good until ${new Date(found.results[0].expires).toLocaleString()}.`);
-  if (found.results.length + found.failed.length === 0) notes.push("No results so far.");
-  const failures = found.failed.map((failure) =>
-    element("li", { className: "bad", textContent: `${short(failure.input)}: ${failure.reason ?? failure.state}` }));
-  entry.view.results.replaceChildren(
-    element("p", { className: "soft", textContent: notes.join(" ") }),
-    pairs,
-    element("ul", { "aria-label": "Images that failed" }, ...failures),
-  );
-}
-
-function short(input) {
-  return input.split("/").slice(input.startsWith("uploads/") ? 2 : 0).join("/");
-}
-
-// A browser shows some formats and not others: then there is a word instead of the image.
-function picture(url, alt, caption) {
-  const blank = (text) => element("div", { className: "blank", textContent: text });
-  let shown = blank("no preview");
-  if (url) {
-    shown = element("img", { loading: "lazy", decoding: "async", alt, src: safeUrl(url) });
-    shown.onerror = () => shown.replaceWith(blank("this browser cannot show it"));
-  }
-  return element("figure", {}, shown, element("figcaption", { textContent: caption }));
-}
-
-function pair(result) {
-  const name = short(result.input);
-  const size = [result.width && `${result.width} × ${result.height}`, result.bytes && sizeText(result.bytes)];
-  const link = element("a", {
-    href: safeUrl(result.url), target: "_blank", rel: "noopener noreferrer", textContent: result.output.replace(/^out\//, ""),
+for (const id of ["jobs-find", "jobs-state", "jobs-order"]) {
+  byId(id).addEventListener("input", () => {
+    jobsPage = 0;
+    arrange();
   });
-  return element("div", { className: "pair" },
-    element("div", { className: "images" },
-      picture(result.input_url, `${name} before`, "before"),
-      picture(result.url, `${name} after`, "after")),
-    link,
-    element("p", { className: "soft", textContent: size.filter(Boolean).join(", ") }));
 }
+byId("jobs-before").addEventListener("click", () => {
+  jobsPage -= 1;
+  arrange();
+});
+byId("jobs-after").addEventListener("click", () => {
+  jobsPage += 1;
+  arrange();
+});

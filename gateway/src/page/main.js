@@ -28,15 +28,15 @@ async function open() {
 }
 
 async function submitJob() {
-  if (chosen.length === 0) throw new Error("Choose at least one image.");
+  if (chosen.length === 0 && !earlier) throw new Error("Choose at least one image.");
   const pipeline = readSteps();
   const format = byId("format").value;
   const sent = byId("sent");
   sent.hidden = false;
   sent.value = 0;
-  const inputs = await upload(chosen, (share) => {
+  const inputs = earlier ?? (await upload(chosen, (share) => {
     sent.value = share;
-  });
+  }));
   const job = { name: byId("name").value, inputs, pipeline };
   if (format !== "") job.format = format;
   // The same key again after a lost answer is the same job.
@@ -50,6 +50,8 @@ async function submitJob() {
   }
   chosen = [];
   showChosen();
+  noInputs();
+  jobsPage = 0;
   await refresh(made.job);
   openResults(jobs.get(made.job));
 }

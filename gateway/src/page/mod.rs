@@ -1,5 +1,7 @@
 //! The web page: one document with its style and script in it, which the policy admits by their hashes.
 
+pub(crate) mod module;
+
 use crate::run::Gateway;
 use axum::extract::State;
 use axum::response::{Html, IntoResponse as _, Response};
@@ -11,18 +13,28 @@ use ring::digest;
 use std::time::Duration;
 
 const DOCUMENT: &str = include_str!("page.html");
-const STYLE: &str = include_str!("page.css");
+const STYLE: &str = concat!(
+    include_str!("page.css"),
+    include_str!("../../../wasm/web/viewer.css")
+);
 /// One scope, in this order.
-const SCRIPTS: [&str; 6] = [
+const SCRIPTS: [&str; 13] = [
     include_str!("elements.js"),
+    include_str!("../../../wasm/web/fields.js"),
+    include_str!("../../../wasm/web/histogram.js"),
+    include_str!("../../../wasm/web/compare.js"),
+    include_str!("../../../wasm/web/studio.js"),
     include_str!("api.js"),
     include_str!("pipeline.js"),
     include_str!("uploads.js"),
+    include_str!("preview.js"),
+    include_str!("presets.js"),
+    include_str!("results.js"),
     include_str!("jobs.js"),
     include_str!("main.js"),
 ];
 
-/// The page as it is sent.
+/// The page as it is sent. The module is compiled in a worker, whose own policy admits it; the page's does not.
 #[derive(Debug)]
 pub(crate) struct Page {
     document: String,
@@ -38,12 +50,14 @@ impl Page {
         let script = SCRIPTS.concat();
         let document = DOCUMENT
             .replacen("/*style*/", STYLE, 1)
-            .replacen("/*script*/", &script, 1);
+            .replacen("/*script*/", &script, 1)
+            .replacen("/*preview*/", if module::there() { "yes" } else { "no" }, 1);
         let (script, style) = (hash(&script), hash(STYLE));
         let policy = format!(
-            "default-src 'none'; script-src 'sha256-{script}'; style-src 'sha256-{style}'; \
+            "default-src 'none'; script-src 'sha256-{script}'; style-src 'sha256-{style}'; worker-src 'self'; \
              img-src 'self' blob: data: {origin}; connect-src 'self' {origin}; base-uri 'none'; \
-             form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
+             form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; \
+             trusted-types worker"
         );
         Ok(Page { document, policy })
     }

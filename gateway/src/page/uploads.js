@@ -1,6 +1,14 @@
 // The images that are chosen, and their way to the store.
 const AT_ONCE = 4;
 let chosen = [];
+// Inputs of an earlier job instead: its uploads are still there.
+let earlier = null;
+
+function useInputs(job, inputs) {
+  earlier = inputs.every((input) => input.startsWith("uploads/")) ? inputs : null;
+  byId("inputs-of").hidden = earlier === null;
+  say("inputs-text", earlier ? `The images of ${jobName(job)}, which are there already.` : "");
+}
 
 function choose(files) {
   const names = new Set(chosen.map((file) => file.name));
@@ -12,6 +20,8 @@ function choose(files) {
 }
 
 function showChosen() {
+  if (chosen.length > 0) noInputs();
+  previewFiles(chosen);
   byId("chosen").replaceChildren(...chosen.map((file) => {
     const drop = () => {
       chosen = chosen.filter((other) => other !== file);
@@ -22,6 +32,13 @@ function showChosen() {
       element("button", { type: "button", textContent: "Remove", "aria-label": `Remove ${file.name}`, onclick: drop }));
   }));
 }
+
+function noInputs() {
+  earlier = null;
+  byId("inputs-of").hidden = true;
+}
+
+byId("inputs-none").addEventListener("click", noInputs);
 
 // Puts one file where its link leads, and tries again what may pass.
 async function put(place, file) {

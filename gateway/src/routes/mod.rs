@@ -3,6 +3,7 @@
 mod dead;
 mod health;
 mod jobs;
+mod looks;
 mod objects;
 mod results;
 mod uploads;
@@ -31,6 +32,14 @@ pub fn router(gateway: Gateway) -> Router {
         .route("/v1/jobs/{id}/retry", post(jobs::retry))
         .route("/v1/jobs/{id}/results", get(results::results))
         .route("/v1/jobs/{id}/receipt", get(results::receipt))
+        .route(
+            "/v1/jobs/{id}/results/{number}/histogram",
+            get(looks::histogram),
+        )
+        .route(
+            "/v1/jobs/{id}/results/{number}/thumbnail",
+            get(looks::thumbnail),
+        )
         .route("/v1/nodes", get(health::nodes))
         .route("/v1/ops", get(operations))
         .route("/v1/dead-letters", get(dead::list))
@@ -50,6 +59,8 @@ pub fn router(gateway: Gateway) -> Router {
         ))
         .route("/v1/objects/{*name}", get(objects::get).put(objects::put))
         .route("/", get(page::get))
+        .route("/page/worker.js", get(page::module::worker))
+        .route("/page/sundog.wasm", get(page::module::module))
         .with_state(gateway)
         .merge(metrics)
         .method_not_allowed_fallback(service::listen::no_method)

@@ -4,6 +4,8 @@
 //! before it allocates in proportion to the image, treats a truncated or corrupt file as an error,
 //! and never panics. The format is told from the first bytes, never from a file's name.
 
+#[cfg(target_arch = "wasm32")]
+mod absent;
 mod bmp;
 mod convert;
 mod deflate;
@@ -16,8 +18,11 @@ mod gif;
 mod heif;
 #[cfg(test)]
 mod hostile;
+#[cfg(not(target_arch = "wasm32"))]
 mod jp2;
+#[cfg(not(target_arch = "wasm32"))]
 mod jpeg;
+#[cfg(not(target_arch = "wasm32"))]
 mod jxl;
 mod keep;
 mod kind;
@@ -35,8 +40,12 @@ mod range;
 mod raw;
 mod table;
 mod tiff;
+#[cfg(not(target_arch = "wasm32"))]
 mod webp;
 mod whole;
+
+#[cfg(target_arch = "wasm32")]
+use absent::{jp2, jpeg, jxl, webp};
 
 pub use format::{Choice, Format, Options, Values};
 pub use keep::KeepMetadata;

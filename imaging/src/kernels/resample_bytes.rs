@@ -64,6 +64,7 @@ pub fn horizontal(
     weights: &Weights,
     channels: usize,
 ) {
+    #[cfg_attr(not(target_arch = "x86_64"), expect(unused_mut))]
     let mut done = 0;
     #[cfg(target_arch = "x86_64")]
     {

@@ -46,6 +46,7 @@ crate::simd! {
 }
 
 fn three(source: &[u8], target: &mut [u8]) {
+    #[cfg_attr(not(target_arch = "x86_64"), expect(unused_mut))]
     let mut done = 0;
     #[cfg(target_arch = "x86_64")]
     {

@@ -2,12 +2,16 @@
 //! panics, since its decoders make no promise for hostile bytes.
 
 pub(super) mod dds;
+#[cfg(not(target_arch = "wasm32"))]
 pub(super) mod exr;
 pub(super) mod farbfeld;
 pub(super) mod hdr;
 pub(super) mod ico;
 pub(super) mod qoi;
 pub(super) mod tga;
+
+#[cfg(target_arch = "wasm32")]
+pub(super) use super::absent::exr;
 
 use super::table::Target;
 use super::whole::Whole;

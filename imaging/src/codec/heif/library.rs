@@ -1,6 +1,8 @@
 //! libheif, loaded while the program runs, as libtiff is: where it is missing, files that need it are refused with
 //! the way out, and all others are read.
 
+#[cfg(target_arch = "wasm32")]
+use crate::codec::absent::libloading;
 use crate::error::{Error, Result};
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::sync::OnceLock;

@@ -2,6 +2,8 @@
 
 use super::TiffCompression;
 use super::strips::Strips;
+#[cfg(target_arch = "wasm32")]
+use crate::codec::absent::libdeflater;
 use crate::codec::deflate;
 use crate::error::{Error, Result};
 use crate::image::Stored;

@@ -2,6 +2,8 @@
 
 use super::directory::bad;
 use super::layout::{Layout, Packing, Predictor};
+#[cfg(target_arch = "wasm32")]
+use crate::codec::absent::libdeflater;
 use crate::error::Result;
 use std::cell::RefCell;
 

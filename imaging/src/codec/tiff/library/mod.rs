@@ -9,6 +9,8 @@ mod messages;
 
 pub use handle::Handle;
 
+#[cfg(target_arch = "wasm32")]
+use crate::codec::absent::libloading;
 use crate::error::{Error, Result};
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::sync::OnceLock;
