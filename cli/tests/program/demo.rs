@@ -112,12 +112,14 @@ fn an_image_is_worked_on_without_leaving_the_browser() {
     // Both histograms count every pixel, in brightness and in each channel.
     let curves = "document.querySelectorAll('.histogram svg path').length";
     assert_eq!(browser.value(curves), 8);
-    let label =
-        browser.value("document.querySelector('#histogram-after svg').getAttribute('aria-label')");
-    assert!(
-        label.as_str().unwrap().contains("brightness 0 to 255"),
-        "{label}"
-    );
+    let mut label = |side: &str| {
+        let svg = format!("document.querySelector('#histogram-{side} svg')");
+        let label = browser.value(&format!("{svg}.getAttribute('aria-label')"));
+        let words = label.as_str().unwrap().split_once(": ").unwrap().1;
+        assert!(words.starts_with("brightness "), "{words}");
+        words.to_owned()
+    };
+    assert_ne!(label("before"), label("after"));
 
     // A parameter by its slider, and by its number; what is wrong is said in words.
     operation(&mut browser, "gaussian");

@@ -143,6 +143,8 @@ fn jobs_are_found_and_sorted_run_again_and_edited_as_new() {
     browser.until("document.querySelectorAll('#jobs li').length === 4");
     assert_eq!(titles(&mut browser)[..2], ["apple", "apple"]);
     // As new: its operations and its format are in the form, and its images are there already.
+    // The newer of the two, which is offered once it has ended.
+    top_says(&mut browser, "succeeded");
     press(&mut browser, "Edit as new");
     browser.until("document.querySelectorAll('#steps > li').length === 2");
     assert_eq!(

@@ -72,3 +72,41 @@ async fn a_result_is_shown_beside_its_input_to_its_owner_alone() {
         assert_eq!(nobody.status(), StatusCode::UNAUTHORIZED, "{path}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_preview_is_there_where_it_was_built_in_and_its_worker_alone_compiles() {
+    let site = Site::new().await;
+    let page = site.send("GET", "", "", None).await;
+    let policy = page.headers()["content-security-policy"].clone();
+    let policy = policy.to_str().unwrap();
+    assert!(
+        policy.contains("worker-src 'self'") && !policy.contains("wasm"),
+        "{policy}"
+    );
+    let there = page.text().await.unwrap().contains("data-preview=\"yes\"");
+    let built = concat!(env!("CARGO_MANIFEST_DIR"), "/../wasm/built/sundog.wasm.gz");
+    assert_eq!(there, std::path::Path::new(built).exists());
+    let worker = site.send("GET", "page/worker.js", "", None).await;
+    let module = site.send("GET", "page/sundog.wasm", "", None).await;
+    if !there {
+        let problem: Value = module.json().await.unwrap();
+        assert_eq!(worker.status(), StatusCode::NOT_FOUND);
+        let message = problem["detail"].as_str().unwrap();
+        assert!(message.contains("scripts/demo-page"), "{message}");
+        return;
+    }
+    let policy = worker.headers()["content-security-policy"].clone();
+    assert!(
+        policy
+            .to_str()
+            .unwrap()
+            .contains("script-src 'wasm-unsafe-eval'; connect-src 'self'")
+    );
+    assert_eq!(module.headers()["content-type"], "application/wasm");
+    assert_eq!(module.headers()["content-encoding"], "gzip");
+    let tag = module.headers()["etag"].clone();
+    assert_eq!(&module.bytes().await.unwrap()[..2], [0x1F, 0x8B]);
+    let url = site.url.join("page/sundog.wasm").unwrap();
+    let again = site.client.get(url).header("if-none-match", tag).send();
+    assert_eq!(again.await.unwrap().status(), StatusCode::NOT_MODIFIED);
+}
