@@ -58,8 +58,14 @@ pub enum Command {
     Results(commands::results::Args),
     /// End jobs
     Cancel(commands::status::Many),
+    /// Begin nothing more of jobs until they are resumed
+    Pause(commands::status::Many),
+    /// Go on with jobs that were paused
+    Resume(commands::status::Many),
     /// Run what did not succeed of jobs again
     Retry(commands::status::Many),
+    /// Remove everything of jobs now: receipts and outputs; work on them ends
+    Delete(commands::status::Many),
     /// Print your jobs, the newest first
     List(commands::status::All),
     /// Print the nodes that work
@@ -74,6 +80,8 @@ pub enum Command {
     Notifier(Box<commands::notifier::Args>),
     /// Run tasks of the cluster on this machine
     Dispatcher(commands::dispatcher::Args),
+    /// Predict how long a job takes on a cluster
+    Simulate(commands::simulate::Args),
     /// Let users into a gateway
     Token(commands::token::Args),
     /// Have events posted to an address, and see to such webhooks

@@ -174,6 +174,23 @@ impl Direct {
         read_status(&status.map_err(from_jobs)?)
     }
 
+    pub(super) async fn pause(&self, job: &str) -> Result<Status> {
+        check_id(job)?;
+        let status = self.jobs.pause(&self.owner, job).await;
+        read_status(&status.map_err(from_jobs)?)
+    }
+
+    pub(super) async fn resume(&self, job: &str) -> Result<Status> {
+        check_id(job)?;
+        let status = self.jobs.resume(&self.owner, job).await;
+        read_status(&status.map_err(from_jobs)?)
+    }
+
+    pub(super) async fn purge(&self, job: &str) -> Result<()> {
+        check_id(job)?;
+        self.jobs.purge(&self.owner, job).await.map_err(from_jobs)
+    }
+
     pub(super) async fn retry(&self, job: &str) -> Result<u64> {
         check_id(job)?;
         let retried = self.jobs.retry(&self.owner, job).await;

@@ -283,6 +283,28 @@ impl Gateway {
             .await
     }
 
+    /// Pauses or resumes.
+    pub(super) async fn on(&self, job: &str, what: &str) -> Result<Status> {
+        check_id(job)?;
+        let path = format!("v1/jobs/{job}/{what}");
+        self.ask(Method::POST, &path, None).await
+    }
+
+    pub(super) async fn purge(&self, job: &str) -> Result<()> {
+        check_id(job)?;
+        let path = format!("v1/jobs/{job}?purge=true");
+        let none = HeaderMap::new();
+        let answer = self.once(&Method::DELETE, &path, None, &none).await;
+        let response = answer.map_err(|error| self.unreachable(&error))?;
+        match response.status() {
+            status if status.is_success() => Ok(()),
+            status => {
+                let body = read(response, MAX_REFUSAL).await.unwrap_or_default();
+                Err(problem::refused(status, &body))
+            }
+        }
+    }
+
     pub(super) async fn retry(&self, job: &str) -> Result<u64> {
         check_id(job)?;
         let path = format!("v1/jobs/{job}/retry");

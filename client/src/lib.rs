@@ -100,6 +100,30 @@ impl Client {
         }
     }
 
+    /// Begins nothing more of a job until it is resumed.
+    pub async fn pause(&self, job: &str) -> Result<Status> {
+        match self {
+            Client::Gateway(gateway) => gateway.on(job, "pause").await,
+            Client::Direct(direct) => direct.pause(job).await,
+        }
+    }
+
+    /// Goes on with a job that was paused.
+    pub async fn resume(&self, job: &str) -> Result<Status> {
+        match self {
+            Client::Gateway(gateway) => gateway.on(job, "resume").await,
+            Client::Direct(direct) => direct.resume(job).await,
+        }
+    }
+
+    /// Removes everything of a job; its uploads stay.
+    pub async fn purge(&self, job: &str) -> Result<()> {
+        match self {
+            Client::Gateway(gateway) => gateway.purge(job).await,
+            Client::Direct(direct) => direct.purge(job).await,
+        }
+    }
+
     /// Runs what did not succeed again; returns how many tasks.
     pub async fn retry(&self, job: &str) -> Result<u64> {
         match self {

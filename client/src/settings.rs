@@ -59,6 +59,7 @@ struct Schedule {
     speculate: Option<bool>,
     speculate_after: Option<f64>,
     speculate_ratio: Option<f64>,
+    priority: Option<protocol::job::Priority>,
     device: Option<Device>,
 }
 
@@ -92,6 +93,7 @@ const KEYS: &[(&str, &str, Setter)] = &[
     ("schedule.max_attempts", "SUNDOG_MAX_ATTEMPTS", Project),
     ("schedule.max_rejections", "SUNDOG_MAX_REJECTIONS", Project),
     ("schedule.speculate", "SUNDOG_SPECULATE", Project),
+    ("schedule.priority", "SUNDOG_PRIORITY", Project),
     ("schedule.device", "SUNDOG_DEVICE", Project),
     (
         "schedule.speculate_after",

@@ -288,6 +288,41 @@ async fn a_trace_goes_with_its_message(queue: &dyn Queue) {
     delivery.ack().await.unwrap();
 }
 
+async fn the_control_queue_has_one_consumer_at_a_time(queue: &dyn Queue) {
+    let control = |body: &str| Message::new(QueueName::Control, body.to_owned());
+    let mut first = queue.consume(&QueueName::Control, 4).await.unwrap();
+    let mut second = queue.consume(&QueueName::Control, 4).await.unwrap();
+    queue
+        .publish((0..6).map(|n| control(&n.to_string())).collect())
+        .await
+        .unwrap();
+    let mut held = Vec::new();
+    for n in 0..4 {
+        let delivery = next(&mut first).await;
+        assert_eq!(text(&delivery), n.to_string());
+        held.push(delivery);
+    }
+    // It has its hands full, and the other gets nothing all the same.
+    let other = tokio::time::timeout(Duration::from_millis(200), second.next()).await;
+    assert!(other.is_err());
+    held.remove(0).ack().await.unwrap();
+    let delivery = next(&mut first).await;
+    assert_eq!(text(&delivery), "4");
+    held.push(delivery);
+    drop((held, first));
+    let mut left = BTreeSet::new();
+    while left.len() < 5 {
+        let delivery = next(&mut second).await;
+        left.insert(text(&delivery).to_owned());
+        delivery.ack().await.unwrap();
+    }
+    let expected = ["1", "2", "3", "4", "5"].map(str::to_owned);
+    assert_eq!(left, BTreeSet::from(expected));
+    drop(second);
+    depth_becomes(queue, &QueueName::Control, 0).await;
+    consumers_leave(queue, &QueueName::Control).await;
+}
+
 async fn stats_tell_depth_and_age(queue: &dyn Queue) {
     let empty = queue.stats(&QueueName::Jobs).await.unwrap();
     assert_eq!((empty.ready, empty.oldest_age), (0, Some(Duration::ZERO)));
@@ -328,6 +363,7 @@ async fn conforms(queue: &dyn Queue) {
         no_more_than_prefetch_are_in_hand,
         a_dropped_consumer_hands_back_what_it_did_not_give_out,
         consumers_share_a_queue,
+        the_control_queue_has_one_consumer_at_a_time,
         a_node_has_its_own_queue_until_it_is_retired,
         a_message_is_replaced_only_when_its_successors_are_accepted,
         a_trace_goes_with_its_message,

@@ -1,21 +1,24 @@
 //! One attempt at a task: fetch its input, run it on the world, store its output.
 
 use crate::error::{Error, Result};
+use crate::execute::Known;
 use crate::expand::Place;
-use crate::finish::Known;
 use crate::names;
 use crate::observe::{self, Reason};
 use crate::service::{Node, Room};
 use crate::world::{Lost, Task};
 use cloud::store::{Created, Store};
 use imaging::codec::{Format, FormatKind};
+use jobs::Span;
+use jobs::span::Order;
+use protocol::Job;
 use protocol::message::PlannedTask;
 use protocol::receipt::TaskReceipt;
 use protocol::state::TaskState;
-use protocol::{Job, TaskMessage};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+use tokio::sync::Mutex;
 use tracing::{Instrument as _, debug_span};
 use worker::names::{Facts, Template};
 use worker::single::ms;
@@ -23,6 +26,9 @@ use worker::task::{Fault, Finished};
 
 /// Largest input where the job names no limit.
 const MAX_INPUT: u64 = 64 << 30;
+
+/// How long somebody else's bucket may take over an input where the job names no limit.
+const FOREIGN_SECS: f64 = 120.0;
 
 /// How an attempt ended.
 pub(crate) enum Outcome {
@@ -34,18 +40,37 @@ pub(crate) enum Outcome {
     Back(String),
 }
 
+/// What is tried.
+pub(crate) struct Finish<'a> {
+    pub(crate) order: &'a Order,
+    /// Its number in its job.
+    pub(crate) number: u64,
+    pub(crate) task: &'a PlannedTask,
+}
+
+/// Whether what went wrong may go better another time; a damaged image stays so.
+fn may_pass(class: Reason) -> bool {
+    matches!(
+        class,
+        Reason::RankLost | Reason::NodeLost | Reason::Store | Reason::Io | Reason::Timeout
+    )
+}
+
 impl Node {
     /// What is wrong with the image is in the receipt; an error is a service's. `room` is given back when only the
     /// store is waited for.
     pub(crate) async fn attempt(
         &self,
         known: &Known,
-        message: &TaskMessage,
-        task: &PlannedTask,
-        attempt: u32,
-        room: Room<'_>,
+        what: &Finish<'_>,
+        room: Option<&Mutex<Option<Room<'_>>>>,
     ) -> Result<Outcome> {
-        let (id, number, job) = (message.job.as_str(), message.task, &known.spec);
+        let Finish {
+            order,
+            number,
+            task,
+        } = *what;
+        let (id, job, attempt) = (&*order.span.job, &known.spec, order.span.attempt);
         let failed =
             |reason: &str| Box::new(self.verdict(number, task, attempt, TaskState::Failed, reason));
         let fetching = Instant::now();
@@ -54,10 +79,31 @@ impl Node {
             Ok(Place::File(path)) => path,
             Ok(Place::Object(store, key)) => {
                 let most = job.limits.max_bytes.map_or(MAX_INPUT, |size| size.0);
-                let fetch = fetch(&store, &key, copy.path(), most);
+                // A bucket of somebody else's may never answer, and is no fault of ours.
+                let foreign = store.address() != self.jobs.store.address();
+                let patience = job.limits.timeout_secs.unwrap_or(FOREIGN_SECS);
+                let patience = Duration::try_from_secs_f64(patience).unwrap_or(Duration::MAX);
+                let fetch = async {
+                    let fetch = fetch(&store, &key, copy.path(), most);
+                    match foreign {
+                        false => fetch.await,
+                        true => match tokio::time::timeout(patience, fetch).await {
+                            Ok(fetched) => fetched,
+                            Err(_) => Err(Error::State(format!(
+                                "{} did not give it within {} s",
+                                store.address(),
+                                patience.as_secs()
+                            ))),
+                        },
+                    }
+                };
                 match fetch.instrument(debug_span!("fetch")).await {
                     Ok(path) => path,
-                    Err(error) if error.is_transient() => return Err(error),
+                    Err(error) if error.is_transient() && !foreign => return Err(error),
+                    Err(Error::Cloud(error @ cloud::Error::NotFound(_))) => {
+                        let failed = failed(&error.to_string());
+                        return Ok(Outcome::Final(failed, Reason::Store));
+                    }
                     Err(error) => {
                         let failed = failed(&error.to_string());
                         return Ok(Outcome::Again(failed, Reason::Store));
@@ -83,7 +129,7 @@ impl Node {
         let made = self.scratch.name();
         let output = made.path();
         let flight = self.flights.fetch_add(1, Ordering::Relaxed);
-        let order = Task {
+        let run = Task {
             id: format!("{id}.{number}.{flight}"),
             task: number,
             attempt,
@@ -105,13 +151,8 @@ impl Node {
             scratch: true,
         };
         let watched = async {
-            let begun = Instant::now();
-            let finished = self.watched(known, message, order).await?;
+            let finished = self.watched(&order.span, run).await?;
             observe::stages(&finished.receipt);
-            if finished.receipt.state == TaskState::Succeeded {
-                let mut progress = known.progress.lock().await;
-                progress.ran(message.round, known.plan.tasks.len(), begun.elapsed());
-            }
             Ok(finished)
         };
         let finished = match watched.instrument(debug_span!("run")).await {
@@ -121,11 +162,15 @@ impl Node {
             }
             Err(lost) => return Ok(Outcome::Back(lost.to_string())),
         };
-        drop(room);
+        if let Some(room) = room {
+            // Nothing more is computed of its span.
+            room.lock().await.take();
+        }
         let mut receipt = finished.receipt;
         let class = Reason::of(finished.fault, receipt.state);
         receipt.task = number;
         receipt.attempt = attempt;
+        receipt.rejections = order.rejections;
         receipt.node = self.config.node.clone();
         receipt.input = task.input.clone();
         receipt.ms.fetch += ms(fetched);
@@ -149,7 +194,10 @@ impl Node {
             // Its other pages are stored.
             TaskState::Failed if apart => {}
             TaskState::Failed if !finished.refused => {
-                return Ok(Outcome::Again(Box::new(receipt), class));
+                return Ok(match may_pass(class) {
+                    true => Outcome::Again(Box::new(receipt), class),
+                    false => Outcome::Final(Box::new(receipt), class),
+                });
             }
             _ => return Ok(Outcome::Final(Box::new(receipt), class)),
         }
@@ -181,20 +229,14 @@ impl Node {
         receipt.ms.store += ms(storing.elapsed());
         Ok(match receipt.state {
             TaskState::Succeeded => Outcome::Final(Box::new(receipt), class),
-            _ => Outcome::Again(Box::new(receipt), class),
+            _ if may_pass(class) => Outcome::Again(Box::new(receipt), class),
+            _ => Outcome::Final(Box::new(receipt), class),
         })
     }
 
-    /// Runs a task, offers it to others if it is slow, and stops it when its job is cancelled, when another has
-    /// its result, or when this dispatcher gives it back.
-    async fn watched(
-        &self,
-        known: &Known,
-        message: &TaskMessage,
-        task: Task,
-    ) -> std::result::Result<Finished, Lost> {
-        let (id, begun) = (message.job.as_str(), Instant::now());
-        let mut copied = message.copy_of.is_some();
+    /// Runs a task, and stops it when its job is cancelled, when another node has committed its span, or when this
+    /// dispatcher gives it back.
+    async fn watched(&self, span: &Span, task: Task) -> std::result::Result<Finished, Lost> {
         let flight = task.id.clone();
         let run = self.world.submit(task);
         tokio::pin!(run);
@@ -203,16 +245,10 @@ impl Node {
                 finished = &mut run => return finished,
                 () = self.hand_back.cancelled() => return Err(Lost::Shutdown),
                 () = tokio::time::sleep(self.config.cancel_check) => {
-                    match self.is_needless(message, copied).await {
+                    match self.is_needless(span).await {
                         Ok(true) => self.world.cancel(&flight),
                         Ok(false) => {}
-                        Err(error) => tracing::warn!(%error, job = id, "looking for a cancel"),
-                    }
-                    if !copied {
-                        match self.speculate(known, message, begun.elapsed()).await {
-                            Ok(sent) => copied = sent,
-                            Err(error) => tracing::warn!(%error, job = id, "offering a slow task"),
-                        }
+                        Err(error) => tracing::warn!(%error, job = %span.job, "looking for a cancel"),
                     }
                 }
             }
@@ -239,13 +275,15 @@ impl Node {
 }
 
 impl Node {
-    /// Whether nobody waits for a run any more. `copied`: whether somebody else may have the task's result.
-    async fn is_needless(&self, message: &TaskMessage, copied: bool) -> Result<bool> {
-        let (id, store) = (message.job.as_str(), &self.jobs.store);
-        if copied && names::exists(store, &names::task(id, message.task)).await? {
-            return Ok(true);
-        }
-        self.is_cancelled(id, message.round).await
+    /// Whether nobody waits for a run any more.
+    async fn is_needless(&self, span: &Span) -> Result<bool> {
+        let store = &self.jobs.store;
+        let name = names::span(span);
+        let (done, cancelled) = tokio::join!(
+            names::exists(store, &name),
+            self.is_cancelled(&span.job, span.round)
+        );
+        Ok(done? || cancelled?)
     }
 }
 

@@ -1,281 +1,423 @@
-//! Task messages: run, commit, tell, acknowledge.
+//! Spans on this node: taken, run, committed, told.
 
-use crate::attempt::Outcome;
+use crate::attempt::{Finish, Outcome};
 use crate::error::{Error, Result};
-use crate::finish::Known;
 use crate::names;
 use crate::observe::{self, Reason};
 use crate::service::{Node, Room};
-use cloud::queue::Delivery;
-use protocol::TaskMessage;
+use cloud::queue::{Delivery, Message, QueueName};
+use futures_util::{StreamExt as _, stream};
+use jobs::records::{Entry, SpanReceipt, Told};
+use jobs::span::{Order, Span};
+use protocol::Job;
 use protocol::event::{Event, TaskStarted};
-use protocol::message::PlannedTask;
-use protocol::receipt::TaskReceipt;
+use protocol::message::{PlanPage, PlannedTask};
+use protocol::receipt::{StageMs, TaskReceipt};
 use protocol::state::TaskState;
-use std::pin::pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use protocol::{StoredJob, message};
+use service::telemetry::trace;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tracing::{Instrument as _, Span};
-
-/// Deliveries of one message whose end nobody heard of, after which the task is held to be what kills its
-/// dispatchers. Below the broker's own limit, which knows of no receipts.
-const MAX_REDELIVERIES: u32 = cloud::queue::DELIVERY_LIMIT / 2;
+use tokio::sync::Mutex;
+use tracing::Instrument as _;
 
 /// Tasks that take no longer are told of by their end alone.
 const BRIEF: Duration = Duration::from_millis(50);
 
-/// What becomes of a message.
-enum Verdict {
-    /// It is done with.
-    Done,
-    /// It is given up.
-    Dead(String),
-    /// It comes again as the next attempt.
-    Retry,
-    /// It comes again as the same attempt.
-    Back,
+/// Images of a span in hand at once: the next is fetched while one is computed.
+const ABREAST: usize = 2;
+
+/// What a node knows of a job that it works on.
+pub(crate) struct Known {
+    pub(crate) stored: StoredJob,
+    pub(crate) spec: Arc<Job>,
 }
 
-impl Verdict {
-    fn name(&self) -> &'static str {
-        match self {
-            Verdict::Done => "done",
-            Verdict::Dead(_) => "dead",
-            Verdict::Retry => "retry",
-            Verdict::Back => "back",
-        }
-    }
+/// What becomes of a span.
+enum Ran {
+    /// It is committed.
+    Done(Box<SpanReceipt>),
+    /// Nobody waits for it.
+    Needless,
+    /// It goes back as it is.
+    Back(String),
 }
 
 impl Node {
-    /// Handles a task message to its end.
-    pub(crate) async fn execute(&self, delivery: Delivery) -> Result<()> {
-        let given_up = AtomicBool::new(false);
-        let begun = Instant::now();
-        let message = match serde_json::from_slice::<TaskMessage>(&delivery.body) {
-            Ok(message) => message,
+    /// Handles a message to its end.
+    pub(crate) async fn take(self: Arc<Node>, delivery: Delivery) {
+        let order: Order = match serde_json::from_slice(&delivery.body) {
+            Ok(order) => order,
             Err(error) => {
-                let reason = format!("not a task message: {error}");
-                return self.settle(delivery, Verdict::Dead(reason)).await;
+                let reason = format!("not a span: {error}");
+                if let Err(error) = delivery.reject(&reason).await {
+                    tracing::warn!(%error, "a message that is none of ours");
+                }
+                return;
             }
         };
-        let key = (message.job.clone(), message.task, message.round);
-        let _taken = match message.copy_of {
-            // It is to run beside the task itself, on another node.
-            Some(_) => None,
-            None => match self.in_hand.take(key, &delivery).await {
-                None => return Ok(()),
-                taken => taken,
-            },
-        };
-        let judge = || self.judge(&delivery, &message, &given_up);
-        let verdict = self.patiently(judge).await?;
-        let ack = tracing::debug_span!("ack", verdict = verdict.name());
-        let settled = self.settle(delivery, verdict).instrument(ack).await;
-        observe::handled(begun.elapsed());
-        settled
-    }
-
-    /// Settles a message.
-    async fn settle(&self, delivery: Delivery, verdict: Verdict) -> Result<()> {
-        match verdict {
-            Verdict::Done => delivery.ack().await?,
-            Verdict::Dead(reason) => delivery.reject(&reason).await?,
-            Verdict::Retry => {
-                let queue = delivery.queue.clone();
-                delivery.retry(queue).await?;
+        observe::waited(&delivery);
+        if delivery.redelivered {
+            // Whoever had it may have died of it: the conductor knows what else was there.
+            let told = Told::Returned { span: order.span };
+            if self.tell(&told).await {
+                let _ = delivery.ack().await;
             }
-            Verdict::Back => {
-                let same = delivery.message(delivery.queue.clone());
-                delivery.replace(vec![same]).await?;
+            return;
+        }
+        if order.may_refuse && self.refuses() {
+            let node = self.config.node.clone();
+            let span = order.span;
+            if self.tell(&Told::Refused { span, node }).await {
+                let _ = delivery.ack().await;
+            }
+            return;
+        }
+        if order.copy_of.as_deref() == Some(self.config.node.as_str()) {
+            let _ = delivery.ack().await;
+            return;
+        }
+        let trace = delivery.trace.clone();
+        match self.run(&order, trace.as_deref()).await {
+            Some(reason) => {
+                tracing::info!(job = %order.span.job, reason, "a span is handed back");
+                let same = delivery.message(QueueName::Tasks);
+                let _ = delivery.replace(vec![same]).await;
+            }
+            None => {
+                if let Err(error) = delivery.ack().await {
+                    tracing::debug!(%error, "a message was not acknowledged; its span is done");
+                }
             }
         }
-        Ok(())
     }
 
-    /// `given_up`: whether this delivery wrote the receipt of a task that is given up.
-    async fn judge(
-        &self,
-        delivery: &Delivery,
-        message: &TaskMessage,
-        given_up: &AtomicBool,
-    ) -> Result<Verdict> {
-        let (id, number, store) = (message.job.as_str(), message.task, &self.jobs.store);
-        let span = Span::current();
-        span.record("job", id).record("task", number);
-        span.record("round", message.round);
-        let Some(room) = self.room().await else {
-            return Ok(Verdict::Back);
-        };
-        let known = match self.known(id).await {
-            Err(Error::NoSuchJob(_)) if names::exists(store, &names::spec(id)).await? => {
-                // Its plan was lost with the machine's power: the job is split again.
-                self.jobs.publish(id, message.round).await?;
-                return Ok(Verdict::Done);
-            }
-            Err(Error::NoSuchJob(_)) => {
-                return Ok(Verdict::Dead("the job's spec is gone".into()));
-            }
-            other => other?,
-        };
-        let Some(task) = known.plan.tasks.get(number as usize) else {
-            return Ok(Verdict::Dead("the job has no such task".into()));
-        };
-        let name = names::task(id, number);
-        let (done, cancelled) = tokio::join!(
-            names::read::<TaskReceipt>(store, &name),
-            self.is_cancelled(id, message.round)
-        );
-        if let Some(receipt) = done? {
-            // A duplicate, or its dispatcher died after the commit: told again, which changes nothing.
-            let again = receipt.clone();
-            let verdict = self.committed(&known, message, again, Reason::Other);
-            let verdict = verdict.await?;
-            let faults = delivery.attempt.saturating_sub(delivery.redeliveries);
-            let by_a_dead_one =
-                delivery.redeliveries > 0 && faults >= known.spec.schedule.max_attempts;
-            // It is still to become a dead letter; rather twice than not at all.
-            return Ok(match receipt.state == TaskState::Failed {
-                true if by_a_dead_one || given_up.load(Ordering::Relaxed) => {
-                    Verdict::Dead(receipt.reason.unwrap_or_default())
-                }
-                _ => verdict,
-            });
-        }
-        let attempt = delivery.attempt;
-        if let Some(node) = &message.copy_of {
-            return match cancelled? {
-                true => Ok(Verdict::Done),
-                false if *node == self.config.node => {
-                    drop(room);
-                    Ok(self.not_for_me().await)
-                }
-                false => self.copy(&known, message, task, attempt, room).await,
+    /// Runs a span that came through no queue; where it has to go back, that is through the queue.
+    pub(crate) async fn take_own(self: Arc<Node>, order: Order, trace: Option<String>) {
+        if let Some(reason) = self.run(&order, trace.as_deref()).await {
+            tracing::info!(job = %order.span.job, reason, "a span is handed back");
+            let message = Message {
+                trace,
+                ..Message::new(QueueName::Tasks, names::to_json(&order))
             };
-        }
-        if cancelled? {
-            if message.round == names::current_round(store, id).await? {
-                let reason = "stopped before it was begun";
-                let receipt = self.verdict(number, task, attempt, TaskState::Cancelled, reason);
-                return self
-                    .committed(&known, message, receipt, Reason::Cancelled)
-                    .await;
+            if let Err(error) = self.jobs.queue.publish(vec![message]).await {
+                tracing::warn!(%error, "a span was not handed back");
             }
-            return Ok(Verdict::Done);
         }
-        if delivery.redeliveries > MAX_REDELIVERIES {
-            let reason = format!(
-                "given up after {attempt} attempts of which nobody heard the end: their nodes died"
-            );
-            let receipt = self.verdict(number, task, attempt, TaskState::Failed, &reason);
-            return self
-                .give_up(&known, message, receipt, Reason::NodeLost, given_up)
-                .await;
-        }
-        let event = TaskStarted {
-            version: protocol::VERSION,
-            seq: None,
-            job: id.to_owned(),
-            task: number,
-            input: task.input.clone(),
-            node: Some(self.config.node.clone()),
-            cost: None,
-            attempt,
-        };
-        let key = format!("task-{number}-started-{}-{attempt}", message.round);
-        let mut outcome = pin!(self.attempt(&known, message, task, attempt, room));
-        let outcome = tokio::select! {
-            outcome = &mut outcome => outcome,
-            () = tokio::time::sleep(BRIEF) => {
-                let started = self.append(id, &key, Event::TaskStarted(event));
-                // The event is told before that of the end, and nobody waits for it.
-                tokio::join!(started, outcome).1
+    }
+
+    /// Runs a span; a reason where it is to go back.
+    async fn run(&self, order: &Order, trace: Option<&str>) -> Option<String> {
+        let begun = Instant::now();
+        let _in_hand = self.in_hand.enter(&order.span)?;
+        let began = self.say_began(order);
+        let work = async {
+            tokio::select! {
+                ran = self.span(order, trace) => ran,
+                () = self.hand_back.cancelled() => Ok(Ran::Back("this dispatcher ends".into())),
             }
         };
-        let faults = attempt - delivery.redeliveries;
+        let (ran, began) = (std::pin::pin!(work), std::pin::pin!(began));
+        let ran = match futures_util::future::select(ran, began).await {
+            futures_util::future::Either::Left((ran, _)) => ran,
+            futures_util::future::Either::Right(((), ran)) => ran.await,
+        };
+        observe::handled(begun.elapsed());
+        match ran {
+            Ok(Ran::Done(receipt)) => {
+                self.tell(&Told::Ended(receipt)).await;
+                None
+            }
+            Ok(Ran::Needless) => None,
+            Ok(Ran::Back(reason)) => {
+                if !self.hand_back.is_cancelled() {
+                    tokio::time::sleep(self.config.pause).await;
+                }
+                Some(reason)
+            }
+            Err(error) => {
+                tokio::time::sleep(self.config.pause).await;
+                Some(error.to_string())
+            }
+        }
+    }
+
+    async fn say_began(&self, order: &Order) {
+        let brief = self.config.slow / 4;
+        tokio::time::sleep(brief).await;
+        let told = Told::Began {
+            span: order.span.clone(),
+            node: self.config.node.clone(),
+            ms: brief.as_millis() as u64,
+        };
+        self.tell(&told).await;
+    }
+
+    /// Tells whoever leads; whether that was heard by the queue.
+    pub(crate) async fn tell(&self, told: &Told) -> bool {
+        if let Some(own) = self.own_conductor() {
+            return own.send(told.clone()).is_ok();
+        }
+        let message = Message::new(QueueName::Control, names::to_json(told));
+        match self.jobs.queue.publish(vec![message]).await {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::warn!(%error, "the conductor was not told");
+                false
+            }
+        }
+    }
+
+    async fn span(&self, order: &Order, trace: Option<&str>) -> Result<Ran> {
+        let span = &order.span;
+        // A span that may kill its node runs where nothing else does.
+        let (_alone, _beside);
+        match order.alone {
+            true => _alone = self.turns.write().await,
+            false => _beside = self.turns.read().await,
+        }
+        let Some(room) = self.room().await else {
+            return Ok(Ran::Back("this dispatcher ends".into()));
+        };
+        let begun = Instant::now();
+        let known = match self.patiently(|| self.known(&span.job)).await {
+            Err(Error::NoSuchJob(_)) => return Ok(Ran::Needless),
+            known => known?,
+        };
+        let page = match self.patiently(|| self.page(&span.job, span.page)).await {
+            Err(Error::NoSuchJob(_)) => return Ok(Ran::Needless),
+            page => page?,
+        };
+        if page.tasks.len() <= span.last as usize {
+            return Ok(Ran::Needless);
+        }
+        if order.copy_of.is_some() && names::exists(&self.jobs.store, &names::span(span)).await? {
+            return Ok(Ran::Needless);
+        }
+        let room = Mutex::new(Some(room));
+        let images = (span.first..=span.last).map(|input| {
+            let (page, known, room) = (&page, &known, &room);
+            async move {
+                let task = &page.tasks[input as usize];
+                let last = input == span.last;
+                self.image(known, order, input, task, trace, last.then_some(room))
+                    .await
+            }
+        });
+        let images: Vec<_> = images.collect();
+        let mut images = stream::iter(images).buffered(ABREAST);
+        let mut entries = Vec::new();
+        while let Some(outcome) = images.next().await {
+            match outcome? {
+                Outcome::Final(receipt, class) => entries.push((*receipt, false, class)),
+                Outcome::Again(receipt, class) => entries.push((*receipt, true, class)),
+                Outcome::Back(reason) => return Ok(Ran::Back(reason)),
+            }
+        }
+        drop(images);
+        drop(room);
+        if entries
+            .iter()
+            .any(|(receipt, ..)| receipt.state == TaskState::Cancelled)
+        {
+            return Ok(Ran::Needless);
+        }
+        let ms = begun.elapsed().as_millis() as u64;
+        self.commit(order, entries, ms, trace).await
+    }
+
+    /// One image, beside others of its span.
+    async fn image(
+        &self,
+        known: &Known,
+        order: &Order,
+        input: u32,
+        task: &PlannedTask,
+        trace: Option<&str>,
+        room: Option<&Mutex<Option<Room<'_>>>>,
+    ) -> Result<Outcome> {
+        let number = Span::number(order.span.page, input);
+        let traced = observe::task(&order.span, number, &self.config.node);
+        trace::follow(&traced, trace);
+        let finish = Finish {
+            order,
+            number,
+            task,
+        };
+        let attempt = self.patiently(|| self.attempt(known, &finish, room));
+        let told = async {
+            tokio::time::sleep(BRIEF).await;
+            self.tell_started(order, number, task);
+        };
+        self.be_busy().await;
+        let work = async {
+            let (attempt, told) = (std::pin::pin!(attempt), std::pin::pin!(told));
+            match futures_util::future::select(attempt, told).await {
+                futures_util::future::Either::Left((outcome, _)) => outcome,
+                futures_util::future::Either::Right(((), attempt)) => attempt.await,
+            }
+        };
+        let outcome = work.instrument(traced).await;
         observe::attempted(match &outcome {
             Ok(Outcome::Final(..)) => "final",
             Ok(Outcome::Again(..)) => "again",
             Ok(Outcome::Back(_)) => "back",
             Err(_) => "error",
         });
-        match outcome? {
-            Outcome::Again(receipt, _) if faults < known.spec.schedule.max_attempts => {
-                let reason = receipt.reason.as_deref().unwrap_or_default();
-                tracing::info!(job = id, task = number, reason, "an attempt failed");
-                Ok(Verdict::Retry)
-            }
-            Outcome::Again(receipt, class) => {
-                self.give_up(&known, message, *receipt, class, given_up)
-                    .await
-            }
-            Outcome::Final(receipt, class) => {
-                self.committed(&known, message, *receipt, class).await
-            }
-            Outcome::Back(reason) => {
-                tracing::info!(job = id, task = number, reason, "a task is handed back");
-                if !self.hand_back.is_cancelled() {
-                    tokio::time::sleep(self.config.pause).await;
-                }
-                Ok(Verdict::Back)
-            }
-        }
+        outcome
     }
 
-    /// Runs a copy of a task that another node finds slow. Only a result counts: whatever else happens is left to
-    /// the node that has the task itself.
-    async fn copy(
+    /// Nobody waits for it to be heard.
+    fn tell_started(&self, order: &Order, number: u64, task: &PlannedTask) {
+        let span = &order.span;
+        let event = TaskStarted {
+            version: protocol::VERSION,
+            seq: None,
+            job: span.job.to_string(),
+            task: number,
+            input: task.input.clone(),
+            node: Some(self.config.node.clone()),
+            cost: None,
+            attempt: span.attempt,
+        };
+        let key = format!("task-{number}-started-{}-{}", span.round, span.attempt);
+        let (events, job) = (self.jobs.events.clone(), span.job.clone());
+        tokio::spawn(async move {
+            if let Err(error) = events.append(&job, &key, &Event::TaskStarted(event)).await {
+                tracing::debug!(%error, job = %job, "the begin of a task was not told");
+            }
+        });
+    }
+
+    /// Writes a span's receipt if it has none; returns the one that it has.
+    async fn commit(
         &self,
-        known: &Known,
-        message: &TaskMessage,
+        order: &Order,
+        entries: Vec<(TaskReceipt, bool, Reason)>,
+        ms: u64,
+        trace: Option<&str>,
+    ) -> Result<Ran> {
+        let span = &order.span;
+        let outputs: Vec<String> = (entries.iter())
+            .flat_map(|(receipt, ..)| names::outputs_of(&span.job, receipt))
+            .map(|(name, _)| name)
+            .collect();
+        let classes: Vec<Reason> = entries.iter().map(|(.., class)| *class).collect();
+        let entries = entries
+            .into_iter()
+            .map(|(receipt, passing, _)| Entry { receipt, passing });
+        let receipt = SpanReceipt {
+            version: protocol::VERSION,
+            span: span.clone(),
+            node: self.config.node.clone(),
+            ms,
+            entries: entries.collect(),
+        };
+        let name = names::span(span);
+        let store = &self.jobs.store;
+        let write = async || {
+            let new = names::create_hint(store, &name, &receipt).await?;
+            let all = outputs.iter().map(String::as_str).chain([name.as_str()]);
+            let all: Vec<&str> = all.collect();
+            if let Err(error) = store.sync_soon(&all).await {
+                if new {
+                    store.delete(&name).await?;
+                }
+                return Err(error.into());
+            }
+            if new {
+                return Ok::<_, Error>(None);
+            }
+            // One that was cut off is gone now, and the next try writes it.
+            let there: Option<SpanReceipt> = names::read(store, &name).await?;
+            there.map(Some).ok_or_else(|| {
+                Error::local("reading a receipt", std::io::ErrorKind::NotFound.into())
+            })
+        };
+        let traced = observe::commit(span, &self.config.node);
+        trace::follow(&traced, trace);
+        let there = self.patiently(write).instrument(traced.clone()).await?;
+        let _traced = traced.entered();
+        if there.is_none() {
+            for (entry, class) in receipt.entries.iter().zip(classes) {
+                if !entry.passing {
+                    observe::task_ended(&span.job, &entry.receipt, class);
+                }
+            }
+        }
+        Ok(Ran::Done(Box::new(there.unwrap_or(receipt))))
+    }
+
+    /// What is known of a job, read once.
+    pub(crate) async fn known(&self, id: &str) -> Result<Arc<Known>> {
+        if let Some(known) = self.memory().get(id) {
+            return Ok(known.clone());
+        }
+        let stored: Option<StoredJob> = names::read(&self.jobs.store, &names::spec(id)).await?;
+        let stored = stored.ok_or_else(|| Error::NoSuchJob(id.to_owned()))?;
+        let known = Arc::new(Known {
+            spec: Arc::new(stored.spec.clone()),
+            stored,
+        });
+        let mut memory = self.memory();
+        if memory.len() >= 64 {
+            // Ids sort by time.
+            memory.pop_first();
+        }
+        Ok(memory.entry(id.to_owned()).or_insert(known).clone())
+    }
+
+    async fn page(&self, id: &str, page: u32) -> Result<Arc<message::PlanPage>> {
+        let key = (id.to_owned(), page);
+        if let Some(found) = self.plans().get(&key) {
+            return Ok(found.clone());
+        }
+        let found: Arc<PlanPage> = crate::records::plan_page(&self.jobs.store, id, page)
+            .await?
+            .into();
+        let mut plans = self.plans();
+        if plans.len() >= 16 {
+            plans.pop_first();
+        }
+        Ok(plans.entry(key).or_insert(found).clone())
+    }
+
+    /// The receipt of a task that ends without a run.
+    pub(crate) fn verdict(
+        &self,
+        number: u64,
         task: &PlannedTask,
         attempt: u32,
-        room: Room<'_>,
-    ) -> Result<Verdict> {
-        match self.attempt(known, message, task, attempt, room).await? {
-            Outcome::Final(receipt, class) if receipt.state == TaskState::Succeeded => {
-                self.committed(known, message, *receipt, class).await
-            }
-            _ => Ok(Verdict::Done),
+        state: TaskState,
+        reason: &str,
+    ) -> TaskReceipt {
+        TaskReceipt {
+            version: protocol::VERSION,
+            task: number,
+            input: task.input.clone(),
+            input_sha256: None,
+            output: None,
+            object: None,
+            output_sha256: None,
+            bytes: None,
+            width: None,
+            height: None,
+            page: None,
+            pages: Vec::new(),
+            mode: None,
+            mode_reason: String::new(),
+            ranks: None,
+            ms: StageMs::default(),
+            attempt,
+            rejections: 0,
+            node: self.config.node.clone(),
+            state,
+            skipped: false,
+            reason: Some(reason.to_owned()),
+            warnings: Vec::new(),
+            device: String::new(),
+            device_reason: String::new(),
         }
-    }
-
-    /// Hands a message back that another node is to have.
-    async fn not_for_me(&self) -> Verdict {
-        tokio::time::sleep(self.config.pause).await;
-        Verdict::Back
-    }
-
-    /// Commits a receipt, or tells of the one that is there.
-    async fn committed(
-        &self,
-        known: &Known,
-        message: &TaskMessage,
-        receipt: TaskReceipt,
-        class: Reason,
-    ) -> Result<Verdict> {
-        let commit = self.conclude(known, message.round, receipt, class);
-        commit.instrument(tracing::debug_span!("commit")).await?;
-        Ok(Verdict::Done)
-    }
-
-    async fn give_up(
-        &self,
-        known: &Known,
-        message: &TaskMessage,
-        receipt: TaskReceipt,
-        class: Reason,
-        given_up: &AtomicBool,
-    ) -> Result<Verdict> {
-        let reason = receipt.reason.clone().unwrap_or_default();
-        // Where the commit fails here, nobody knows whether the receipt was written; it then tells by itself.
-        given_up.store(true, Ordering::Relaxed);
-        let commit = self.conclude(known, message.round, receipt, class);
-        let new = commit.instrument(tracing::debug_span!("commit")).await?;
-        Ok(match new {
-            true => Verdict::Dead(reason),
-            false => Verdict::Done,
-        })
     }
 
     /// Whether a user wished that this round of a job ends.

@@ -124,6 +124,15 @@ pub(crate) struct Expanded {
     pub(crate) skipped: Skipped,
 }
 
+impl Expanded {
+    /// One task that fails.
+    pub(crate) fn hopeless(input: &str, reason: String) -> Expanded {
+        let mut found = Finds::default();
+        found.hopeless(input, reason);
+        found.into()
+    }
+}
+
 impl From<Finds> for Expanded {
     fn from(found: Finds) -> Expanded {
         let tasks = found.inputs.into_iter().map(|input| input.task);

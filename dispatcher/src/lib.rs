@@ -1,25 +1,24 @@
-//! From a submitted job to its receipt: jobs are split into tasks, tasks run on a world of ranks that stays
-//! warm, receipts are written.
+//! From a submitted job to its receipt: one dispatcher leads and plans jobs, all run spans of their inputs on a world of ranks
+//! that stays warm, receipts are written.
 //!
 //! [`jobs::Jobs`] is what the gateway and the command line call; [`service::run`] is the dispatcher itself.
 
 mod attempt;
+mod dead;
 mod error;
 mod execute;
 mod expand;
-mod finish;
 mod in_hand;
 pub mod jobs;
+mod lead;
 pub mod names;
 pub mod observe;
 mod problem;
 pub mod program;
-mod progress;
+mod records;
 pub mod scratch;
 pub mod service;
 pub mod settings;
-mod speculate;
-mod split;
 mod tell;
 mod tidy;
 pub mod world;

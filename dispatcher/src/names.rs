@@ -16,20 +16,58 @@ pub fn spec(job: &str) -> String {
 
 /// What its inputs came to.
 pub fn plan(job: &str) -> String {
-    format!("jobs/{job}/plan.json")
+    format!("jobs/{job}/r1/plan.json")
 }
 
-/// Receipts of its tasks.
-pub fn tasks(job: &str) -> String {
-    format!("jobs/{job}/tasks")
+/// A page of that.
+pub fn plan_page(job: &str, page: u32) -> String {
+    format!("jobs/{job}/r1/plan/{page}.json")
 }
 
-/// The receipt of a task.
-pub fn task(job: &str, task: u64) -> String {
-    format!("jobs/{job}/tasks/{task}.json")
+/// Receipts of a round's spans.
+pub fn done(job: &str, round: u32) -> String {
+    format!("jobs/{job}/r{round}/done")
 }
 
-/// The receipt of the job.
+/// Receipts of the spans of a page.
+pub fn done_page(job: &str, round: u32, page: u32) -> String {
+    format!("jobs/{job}/r{round}/done/{page}")
+}
+
+/// How all inputs of a page ended, once they have.
+pub fn folded(job: &str, round: u32, page: u32) -> String {
+    format!("jobs/{job}/r{round}/done/{page}.json")
+}
+
+/// The receipt of a span.
+pub fn span(span: &jobs::Span) -> String {
+    format!("jobs/{}/{}", span.job, span.receipt())
+}
+
+/// The end of a round: the job's receipt without its tasks.
+pub fn end(job: &str, round: u32) -> String {
+    format!("jobs/{job}/r{round}/end.json")
+}
+
+/// A user's wish that nothing more is begun for now.
+pub fn paused(job: &str) -> String {
+    format!("jobs/{job}/paused.json")
+}
+
+/// What failed of a page of a round, for its owner.
+pub fn letter(owner: &str, job: &str, round: u32, page: u32) -> String {
+    format!("{}/{round}.{page}.json", letters_of(owner, job))
+}
+
+/// All that failed of a job.
+pub fn letters_of(owner: &str, job: &str) -> String {
+    format!("{LETTERS}/{owner}/{job}")
+}
+
+/// Where what failed lies, by owner.
+pub const LETTERS: &str = "letters";
+
+/// The receipt of the job in its last round.
 pub fn receipt(job: &str) -> String {
     format!("jobs/{job}/receipt.json")
 }
@@ -37,11 +75,6 @@ pub fn receipt(job: &str) -> String {
 /// A user's wish to run failed tasks again.
 pub fn round(job: &str, round: u32) -> String {
     format!("jobs/{job}/rounds/{round}.json")
-}
-
-/// Where a receipt of an earlier round is kept: `name` is that of the receipt below the job.
-pub fn archived(job: &str, round: u32, name: &str) -> String {
-    format!("jobs/{job}/archive/{round}/{name}")
 }
 
 /// A user's wish that a round ends.

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tracing::Span;
-use tracing::field::Empty;
 use worker::task::Fault;
 
 /// How often queues are looked at.
@@ -73,35 +72,30 @@ impl Reason {
     }
 }
 
-/// The span of a message's handling; a child of the span that published it.
-pub(crate) fn handling(delivery: &Delivery, node: &str) -> Span {
-    let attempt = delivery.attempt;
-    let span = match delivery.queue {
-        QueueName::Jobs => tracing::info_span!(
-            "split",
-            otel.kind = "consumer",
-            node,
-            attempt,
-            job = Empty,
-            round = Empty
-        ),
-        _ => tracing::info_span!(
-            "task",
-            otel.kind = "consumer",
-            node,
-            attempt,
-            job = Empty,
-            task = Empty,
-            round = Empty
-        ),
-    };
-    trace::follow(&span, delivery.trace.as_deref());
-    if delivery.queue != QueueName::Jobs
-        && let Some(waited) = delivery.published.and_then(|at| at.elapsed().ok())
-    {
+/// The span in which a job's inputs are looked for; a child of the span that published it.
+pub(crate) fn split(job: &str, round: u32, node: &str) -> Span {
+    tracing::info_span!("split", otel.kind = "consumer", node, job, round)
+}
+
+/// The span of a task; a child of that of its job.
+pub(crate) fn task(span: &jobs::Span, task: u64, node: &str) -> Span {
+    let (job, round, attempt) = (&*span.job, span.round, span.attempt);
+    tracing::info_span!(
+        "task",
+        otel.kind = "consumer",
+        node,
+        attempt,
+        job,
+        task,
+        round
+    )
+}
+
+/// How long a message waited.
+pub(crate) fn waited(delivery: &Delivery) {
+    if let Some(waited) = delivery.published.and_then(|at| at.elapsed().ok()) {
         metrics::histogram!("sundog_task_wait_seconds").record(waited.as_secs_f64());
     }
-    span
 }
 
 /// A job was accepted and queued.
@@ -144,9 +138,23 @@ fn of_ranks(receipt: &TaskReceipt) -> [(&'static str, f64); 4] {
     ]
 }
 
+/// The span of a commit; a child of that of its job.
+pub(crate) fn commit(span: &jobs::Span, node: &str) -> Span {
+    let (job, round, page) = (&*span.job, span.round, span.page);
+    tracing::debug_span!("commit", node, job, round, page, first = span.first)
+}
+
 /// A task's receipt was written.
-pub(crate) fn task_ended(receipt: &TaskReceipt, reason: Reason) {
-    let (state, reason) = (receipt.state.name(), reason.name());
+pub(crate) fn task_ended(job: &str, receipt: &TaskReceipt, reason: Reason) {
+    let (state, why) = (receipt.state.name(), receipt.reason.as_deref());
+    tracing::debug!(
+        job,
+        task = receipt.task,
+        state,
+        reason = why,
+        "a task has ended"
+    );
+    let reason = reason.name();
     let ended = metrics::counter!("sundog_tasks_ended_total", "state" => state, "reason" => reason);
     ended.increment(1);
     if receipt.state != TaskState::Succeeded {
@@ -192,6 +200,7 @@ pub async fn watch_queues(queue: Arc<dyn Queue>, shutdown: CancellationToken) {
     }
     let names = [
         (QueueName::Jobs, "jobs"),
+        (QueueName::Control, "control"),
         (QueueName::Tasks, "tasks"),
         (QueueName::DeadLetters, "dead-letters"),
     ];

@@ -1,34 +1,41 @@
 //! The dispatcher's loop: takes jobs and tasks, as many as it has room for, and hands back the rest at its end.
 
 use crate::error::{Error, Result};
+use crate::execute::Known;
 use crate::expand::Sources;
-use crate::finish::Known;
 use crate::in_hand::InHand;
 use crate::jobs::Jobs;
+use crate::lead;
+use crate::names;
 use crate::observe;
 use crate::scratch::Scratch;
 use crate::world::World;
+use ::jobs::backoff::Dice;
+use ::jobs::records::Told;
 use cloud::events::Heartbeat;
-use cloud::queue::{Delivery, NodeId, QueueName};
+use cloud::queue::{NodeId, QueueName};
+use protocol::message::PlanPage;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{RwLock, Semaphore, SemaphorePermit, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
-use tracing::Instrument as _;
-
-/// How often forgotten jobs are looked for.
-const SWEEP: Duration = Duration::from_secs(300);
 
 /// Tasks that may wait for the store at most, so that no node takes many more than it can work on.
 const STORING: usize = 16;
 
-/// Jobs that are split at once.
-const SPLITTING: usize = 4;
+/// What nodes tell, taken at once by whoever leads.
+const CONTROL: u16 = 64;
+
+/// How long whoever leads goes on after its last span, so that the ends of jobs are told.
+const ENDING: Duration = Duration::from_secs(5);
+
+/// Tries to close the own queue at the end; whoever leads does it otherwise.
+const RETIRE_TRIES: u32 = 10;
 
 /// How often it is looked for ranks that start.
 const COMING_UP: Duration = Duration::from_millis(50);
@@ -46,7 +53,9 @@ pub struct Config {
     /// Directory for temporary files; every rank must see it. On the disk of a store in a directory, outputs
     /// need not be copied.
     pub scratch: PathBuf,
-    /// How often a running image looks whether its job was cancelled (2 s).
+    /// When it began.
+    pub born: Instant,
+    /// How often a running image looks whether anybody still waits for it (1 s).
     pub cancel_check: Duration,
     /// How long a task runs before a copy of it may go to another node (1 s).
     pub slow: Duration,
@@ -61,6 +70,11 @@ pub struct Config {
     pub slots: usize,
     /// How long a message is held while a service that it needs is away (10 min).
     pub patience: Duration,
+    /// What this node says that its load is, from 0 to 1, in place of what is measured, and with which probability a task
+    /// is delayed; for trying out policies.
+    pub simulate_load: Option<f64>,
+    /// How long such a task is delayed.
+    pub simulate_delay: Duration,
     /// Wait after a service failed, before the message comes again (1 s).
     pub pause: Duration,
 }
@@ -72,13 +86,16 @@ impl Config {
             node: node.to_owned(),
             cloud: cloud::config::Config::default(),
             scratch: std::env::temp_dir(),
-            cancel_check: Duration::from_secs(2),
+            born: Instant::now(),
+            cancel_check: Duration::from_secs(1),
             slow: Duration::from_secs(1),
             heartbeat: Duration::from_secs(2),
             drain: Duration::from_secs(60),
             hurry: CancellationToken::new(),
             slots: 4,
             patience: Duration::from_secs(600),
+            simulate_load: None,
+            simulate_delay: Duration::ZERO,
             pause: Duration::from_secs(1),
         }
     }
@@ -100,10 +117,17 @@ pub(crate) struct Node {
     pub(crate) flights: AtomicU64,
     pub(crate) sources: Sources,
     pub(crate) scratch: Scratch,
-    /// Tells runs of the same node apart.
-    pub(crate) boot: String,
     pub(crate) in_hand: InHand,
+    /// Spans that may kill their node have it alone.
+    pub(crate) turns: RwLock<()>,
     known: Mutex<BTreeMap<String, Arc<Known>>>,
+    plans: Mutex<BTreeMap<(String, u32), Arc<PlanPage>>>,
+    /// To the conductor, while that is here.
+    conductor: Mutex<Option<mpsc::UnboundedSender<Told>>>,
+    /// Spans that came from there through no queue.
+    own: AtomicUsize,
+    closing: AtomicBool,
+    dice: Mutex<Dice>,
 }
 
 impl Node {
@@ -119,9 +143,82 @@ impl Node {
         }
     }
 
-    /// Whether a task could be begun at once.
-    pub(crate) fn has_room(&self) -> bool {
-        self.working.available_permits() > 0 && !self.hand_back.is_cancelled()
+    pub(crate) fn plans(&self) -> MutexGuard<'_, BTreeMap<(String, u32), Arc<PlanPage>>> {
+        self.plans.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Where the conductor is told things, while it is here.
+    pub(crate) fn own_conductor(&self) -> Option<mpsc::UnboundedSender<Told>> {
+        let conductor = self.conductor.lock();
+        conductor.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn lead_by(&self, conductor: Option<mpsc::UnboundedSender<Told>>) {
+        let mut known = self
+            .conductor
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *known = conductor;
+    }
+
+    /// Whether a span could be begun at once, which then is as good as begun. `others`: there are other nodes, which also
+    /// want some.
+    pub(crate) fn takes_own(&self, others: bool) -> bool {
+        let slots = self.config.slots.max(1);
+        let most = if others { slots.div_ceil(2) } else { slots };
+        let free = !self.closing.load(Ordering::Relaxed) && self.working.available_permits() > 0;
+        let takes = free && self.own.load(Ordering::Relaxed) < most;
+        if takes {
+            self.own.fetch_add(1, Ordering::Relaxed);
+        }
+        takes
+    }
+
+    /// A span has ended that came through no queue.
+    pub(crate) fn own_ended(&self) {
+        self.own.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Whether this node refuses what it may refuse: with a probability that is its load.
+    pub(crate) fn refuses(&self) -> bool {
+        let load = self.load();
+        self.chance() < load
+    }
+
+    /// Waits as a busy machine would let a task wait, where one is simulated.
+    pub(crate) async fn be_busy(&self) {
+        if let Some(load) = self.config.simulate_load
+            && self.chance() < load
+        {
+            tokio::time::sleep(self.config.simulate_delay).await;
+        }
+    }
+
+    fn chance(&self) -> f64 {
+        let dice = self.dice.lock();
+        dice.unwrap_or_else(PoisonError::into_inner).share()
+    }
+
+    /// Does something until it does not fail for a reason that passes by itself; what fails otherwise is given up.
+    pub(crate) async fn persist<T, F>(&self, mut work: impl FnMut() -> F) -> Option<T>
+    where
+        F: Future<Output = Result<T>>,
+    {
+        let mut pause = self.config.pause / 8;
+        loop {
+            match work().await {
+                Ok(done) => return Some(done),
+                Err(error) if error.is_transient() => {
+                    tracing::warn!(%error, "tried again soon");
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(self.config.pause * 5);
+                }
+                Err(error) => {
+                    tracing::error!(%error, "given up");
+                    return None;
+                }
+            }
+        }
     }
 
     /// Does something until it does not fail for a reason that passes by itself, such as a store that is away,
@@ -147,34 +244,31 @@ impl Node {
         }
     }
 
-    /// Handles one delivery. A failure hands it back, after a pause. Returns what is to be handled next of it.
-    async fn handle(self: Arc<Node>, delivery: Delivery) -> Option<Delivery> {
-        let span = observe::handling(&delivery, &self.config.node);
-        self.handle_within(delivery).instrument(span).await
-    }
-
-    async fn handle_within(self: Arc<Node>, delivery: Delivery) -> Option<Delivery> {
-        let (queue, attempt) = (delivery.queue.clone(), delivery.attempt);
-        let handled = match queue {
-            QueueName::Jobs => self.split(delivery).await,
-            _ => self.execute(delivery).await.map(|()| None),
+    /// Says to the conductor that this node lives and what it has, through the queue, whoever leads.
+    async fn live(self: Arc<Node>) {
+        let slots = self.config.slots.max(1);
+        let told = Told::Beat {
+            node: self.config.node.clone(),
+            slots: match self.closing.load(Ordering::Relaxed) {
+                true => 0,
+                false => slots as u32,
+            },
+            load: self.config.simulate_load.unwrap_or(0.0),
+            hand: self.in_hand.all(),
         };
-        match handled {
-            Ok(next) => next,
-            Err(error) => {
-                tracing::warn!(%error, %queue, attempt, "a message comes again");
-                tokio::time::sleep(self.config.pause).await;
-                None
-            }
+        let message = cloud::queue::Message::new(QueueName::Control, names::to_json(&told));
+        if let Err(error) = self.jobs.queue.publish(vec![message]).await {
+            tracing::warn!(%error, "a beat was not told");
         }
     }
 
-    async fn sweep(self: Arc<Node>) {
-        match self.jobs.sweep().await {
-            Ok(0) => {}
-            Ok(n) => tracing::info!("{n} forgotten jobs were queued"),
-            Err(error) => tracing::warn!(%error, "looking for forgotten jobs"),
+    fn load(&self) -> f64 {
+        if let Some(load) = self.config.simulate_load {
+            return load;
         }
+        let slots = self.config.slots.max(1);
+        let busy = slots - self.working.available_permits().min(slots);
+        busy as f64 / slots as f64
     }
 
     async fn beat(self: Arc<Node>, ttl: Duration) {
@@ -189,7 +283,7 @@ impl Node {
             "program": env!("CARGO_PKG_VERSION"),
             "slots": slots,
             "busy": busy,
-            "load": busy as f64 / slots as f64,
+            "load": self.load(),
             "ranks": self.world.ranks_alive(),
             "restarts": self.world.restarts(),
             "devices": devices,
@@ -225,10 +319,12 @@ pub async fn run(
     let slots = config.slots.max(1);
     let most = slots + slots.min(STORING);
     let prefetch = u16::try_from(most).unwrap_or(u16::MAX);
-    // A job of one task is held until that has ended.
-    let jobs_held = u16::try_from(slots + SPLITTING).unwrap_or(u16::MAX);
-    let mut splits = jobs.queue.consume(&QueueName::Jobs, jobs_held).await?;
+    let control = jobs.queue.consume(&QueueName::Control, CONTROL).await?;
     let mut tasks = jobs.queue.consume(&QueueName::Tasks, prefetch).await?;
+    let own_queue = QueueName::Node(NodeId::new(&config.node)?);
+    let mut mine = jobs.queue.consume(&own_queue, prefetch).await?;
+    let seed = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let seed = seed.unwrap_or_default().as_nanos() as u64;
     let node = Arc::new(Node {
         sources: Sources {
             own: jobs.store.clone(),
@@ -237,9 +333,14 @@ pub async fn run(
         },
         scratch: Scratch::open(&config.scratch)
             .map_err(|error| Error::local("making a directory for temporary files", error))?,
-        boot: worker::batch::new_job_id(),
         in_hand: InHand::default(),
         known: Mutex::default(),
+        plans: Mutex::default(),
+        turns: RwLock::new(()),
+        conductor: Mutex::default(),
+        own: AtomicUsize::new(0),
+        closing: AtomicBool::new(false),
+        dice: Mutex::new(Dice::new(u64::from(std::process::id()) << 20 | seed)),
         jobs,
         world,
         hand_back: CancellationToken::new(),
@@ -247,12 +348,15 @@ pub async fn run(
         flights: AtomicU64::new(0),
         config,
     });
-    let mut splitting = JoinSet::new();
+    let (own, mut owned) = mpsc::unbounded_channel();
+    let stop_leading = CancellationToken::new();
+    let leading = lead::run(node.clone(), control, own, stop_leading.clone());
+    let mut leading = AbortOnDropHandle::new(tokio::spawn(leading));
     let mut running = JoinSet::new();
-    let mut sweeping = JoinSet::new();
     let mut beating = JoinSet::new();
-    let mut sweep = tokio::time::interval(SWEEP);
+    let mut living = JoinSet::new();
     let mut beat = tokio::time::interval(node.config.heartbeat);
+    let mut live = tokio::time::interval(node.config.heartbeat);
     // Whoever looks at the nodes sees ranks as soon as they are there.
     let (mut coming_up, mut is_up) = (tokio::time::interval(COMING_UP), false);
     let closed = || Error::State("the queue was closed".into());
@@ -264,22 +368,24 @@ pub async fn run(
         observe::in_hand(running.len());
         tokio::select! {
             () = shutdown.cancelled() => break,
-            delivery = splits.next(), if splitting.len() < SPLITTING => {
-                splitting.spawn(node.clone().handle(delivery.ok_or_else(closed)?));
-            }
             delivery = tasks.next(), if running.len() < most => {
-                running.spawn(node.clone().handle(delivery.ok_or_else(closed)?));
+                running.spawn(node.clone().take(delivery.ok_or_else(closed)?));
             }
-            Some(next) = splitting.join_next() => {
-                if let Ok(Some(task)) = next {
-                    running.spawn(node.clone().handle(task));
-                }
+            delivery = mine.next(), if running.len() < most => {
+                running.spawn(node.clone().take(delivery.ok_or_else(closed)?));
+            }
+            Some((order, trace)) = owned.recv() => {
+                running.spawn(own_span(node.clone(), order, trace));
             }
             Some(_) = running.join_next() => {}
-            _ = sweep.tick(), if sweeping.is_empty() => {
-                sweeping.spawn(node.clone().sweep());
+            ended = &mut leading => match ended {
+                Ok(ended) => return ended.and_then(|()| Err(closed())),
+                Err(error) => return Err(Error::State(format!("leading: {error}"))),
+            },
+            _ = live.tick(), if living.is_empty() => {
+                living.spawn(node.clone().live());
             }
-            Some(_) = sweeping.join_next() => {}
+            Some(_) = living.join_next() => {}
             // Beside the work, which goes on where nobody hears it.
             _ = beat.tick(), if beating.is_empty() => {
                 let ttl = node.config.heartbeat * 3;
@@ -294,16 +400,25 @@ pub async fn run(
             }
         }
     }
-    drop((splits, tasks, polling, tidying));
-    sweeping.shutdown().await;
+    drop((tasks, mine, polling, tidying));
+    node.closing.store(true, Ordering::Relaxed);
     beating.shutdown().await;
     let finish = async {
-        while let Some(next) = splitting.join_next().await {
-            if let Ok(Some(task)) = next {
-                running.spawn(node.clone().handle(task));
+        loop {
+            tokio::select! {
+                Some((order, trace)) = owned.recv() => {
+                    running.spawn(own_span(node.clone(), order, trace));
+                }
+                next = running.join_next() => if next.is_none() {
+                    break;
+                },
+                // What is in hand is alive.
+                _ = live.tick(), if living.is_empty() => {
+                    living.spawn(node.clone().live());
+                }
+                Some(_) = living.join_next() => {}
             }
         }
-        while running.join_next().await.is_some() {}
     };
     // What does not even get handed back in time is dropped, and its messages come again by themselves.
     let hand_back = async {
@@ -316,7 +431,23 @@ pub async fn run(
         tokio::time::sleep(HAND_BACK).await;
     };
     tokio::select! { () = finish => {}, () = hand_back => {} }
-    splitting.shutdown().await;
+    living.shutdown().await;
     running.shutdown().await;
+    stop_leading.cancel();
+    let _ = tokio::time::timeout(ENDING, leading).await;
+    let name = NodeId::new(&node.config.node)?;
+    for tried in 0..RETIRE_TRIES {
+        match node.jobs.queue.retire_node(&name).await {
+            Ok(_) => break,
+            // The broker may not have heard yet that nobody consumes from it.
+            Err(error) => tracing::debug!(%error, tried, "the queue of this node stays"),
+        }
+        tokio::time::sleep(COMING_UP).await;
+    }
     Ok(())
+}
+
+async fn own_span(node: Arc<Node>, order: ::jobs::span::Order, trace: Option<String>) {
+    node.clone().take_own(order, trace).await;
+    node.own_ended();
 }

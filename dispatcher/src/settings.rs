@@ -45,6 +45,12 @@ pub struct Settings {
     /// Seconds without a sign of life after which a rank counts as hung
     #[arg(long, env = "SUNDOG_STALL", value_name = "SECS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
     pub stall: u64,
+    /// Try out policies: this node says that its load is this, from 0 to 1, and delays that share of its tasks
+    #[arg(long, value_name = "LOAD", value_parser = share)]
+    pub simulate_load: Option<f64>,
+    /// How long such a task is delayed, such as 3s or 500ms
+    #[arg(long, value_name = "TIME", value_parser = time, requires = "simulate_load")]
+    pub simulate_delay: Option<Duration>,
     /// Address for `/metrics`, as 127.0.0.1:9464; off loopback whoever asks needs a token of SUNDOG_TOKENS
     /// [default: none]
     #[arg(long, env = "SUNDOG_METRICS_LISTEN", value_name = "ADDR")]
@@ -64,6 +70,8 @@ impl Settings {
             scratch: None,
             drain: 60,
             stall: 60,
+            simulate_load: None,
+            simulate_delay: None,
             metrics_listen: None,
         }
     }
@@ -106,6 +114,8 @@ impl Settings {
                 .or_else(|| store.scratch())
                 .unwrap_or_else(std::env::temp_dir),
             drain: Duration::from_secs(self.drain),
+            simulate_load: self.simulate_load,
+            simulate_delay: self.simulate_delay.unwrap_or_default(),
             slots: self.slots.map_or(2 * threads, |slots| slots as usize),
             ..Config::new(&node)
         }
@@ -132,6 +142,21 @@ impl Settings {
         config.stall = Duration::from_secs(self.stall);
         Ok(Arc::new(Mpirun::start(config)))
     }
+}
+
+fn share(text: &str) -> std::result::Result<f64, String> {
+    let load = text.parse().ok().filter(|load| (0.0..=1.0).contains(load));
+    load.ok_or_else(|| "a load is from 0 to 1".into())
+}
+
+fn time(text: &str) -> std::result::Result<Duration, String> {
+    let (number, unit) = match text.strip_suffix("ms") {
+        Some(number) => (number, 0.001),
+        None => (text.strip_suffix('s').unwrap_or(text), 1.0),
+    };
+    let seconds = number.parse::<f64>().ok().map(|n| n * unit);
+    let time = seconds.and_then(|secs| Duration::try_from_secs_f64(secs).ok());
+    time.ok_or_else(|| "write it as 3s or 500ms".into())
 }
 
 /// A program in the directory of this one.

@@ -161,7 +161,7 @@ async fn a_job_through_the_broker_is_one_trace_and_counted_everywhere() {
             (&split.id, id)
         );
         let children = of_job.iter().filter(|s| s.parent == task.id);
-        assert_eq!(children.filter(|s| s.name == "ack").count(), 1);
+        assert_eq!(children.filter(|s| s.name == "run").count(), 1);
     }
 
     let text = logs.text();

@@ -268,6 +268,7 @@ impl Told<'_> {
                 ..StageMs::default()
             },
             attempt: 1,
+            rejections: 0,
             node: node.to_owned(),
             state,
             skipped: false,

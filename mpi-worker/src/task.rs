@@ -261,6 +261,7 @@ impl Finished {
             ranks: Some(order.ranks),
             ms: StageMs::default(),
             attempt: 1,
+            rejections: 0,
             node: node.to_owned(),
             state: TaskState::Failed,
             skipped: false,

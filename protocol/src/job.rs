@@ -233,6 +233,9 @@ pub struct Schedule {
     pub speculate_after: f64,
     /// A task is slow when it takes longer than this many times the mean.
     pub speculate_ratio: f64,
+    /// How urgent the job is beside others.
+    #[serde(skip_serializing_if = "is_default")]
+    pub priority: Priority,
     /// Whether a node's graphics device computes; results are the same bytes.
     #[serde(skip_serializing_if = "Device::is_auto")]
     pub device: Device,
@@ -248,9 +251,23 @@ impl Default for Schedule {
             speculate: true,
             speculate_after: 0.75,
             speculate_ratio: 1.2,
+            priority: Priority::Normal,
             device: Device::Auto,
         }
     }
+}
+
+/// How urgent a job is beside others: a more urgent one's tasks go first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Priority {
+    /// Before all others.
+    High,
+    /// As most are.
+    #[default]
+    Normal,
+    /// When nothing else waits.
+    Low,
 }
 
 /// What computes.

@@ -15,7 +15,7 @@ pub mod state;
 
 pub use event::Event;
 pub use job::Job;
-pub use message::{JobMessage, StoredJob, TaskMessage};
+pub use message::{JobMessage, StoredJob};
 pub use pages::Pages;
 pub use receipt::{JobReceipt, TaskReceipt, Warning};
 pub use size::Size;

@@ -25,8 +25,7 @@ pub struct StoredJob {
     pub spec: Job,
 }
 
-/// A job that waits to be split into tasks, to have failed tasks run again, or to be brought to its end
-/// after it was cancelled.
+/// A job to which something was done: it was submitted, cancelled, paused, or is to run again what failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct JobMessage {
     /// Version of this format: 1.
@@ -39,48 +38,8 @@ pub struct JobMessage {
     pub round: u32,
 }
 
-/// A task that waits for a node.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct TaskMessage {
-    /// Version of this format: 1.
-    #[serde(default = "version")]
-    pub version: u32,
-    /// The job's id.
-    pub job: String,
-    /// Which run of the job, from 1.
-    #[serde(default = "first")]
-    pub round: u32,
-    /// Number of the task, from 0.
-    pub task: u64,
-    /// How often nodes refused it.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub rejections: u32,
-    /// The node that refused it last; it is not offered to that one next.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rejected_by: Option<String>,
-    /// The node that runs this task already and finds it slow: a copy for another node, of which a result counts
-    /// and a failure does not.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub copy_of: Option<String>,
-}
-
-impl TaskMessage {
-    /// A task of a job's round as it is first sent.
-    pub fn new(job: &str, round: u32, task: u64) -> TaskMessage {
-        TaskMessage {
-            version: version(),
-            job: job.to_owned(),
-            round,
-            task,
-            rejections: 0,
-            rejected_by: None,
-            copy_of: None,
-        }
-    }
-}
-
-/// What a job's inputs came to: `jobs/<id>/plan.json`, written once, so that a job that is split twice is
-/// split alike.
+/// What a job's inputs came to: `jobs/<id>/r1/plan.json`, written once, when its pages are there, so that a job that is
+/// planned twice is planned alike.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct JobPlan {
     /// Version of this format: 1.
@@ -88,16 +47,26 @@ pub struct JobPlan {
     pub version: u32,
     /// The job's id.
     pub job: String,
-    /// When it was split, RFC 3339 in UTC.
+    /// When it was planned, RFC 3339 in UTC.
     pub started: String,
     /// Files of directories that were passed over, by what they are.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub skipped: BTreeMap<String, u64>,
-    /// Its tasks by number, from 0.
+    /// How many tasks it has, a page of them in each `jobs/<id>/r1/plan/<page>.json`.
+    pub tasks: u64,
+}
+
+/// A page of a [`JobPlan`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PlanPage {
+    /// Version of this format: 1.
+    #[serde(default = "version")]
+    pub version: u32,
+    /// Its tasks in the order of their numbers.
     pub tasks: Vec<PlannedTask>,
 }
 
-/// A task of a [`JobPlan`].
+/// A task of a [`PlanPage`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PlannedTask {
     /// Path or URL of the input, as in [`crate::name`]; `uploads/…` lies below the owner's prefix.
@@ -126,10 +95,8 @@ pub struct JobRound {
     pub job: String,
     /// Which run of the job, from 2.
     pub round: u32,
-    /// When it was asked for, RFC 3339 in UTC.
+    /// When it was asked for, RFC 3339 in UTC. All that did not succeed in the round before is run again.
     pub time: String,
-    /// The tasks that are run again.
-    pub tasks: Vec<u64>,
 }
 
 /// A wish that a job ends, its user's or, after an error, that of its `on_error`: `jobs/<id>/cancelled/<round>.json`, written once.
@@ -146,8 +113,4 @@ pub struct JobCancelled {
 
 fn first() -> u32 {
     1
-}
-
-fn is_zero(value: &u32) -> bool {
-    *value == 0
 }

@@ -132,6 +132,9 @@ pub struct TaskReceipt {
     pub ms: StageMs,
     /// Which attempt this was, from 1.
     pub attempt: u32,
+    /// How often nodes refused it.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub rejections: u32,
     /// The machine.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub node: String,
@@ -283,4 +286,8 @@ pub struct StageMs {
     pub encode: f64,
     /// Writing the output's bytes durably.
     pub store: f64,
+}
+
+fn is_none(count: &u32) -> bool {
+    *count == 0
 }

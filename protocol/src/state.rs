@@ -54,6 +54,8 @@ pub enum JobState {
     Queued,
     /// Its tasks are being worked on.
     Running,
+    /// Nothing more of it is begun until it is resumed.
+    Paused,
     /// All tasks succeeded (or there were none).
     Succeeded,
     /// Some tasks succeeded, some did not.
@@ -70,6 +72,7 @@ impl JobState {
         match self {
             JobState::Queued => "queued",
             JobState::Running => "running",
+            JobState::Paused => "paused",
             JobState::Succeeded => "succeeded",
             JobState::Partial => "partial",
             JobState::Failed => "failed",
@@ -79,7 +82,10 @@ impl JobState {
 
     /// Whether nothing more happens to the job.
     pub fn is_final(self) -> bool {
-        !matches!(self, JobState::Queued | JobState::Running)
+        !matches!(
+            self,
+            JobState::Queued | JobState::Running | JobState::Paused
+        )
     }
 }
 

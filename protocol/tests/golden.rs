@@ -53,8 +53,8 @@ fn messages_version_1() {
     let all = value(include_str!("golden/messages.v1.json"));
     same::<message::StoredJob>(&all, "stored_job");
     same::<message::JobMessage>(&all, "job");
-    same::<message::TaskMessage>(&all, "task");
     same::<message::JobPlan>(&all, "plan");
+    same::<message::PlanPage>(&all, "page");
     same::<message::JobRound>(&all, "round");
     same::<message::JobCancelled>(&all, "cancelled");
 }

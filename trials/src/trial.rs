@@ -215,7 +215,7 @@ impl Trial {
         let begun = Instant::now();
         loop {
             // A store in bad weather may not answer this one time.
-            let found = self.jobs.store.list(&names::tasks(&self.job)).await;
+            let found = self.jobs.tasks(OWNER, &self.job).await;
             let ended = found.map_or(0, |found| found.len());
             if ended >= goal {
                 self.note(format!("{ended} tasks have ended"));
@@ -259,7 +259,7 @@ impl Trial {
 
     /// Waits for the end of the job's second round.
     pub async fn ended_again(&mut self) -> Result<(), Failure> {
-        let first = names::archived(&self.job, 1, "receipt.json");
+        let first = names::end(&self.job, 2);
         let begun = Instant::now();
         while !names::exists(&self.jobs.store, &first)
             .await

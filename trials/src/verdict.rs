@@ -7,7 +7,7 @@ use crate::work::{OWNER, Work};
 use cloud::queue::QueueName;
 use dispatcher::names;
 use protocol::state::{JobState, TaskState};
-use protocol::{Event, JobReceipt, TaskReceipt};
+use protocol::{Event, JobReceipt};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 use worker::atomic::sha256;
@@ -99,13 +99,8 @@ async fn job(trial: &mut Trial, problems: &mut Problems) -> Result<JobReceipt, F
     if there != outputs {
         problems.push(format!("outputs are {there:?} and not {outputs:?}"));
     }
-    let single = names_below(trial, &names::tasks(&id)).await?;
-    let mut receipts = Vec::new();
-    for name in &single {
-        receipts.extend(names::read::<TaskReceipt>(&store, name).await?);
-    }
-    receipts.sort_by_key(|task| task.task);
-    if receipts != receipt.tasks {
+    let single = trial.jobs.tasks(OWNER, &id).await?;
+    if single != receipt.tasks {
         problems.push("the tasks' receipts are not those of the job's".into());
     }
     // The mark goes right after the receipt was written.
@@ -283,31 +278,18 @@ async fn queues(
             problems.push(format!("{n} messages are left in {queue}"));
         }
     }
-    let letters = trial.jobs.queue.stats(&QueueName::DeadLetters).await?.ready;
     let mut found = BTreeMap::new();
-    let mut deliveries = trial
-        .jobs
-        .queue
-        .consume(&QueueName::DeadLetters, 100)
-        .await?;
-    for _ in 0..letters {
-        let next = tokio::time::timeout(SETTLE, deliveries.next()).await;
-        let Ok(Some(letter)) = next else {
-            problems.push("a dead letter cannot be taken".into());
-            break;
+    for letter in trial.jobs.dead_letters(1000).await? {
+        let Some(task) = letter.task else {
+            problems.push(format!("a message is none of ours: {letter:?}"));
+            continue;
         };
-        let message: protocol::TaskMessage = serde_json::from_slice(&letter.body)?;
-        let reason = letter.death.as_ref().map(|death| death.reason.clone());
-        if message.job == receipt.job {
-            *found.entry(message.task).or_insert(0) += 1;
+        if letter.job.as_ref() == Some(&receipt.job) {
+            *found.entry(task).or_insert(0) += 1;
+            if letter.reason.is_empty() {
+                problems.push(format!("the dead letter of task {task} has no reason"));
+            }
         }
-        if reason.is_none_or(|reason| reason.is_empty()) {
-            problems.push(format!(
-                "the dead letter of task {} has no reason",
-                message.task
-            ));
-        }
-        letter.ack().await?;
     }
     let failed = receipt
         .tasks

@@ -20,6 +20,7 @@ pub mod results;
 pub mod run;
 pub mod schema;
 pub mod serve;
+pub mod simulate;
 pub mod status;
 pub mod submit;
 pub mod token;
@@ -61,11 +62,15 @@ pub fn run() -> Result {
         Command::Watch(args) => watch::run(args),
         Command::Results(args) => results::run(args),
         Command::Cancel(args) => status::cancel(args),
+        Command::Pause(args) => status::pause(args),
+        Command::Resume(args) => status::resume(args),
+        Command::Delete(args) => status::delete(args),
         Command::Retry(args) => status::retry(args),
         Command::List(args) => status::list(args),
         Command::Nodes(args) => nodes::run(args),
         Command::DeadLetters(args) => nodes::letters(args),
         Command::Webhook(args) => webhook::run(args),
+        Command::Simulate(args) => simulate::run(args),
         Command::Config(args) => config::run(args),
         Command::Doctor(args) => doctor::run(args),
         Command::Health(args) => health::run(&args),

@@ -72,7 +72,7 @@ async fn serve(args: &Args, layers: &Layers, home: &Home) -> Result {
     let resumed = match config.broker {
         // A broker keeps its messages.
         Some(_) => 0,
-        None => jobs.resume().await.map_err(client::from_jobs)?,
+        None => jobs.unfinished().await.map_err(client::from_jobs)?,
     };
     let notifier = args.webhooks.config();
     let notifier = notifier::Notifier::new(notifier, jobs.clone(), shutdown.clone());

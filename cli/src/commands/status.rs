@@ -1,4 +1,4 @@
-//! `sundog status`, `list`, `cancel` and `retry`: where jobs are, and where they should be.
+//! `sundog status`, `list`, `cancel`, `pause`, `resume`, `delete` and `retry`: where jobs are, and where they should be.
 
 use crate::jobs::session;
 use crate::output;
@@ -83,6 +83,44 @@ pub fn cancel(args: Many) -> Result {
                 true => format!("job {job} has ended: {}", status.state),
                 false => format!("job {job} is being cancelled"),
             }),
+        }
+        Ok(())
+    })
+}
+
+/// Begins nothing more of jobs for now.
+pub fn pause(args: Many) -> Result {
+    each(args, async |client, job, json| {
+        let status = client.pause(job).await?;
+        match json {
+            true => output::json(&status),
+            false => output::message(&format!(
+                "job {job} is paused; what runs goes on (hint: sundog resume {job})"
+            )),
+        }
+        Ok(())
+    })
+}
+
+/// Goes on with jobs that were paused.
+pub fn resume(args: Many) -> Result {
+    each(args, async |client, job, json| {
+        let status = client.resume(job).await?;
+        match json {
+            true => output::json(&status),
+            false => output::message(&format!("job {job} goes on")),
+        }
+        Ok(())
+    })
+}
+
+/// Removes everything of jobs.
+pub fn delete(args: Many) -> Result {
+    each(args, async |client, job, json| {
+        client.purge(job).await?;
+        match json {
+            true => output::json(&json!({"job": job, "deleted": true})),
+            false => output::message(&format!("job {job} is gone, with all its outputs")),
         }
         Ok(())
     })

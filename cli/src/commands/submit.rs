@@ -35,6 +35,9 @@ pub struct Args {
     /// Attempts after which an image has failed [default: 3]
     #[arg(long, value_name = "N")]
     max_attempts: Option<u32>,
+    /// How urgent the job is beside others [default: normal]
+    #[arg(long, value_enum, value_name = "PRIORITY")]
+    priority: Option<Priority>,
     /// Print what would be submitted and what outputs would be called; send nothing
     #[arg(long, conflicts_with = "watch")]
     dry_run: bool,
@@ -46,11 +49,34 @@ pub struct Args {
     json: bool,
 }
 
+/// How urgent a job is.
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Priority {
+    /// Before all others
+    High,
+    /// As most are
+    Normal,
+    /// When nothing else waits
+    Low,
+}
+
+impl Priority {
+    fn name(self) -> &'static str {
+        match self {
+            Priority::High => "high",
+            Priority::Normal => "normal",
+            Priority::Low => "low",
+        }
+    }
+}
+
 impl Args {
     fn flags(&self) -> Vec<(&'static str, Value)> {
         let mut flags = self.job.flags();
         let attempts = self.max_attempts.map(Value::from);
         flags.extend(attempts.map(|n| ("schedule.max_attempts", n)));
+        let priority = self.priority.map(|priority| priority.name().into());
+        flags.extend(priority.map(|name| ("schedule.priority", name)));
         if !self.inputs.is_empty() {
             let inputs = self.inputs.iter().map(|p| Value::from(name::to_text(p)));
             flags.push(("inputs", inputs.collect()));

@@ -24,7 +24,9 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Line {
     items: VecDeque<Item>,
-    consumers: usize,
+    /// The consumers by their numbers, those that came first first.
+    consumers: VecDeque<u64>,
+    named: u64,
     arrival: Arc<Notify>,
 }
 
@@ -54,6 +56,7 @@ impl Shared {
             .trace
             .filter(|text| super::traceparent(text).is_some());
         let mut lines = self.lines();
+        let to = message.to.clone();
         let line = match &message.to {
             node @ QueueName::Node(_) => lines
                 .get_mut(node)
@@ -66,13 +69,25 @@ impl Shared {
             queued: Instant::now(),
             published: SystemTime::now(),
         });
-        line.arrival.notify_one();
+        Shared::wake(line, &to);
         Ok(())
     }
 
-    fn take(&self, queue: &QueueName) -> Option<Item> {
+    /// Wakes who may take what has come to a queue.
+    fn wake(line: &Line, queue: &QueueName) {
+        match queue.is_exclusive() {
+            // Which of them may is seen when they look.
+            true => line.arrival.notify_waiters(),
+            false => line.arrival.notify_one(),
+        }
+    }
+
+    fn take(&self, queue: &QueueName, consumer: u64) -> Option<Item> {
         let mut lines = self.lines();
         let line = lines.get_mut(queue)?;
+        if queue.is_exclusive() && line.consumers.front() != Some(&consumer) {
+            return None;
+        }
         let item = line.items.pop_front();
         // Wake-ups do not add up: pass this one on while there is more.
         if !line.items.is_empty() {
@@ -94,7 +109,7 @@ impl Shared {
             QueueName::Tasks
         };
         let line = lines.entry(target.clone()).or_default();
-        item.message.to = target;
+        item.message.to = target.clone();
         if given_up {
             item.message.death = Some(Death {
                 queue: Some(from),
@@ -104,7 +119,7 @@ impl Shared {
         } else {
             line.items.push_front(item);
         }
-        line.arrival.notify_one();
+        Shared::wake(line, &target);
     }
 }
 
@@ -119,17 +134,22 @@ impl Queue for MemoryQueue {
 
     async fn consume(&self, queue: &QueueName, prefetch: u16) -> Result<Consumer> {
         let prefetch = usize::from(prefetch.max(1));
-        let arrival = {
+        let (arrival, number) = {
             let mut lines = self.shared.lines();
             let line = lines.entry(queue.clone()).or_default();
-            line.consumers += 1;
-            line.arrival.clone()
+            line.named += 1;
+            line.consumers.push_back(line.named);
+            (line.arrival.clone(), line.named)
         };
         let (deliver, deliveries) = mpsc::channel(prefetch);
         let (shared, queue) = (self.shared.clone(), queue.clone());
         let permits = Arc::new(Semaphore::new(prefetch));
         tokio::spawn(async move {
-            let consuming = Consuming { shared, queue };
+            let consuming = Consuming {
+                shared,
+                queue,
+                number,
+            };
             loop {
                 let permit = tokio::select! {
                     _ = deliver.closed() => break,
@@ -141,7 +161,7 @@ impl Queue for MemoryQueue {
                     if deliver.is_closed() {
                         break None;
                     }
-                    if let Some(item) = consuming.shared.take(&consuming.queue) {
+                    if let Some(item) = consuming.shared.take(&consuming.queue, number) {
                         break Some(item);
                     }
                     tokio::select! {
@@ -177,7 +197,7 @@ impl Queue for MemoryQueue {
         match (lines.get(queue), queue) {
             (Some(line), _) => Ok(Stats {
                 ready: line.items.len() as u64,
-                consumers: line.consumers as u64,
+                consumers: line.consumers.len() as u64,
                 oldest_age: Some(
                     line.items
                         .iter()
@@ -201,7 +221,7 @@ impl Queue for MemoryQueue {
         let Some(line) = lines.get(&name) else {
             return Ok(0);
         };
-        if line.consumers > 0 {
+        if !line.consumers.is_empty() {
             return Err(super::node_in_use(&name));
         }
         let items = lines
@@ -224,14 +244,15 @@ impl Queue for MemoryQueue {
 struct Consuming {
     shared: Arc<Shared>,
     queue: QueueName,
+    number: u64,
 }
 
 impl Drop for Consuming {
     fn drop(&mut self) {
         if let Some(line) = self.shared.lines().get_mut(&self.queue) {
-            line.consumers -= 1;
-            // It may have taken a wake-up meant for another consumer.
-            line.arrival.notify_one();
+            line.consumers.retain(|number| *number != self.number);
+            // It may have taken a wake-up meant for another consumer, or be the one that the others waited for.
+            Shared::wake(line, &self.queue);
         }
     }
 }

@@ -27,8 +27,10 @@ pub const ACK_LIMIT: Duration = Duration::from_secs(24 * 3600);
 /// One of the queues.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum QueueName {
-    /// Jobs that wait to be split.
+    /// Jobs to which something was done: submitted, cancelled, tried again. Whoever leads looks at them.
     Jobs,
+    /// What nodes tell whoever leads. It has one consumer at a time, the others wait for its end: that is how one leads.
+    Control,
     /// Tasks that any node may take.
     Tasks,
     /// Tasks for one node.
@@ -68,6 +70,7 @@ impl fmt::Display for QueueName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             QueueName::Jobs => f.write_str("sundog.jobs"),
+            QueueName::Control => f.write_str("sundog.control"),
             QueueName::Tasks => f.write_str("sundog.tasks"),
             QueueName::Node(id) => write!(f, "sundog.node.{}", id.0),
             QueueName::DeadLetters => f.write_str("sundog.dead-letters"),
@@ -76,17 +79,23 @@ impl fmt::Display for QueueName {
 }
 
 impl QueueName {
+    /// Whether only one consumer at a time is given messages, the one that came first.
+    pub fn is_exclusive(&self) -> bool {
+        *self == QueueName::Control
+    }
+
     /// The queue of that name.
     pub fn parse(name: &str) -> Result<QueueName> {
         match name {
             "sundog.jobs" => Ok(QueueName::Jobs),
+            "sundog.control" => Ok(QueueName::Control),
             "sundog.tasks" => Ok(QueueName::Tasks),
             "sundog.dead-letters" => Ok(QueueName::DeadLetters),
             _ => match name.strip_prefix("sundog.node.") {
                 Some(id) => Ok(QueueName::Node(NodeId::new(id)?)),
                 None => Err(Error::invalid(
                     format!("queue `{name}`"),
-                    "no such queue (sundog.jobs, sundog.tasks, sundog.node.<id>, sundog.dead-letters)",
+                    "no such queue (sundog.jobs, sundog.control, sundog.tasks, sundog.node.<id>, sundog.dead-letters)",
                 )),
             },
         }

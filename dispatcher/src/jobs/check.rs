@@ -5,7 +5,6 @@ use crate::error::{Error, Result};
 use imaging::Pipeline;
 use imaging::codec::Format;
 use protocol::Job;
-use protocol::job::{Acceptance, Placement};
 use worker::names::Template;
 
 /// What users may ask for.
@@ -116,16 +115,6 @@ pub fn check(job: &Job, rules: &Rules, own: &str) -> Result<()> {
 /// Refuses what dispatchers would not keep, rather than leaving it out in silence.
 fn check_promises(job: &Job) -> Result<()> {
     let refused = [
-        (
-            "schedule.placement",
-            job.schedule.placement != Placement::Shared,
-            "jobs are placed as `shared`: whichever node is free takes a task",
-        ),
-        (
-            "schedule.acceptance",
-            job.schedule.acceptance != Acceptance::Mandatory,
-            "tasks of jobs are `mandatory`: nodes do not refuse them",
-        ),
         (
             "keep_times",
             job.keep_times,

@@ -2,7 +2,6 @@
 
 mod check;
 mod dead;
-mod resume;
 mod status;
 mod urls;
 
@@ -10,7 +9,7 @@ pub use check::{Rules, check};
 pub(crate) use check::{check_upload, check_url, file_of};
 pub use dead::{DeadLetter, LOOK};
 pub use status::{JobStatus, Output};
-pub(crate) use status::{add, count, first_receipts, task_receipts, to_field};
+pub(crate) use status::{add, to_field};
 pub use urls::InputUrls;
 pub(crate) use urls::{Url, is_below};
 
@@ -21,13 +20,20 @@ use cloud::events::Events;
 use cloud::queue::{Message, NodeId, Queue, QueueName};
 use cloud::store::Store;
 use protocol::message::{JobCancelled, JobRound};
-use protocol::state::{JobState, TaskState};
+use protocol::state::JobState;
 use protocol::{Job, JobMessage, JobReceipt, StoredJob};
 use service::telemetry::trace;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use tracing::Instrument as _;
 use worker::batch::{new_job_id, now};
+
+/// How long the end of a job is waited for before it is removed all the same.
+const ENDING: Duration = Duration::from_secs(10);
+
+/// Between two looks at that.
+const AGAIN: Duration = Duration::from_millis(50);
 
 /// The job system's services and what may be done with them. Clones share connections.
 #[derive(Clone, Debug)]
@@ -86,7 +92,7 @@ impl Jobs {
             spec: job,
         };
         // What the job will fill.
-        let folders = [names::tasks(id), names::outputs(id)];
+        let folders = [names::done_page(id, 1, 0), names::outputs(id)];
         self.store.prepare(&folders)?;
         // Together, since each is a wait for the disk or the network. Marks of a job that is not there are nothing.
         let spec = names::spec(id);
@@ -125,10 +131,52 @@ impl Jobs {
     pub async fn cancel(&self, owner: &str, id: &str) -> Result<JobStatus> {
         self.load(owner, id).await?;
         let round = names::current_round(&self.store, id).await?;
-        if !names::exists(&self.store, &names::receipt(id)).await? {
+        if !names::exists(&self.store, &names::end(id, round)).await? {
             self.end_round(id, round).await?;
         }
         self.status(owner, id).await
+    }
+
+    /// Begins nothing more of a job until it is resumed; what runs goes on.
+    pub async fn pause(&self, owner: &str, id: &str) -> Result<JobStatus> {
+        let status = self.status(owner, id).await?;
+        if status.state.is_final() {
+            return Err(Error::State(format!("job {id} has ended already")));
+        }
+        self.mark(&names::paused(id)).await?;
+        self.publish(id, 1).await?;
+        self.status(owner, id).await
+    }
+
+    /// Goes on with a job that was paused.
+    pub async fn resume(&self, owner: &str, id: &str) -> Result<JobStatus> {
+        self.load(owner, id).await?;
+        self.store.delete(&names::paused(id)).await?;
+        self.publish(id, 1).await?;
+        self.status(owner, id).await
+    }
+
+    /// Removes everything of a job, which is ended first where it goes on. Uploads stay: other jobs may use them.
+    pub async fn purge(&self, owner: &str, id: &str) -> Result<()> {
+        self.load(owner, id).await?;
+        if !self.cancel(owner, id).await?.state.is_final() {
+            let begun = Instant::now();
+            while names::exists(&self.store, &names::open(id)).await? && begun.elapsed() < ENDING {
+                tokio::time::sleep(AGAIN).await;
+            }
+        }
+        // The spec first: without it there is no such job any more.
+        self.store.delete(&names::spec(id)).await?;
+        let below = [format!("jobs/{id}"), names::letters_of(owner, id)];
+        for prefix in below {
+            for meta in self.store.list(&prefix).await? {
+                self.store.delete(&meta.name).await?;
+            }
+        }
+        for mark in [names::open(id), names::owned(owner, id)] {
+            self.store.delete(&mark).await?;
+        }
+        Ok(())
     }
 
     /// Lets no further task of a round begin.
@@ -149,29 +197,25 @@ impl Jobs {
     }
 
     pub(crate) async fn retry_any(&self, id: &str) -> Result<usize> {
-        let receipt: Option<JobReceipt> = names::read(&self.store, &names::receipt(id)).await?;
-        let Some(receipt) = receipt else {
+        let current = names::current_round(&self.store, id).await?;
+        let end: Option<JobReceipt> = names::read(&self.store, &names::end(id, current)).await?;
+        let Some(end) = end else {
             return Err(Error::State(format!(
                 "job {id} has not ended yet (hint: sundog watch {id})"
             )));
         };
-        let failed = receipt
-            .tasks
-            .iter()
-            .filter(|t| t.state != TaskState::Succeeded);
-        let tasks: Vec<u64> = failed.map(|t| t.task).collect();
-        if tasks.is_empty() {
+        let n = (end.counts.tasks - end.counts.succeeded) as usize;
+        if n == 0 {
             return Ok(0);
         }
-        let n = tasks.len();
-        let round = names::current_round(&self.store, id).await? + 1;
+        let round = current + 1;
         let next = JobRound {
             version: protocol::VERSION,
             job: id.to_owned(),
             round,
             time: now(),
-            tasks,
         };
+        self.forget_letters(id).await?;
         self.mark(&names::open(id)).await?;
         // Whoever came first asked for the same tasks.
         names::create(&self.store, &names::round(id, round), &next).await?;
@@ -186,6 +230,17 @@ impl Jobs {
         check_id(id).map_err(|_| missing())?;
         let stored: Option<StoredJob> = names::read(&self.store, &names::spec(id)).await?;
         stored.filter(|s| s.owner == owner).ok_or_else(missing)
+    }
+
+    /// How many jobs have not ended; whoever leads goes on with them.
+    pub async fn unfinished(&self) -> Result<usize> {
+        let mut open = 0;
+        for mark in self.store.list(names::OPEN).await? {
+            if let Some(id) = mark.name.rsplit('/').next() {
+                open += usize::from(names::exists(&self.store, &names::spec(id)).await?);
+            }
+        }
+        Ok(open)
     }
 
     async fn mark(&self, name: &str) -> Result<()> {

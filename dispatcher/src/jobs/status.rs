@@ -3,9 +3,9 @@
 use super::Jobs;
 use crate::error::Result;
 use crate::names;
+use crate::records;
 use cloud::links::Link;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use protocol::message::JobPlan;
 use protocol::receipt::Counts;
 use protocol::state::{JobState, TaskState};
 use protocol::{JobReceipt, StoredJob, TaskReceipt};
@@ -55,6 +55,14 @@ impl Jobs {
             Some(found) => found,
             None => self.receipts_say(id).await?,
         };
+        let state = match state {
+            JobState::Queued | JobState::Running
+                if names::exists(&self.store, &names::paused(id)).await? =>
+            {
+                JobState::Paused
+            }
+            state => state,
+        };
         Ok(status(stored, state, counts))
     }
 
@@ -82,7 +90,7 @@ impl Jobs {
     pub async fn results(&self, owner: &str, id: &str, life: Duration) -> Result<Vec<Output>> {
         self.load(owner, id).await?;
         let mut outputs = Vec::new();
-        for receipt in task_receipts(self, id).await? {
+        for receipt in self.records(id).await? {
             if receipt.state != TaskState::Succeeded {
                 continue;
             }
@@ -102,46 +110,57 @@ impl Jobs {
     /// The receipt of a job that has ended.
     pub async fn receipt(&self, owner: &str, id: &str) -> Result<Option<JobReceipt>> {
         self.load(owner, id).await?;
-        names::read(&self.store, &names::receipt(id)).await
+        let round = names::current_round(&self.store, id).await?;
+        let end: Option<JobReceipt> = names::read(&self.store, &names::end(id, round)).await?;
+        let Some(end) = end else {
+            return Ok(None);
+        };
+        let receipt: Option<JobReceipt> = names::read(&self.store, &names::receipt(id)).await?;
+        // Until it is replaced, that of the round before lies there.
+        Ok(receipt.filter(|receipt| receipt.started == end.started))
     }
 
     /// The receipts of tasks that have ended so far, by number.
     pub async fn tasks(&self, owner: &str, id: &str) -> Result<Vec<TaskReceipt>> {
         self.load(owner, id).await?;
-        task_receipts(self, id).await
+        self.records(id).await
     }
 
-    /// Which share of a job's tasks has ended, as far as that was told.
-    pub(crate) async fn share_ended(&self, id: &str) -> Result<Option<f64>> {
-        let fields = self.events.fields(id).await?;
-        Ok(from_fields(&fields).map(|(_, counts)| {
-            let ended = counts.succeeded + counts.failed + counts.rejected + counts.cancelled;
-            ended as f64 / counts.tasks.max(1) as f64
-        }))
+    /// How the tasks of a job ended that have, by number.
+    async fn records(&self, id: &str) -> Result<Vec<TaskReceipt>> {
+        let round = names::current_round(&self.store, id).await?;
+        let end: Option<JobReceipt> = names::read(&self.store, &names::end(id, round)).await?;
+        if let Some(end) = end {
+            let receipt: Option<JobReceipt> = names::read(&self.store, &names::receipt(id)).await?;
+            // Until it is replaced, that of the round before lies there.
+            if let Some(receipt) = receipt.filter(|receipt| receipt.started == end.started) {
+                return Ok(receipt.tasks);
+            }
+        }
+        let Some(plan) = records::plan(&self.store, id).await? else {
+            return Ok(Vec::new());
+        };
+        let stored: Option<StoredJob> = names::read(&self.store, &names::spec(id)).await?;
+        let attempts = stored.map_or(1, |stored| stored.spec.schedule.max_attempts);
+        let mut all = Vec::new();
+        for page in 0..records::pages(plan.tasks) {
+            let ends = records::ends(&self.store, id, round, page, attempts).await?;
+            all.extend(ends.entries.into_values());
+        }
+        Ok(all)
     }
 
     async fn receipts_say(&self, id: &str) -> Result<(JobState, Counts)> {
         let round = names::current_round(&self.store, id).await?;
-        // Until a dispatcher has put it away, the last round's receipt still lies there.
-        let begun = match round {
-            1 => true,
-            n => {
-                let earlier = names::archived(id, n - 1, "receipt.json");
-                names::exists(&self.store, &earlier).await?
-            }
-        };
-        let receipt: Option<JobReceipt> = names::read(&self.store, &names::receipt(id)).await?;
-        match receipt {
-            Some(receipt) if begun => return Ok((receipt.state, receipt.counts)),
-            Some(receipt) => return Ok((JobState::Queued, receipt.counts)),
-            None => {}
+        let end: Option<JobReceipt> = names::read(&self.store, &names::end(id, round)).await?;
+        if let Some(end) = end {
+            return Ok((end.state, end.counts));
         }
-        let plan: Option<JobPlan> = names::read(&self.store, &names::plan(id)).await?;
-        let Some(plan) = plan else {
+        let Some(plan) = records::plan(&self.store, id).await? else {
             return Ok((JobState::Queued, Counts::default()));
         };
-        let mut counts = count(&task_receipts(self, id).await?);
-        counts.tasks = plan.tasks.len() as u64;
+        let mut counts = count(&self.records(id).await?);
+        counts.tasks = plan.tasks;
         Ok((JobState::Running, counts))
     }
 }
@@ -151,6 +170,7 @@ fn status(stored: StoredJob, state: JobState, counts: Counts) -> JobStatus {
         JobState::Queued => "waiting for a dispatcher",
         JobState::Running if counts.tasks == 0 => "looking for inputs",
         JobState::Running => "processing",
+        JobState::Paused => "paused (hint: sundog resume)",
         _ => "done",
     };
     JobStatus {
@@ -164,36 +184,8 @@ fn status(stored: StoredJob, state: JobState, counts: Counts) -> JobStatus {
     }
 }
 
-/// The receipts of tasks that have ended, by number.
-pub(crate) async fn task_receipts(jobs: &Jobs, id: &str) -> Result<Vec<TaskReceipt>> {
-    let found = jobs.store.list(&names::tasks(id)).await?;
-    read_receipts(jobs, found.into_iter().map(|meta| meta.name)).await
-}
-
-/// The receipts of the first `tasks` tasks, as far as they are there, by number; quicker for few.
-pub(crate) async fn first_receipts(jobs: &Jobs, id: &str, tasks: u64) -> Result<Vec<TaskReceipt>> {
-    read_receipts(jobs, (0..tasks).map(|task| names::task(id, task))).await
-}
-
-async fn read_receipts(
-    jobs: &Jobs,
-    names: impl Iterator<Item = String>,
-) -> Result<Vec<TaskReceipt>> {
-    let reads = stream::iter(names.map(|name| async move {
-        let receipt: Option<TaskReceipt> = names::read(&jobs.store, &name).await?;
-        Ok::<_, crate::Error>(receipt)
-    }));
-    let mut receipts: Vec<TaskReceipt> = reads
-        .buffer_unordered(AT_ONCE)
-        .try_filter_map(|receipt| async move { Ok(receipt) })
-        .try_collect()
-        .await?;
-    receipts.sort_by_key(|receipt| receipt.task);
-    Ok(receipts)
-}
-
 /// How the tasks ended that have.
-pub(crate) fn count(receipts: &[TaskReceipt]) -> Counts {
+fn count(receipts: &[TaskReceipt]) -> Counts {
     let mut counts = Counts {
         tasks: receipts.len() as u64,
         ..Counts::default()
@@ -225,7 +217,7 @@ fn from_fields(fields: &BTreeMap<String, String>) -> Option<(JobState, Counts)> 
         ..Counts::default()
     };
     let ended: &str = match state {
-        JobState::Queued | JobState::Running => &format!("done.{round}."),
+        JobState::Queued | JobState::Running | JobState::Paused => &format!("done.{round}."),
         _ => "ended",
     };
     for (_, text) in fields.iter().filter(|(key, _)| key.starts_with(ended)) {

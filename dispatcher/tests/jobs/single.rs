@@ -113,12 +113,13 @@ async fn what_a_loss_of_power_cut_off_is_made_again() {
         let folder = site._dir.path().join("store/jobs").join(&id);
         let last = images - 1;
         for (name, left) in [
-            (format!("tasks/{last}.json"), ""),
+            (format!("r1/done/0/{last}-{last}.json"), ""),
             (format!("out/{last}-{last}.pgm"), ""),
             ("receipt.json".into(), "{\"version\":1,\"job\":\""),
-            ("plan.json".into(), "\0\0\0\0"),
+            ("r1/end.json".into(), ""),
+            ("r1/plan.json".into(), "\0\0\0\0"),
         ] {
-            std::fs::create_dir_all(folder.join("tasks")).unwrap();
+            std::fs::create_dir_all(folder.join("r1/done/0")).unwrap();
             std::fs::create_dir_all(folder.join("out")).unwrap();
             std::fs::write(folder.join(name), left).unwrap();
         }

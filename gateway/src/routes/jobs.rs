@@ -2,11 +2,13 @@
 
 use crate::idempotency;
 use crate::run::Gateway;
-use axum::extract::{Path, Request, State};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, Request, State};
 use axum::response::{IntoResponse as _, Response};
 use dispatcher::jobs::JobStatus;
 use http::{StatusCode, header};
 use protocol::Job;
+use serde::Deserialize;
 use serde_json::json;
 use service::{Problem, User, body};
 
@@ -56,13 +58,45 @@ pub(super) async fn status(
     Ok(axum::Json(status))
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Removal {
+    /// Everything of the job goes, not only its work.
+    #[serde(default)]
+    purge: bool,
+}
+
 pub(super) async fn cancel(
     State(gateway): State<Gateway>,
     user: User,
     Path(id): Path<String>,
+    removal: Result<Query<Removal>, QueryRejection>,
 ) -> Result<Response, Problem> {
+    let Query(removal) = removal.map_err(|error| super::wrong_query(&error))?;
+    if removal.purge {
+        gateway.jobs.purge(&user.name, &id).await?;
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
     let status = gateway.jobs.cancel(&user.name, &id).await?;
     Ok((StatusCode::ACCEPTED, axum::Json(status)).into_response())
+}
+
+pub(super) async fn pause(
+    State(gateway): State<Gateway>,
+    user: User,
+    Path(id): Path<String>,
+) -> Result<axum::Json<JobStatus>, Problem> {
+    let status = gateway.jobs.pause(&user.name, &id).await?;
+    Ok(axum::Json(status))
+}
+
+pub(super) async fn resume(
+    State(gateway): State<Gateway>,
+    user: User,
+    Path(id): Path<String>,
+) -> Result<axum::Json<JobStatus>, Problem> {
+    let status = gateway.jobs.resume(&user.name, &id).await?;
+    Ok(axum::Json(status))
 }
 
 pub(super) async fn retry(

@@ -30,6 +30,8 @@ pub fn router(gateway: Gateway) -> Router {
         .route("/v1/jobs", get(jobs::list).post(jobs::submit))
         .route("/v1/jobs/{id}", get(jobs::status).delete(jobs::cancel))
         .route("/v1/jobs/{id}/retry", post(jobs::retry))
+        .route("/v1/jobs/{id}/pause", post(jobs::pause))
+        .route("/v1/jobs/{id}/resume", post(jobs::resume))
         .route("/v1/jobs/{id}/results", get(results::results))
         .route("/v1/jobs/{id}/receipt", get(results::receipt))
         .route(

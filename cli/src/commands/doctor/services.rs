@@ -102,7 +102,13 @@ impl Services {
         self.run(BROKER, async {
             let queue = config.queue().map_err(text)?;
             let mut waiting = Vec::new();
-            for name in [QueueName::Jobs, QueueName::Tasks, QueueName::DeadLetters] {
+            let names = [
+                QueueName::Jobs,
+                QueueName::Control,
+                QueueName::Tasks,
+                QueueName::DeadLetters,
+            ];
+            for name in names {
                 let stats = queue.stats(&name).await.map_err(text)?;
                 waiting.push(format!("{} in {name}", stats.ready));
             }

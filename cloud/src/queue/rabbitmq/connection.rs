@@ -101,6 +101,7 @@ impl Link {
 pub fn route(queue: &QueueName) -> (&'static str, String) {
     match queue {
         QueueName::Jobs => ("sundog.jobs", "jobs".into()),
+        QueueName::Control => ("sundog.jobs", "control".into()),
         QueueName::Tasks => ("sundog.tasks", "tasks".into()),
         QueueName::Node(id) => ("sundog.tasks", format!("node.{}", id.as_str())),
         QueueName::DeadLetters => ("", queue.to_string()),
@@ -121,7 +122,13 @@ async fn declare(channel: &Channel) -> lapin::Result<()> {
             )
             .await?;
     }
-    for queue in [QueueName::DeadLetters, QueueName::Jobs, QueueName::Tasks] {
+    let queues = [
+        QueueName::DeadLetters,
+        QueueName::Jobs,
+        QueueName::Control,
+        QueueName::Tasks,
+    ];
+    for queue in queues {
         declare_queue(channel, &queue).await?;
     }
     Ok(())
@@ -137,6 +144,9 @@ pub async fn declare_queue(channel: &Channel, queue: &QueueName) -> lapin::Resul
         "x-consumer-timeout".into(),
         AMQPValue::LongInt(ACK_LIMIT.as_millis() as i32),
     );
+    if queue.is_exclusive() {
+        arguments.insert("x-single-active-consumer".into(), AMQPValue::Boolean(true));
+    }
     if *queue != QueueName::DeadLetters {
         arguments.insert(
             "x-delivery-limit".into(),

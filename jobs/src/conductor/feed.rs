@@ -1,0 +1,205 @@
+//! What is sent, when, and to whom.
+
+use super::{Conductor, Due, Effect, Flight};
+use crate::span::{Order, Span};
+use crate::{JobId, Ms, NodeName};
+use protocol::job::Placement;
+
+/// Nodes whose loads differ by more are not alike.
+const SKEW: f64 = 0.25;
+/// What is not ours slows a span down by more than spans that wait before it.
+const BUSY: f64 = 8.0;
+
+impl Conductor {
+    /// Slots of the nodes that live.
+    pub(super) fn slots(&self) -> u32 {
+        self.nodes.values().map(|node| node.slots).sum()
+    }
+
+    /// Does what was put off until now.
+    pub(super) fn run_due(&mut self, now: Ms, out: &mut Vec<Effect>) {
+        let mut later = Vec::new();
+        while self.due.first().is_some_and(|(at, _)| *at <= now) {
+            let Some((at, due)) = self.due.pop_first() else {
+                break;
+            };
+            match due {
+                Due::Plan(job) => {
+                    let open = self
+                        .jobs
+                        .get(&job)
+                        .is_some_and(|job| !job.planned && !job.ending);
+                    out.extend(open.then_some(Effect::Plan(job)));
+                }
+                Due::Enter(id) => {
+                    if let Some(job) = self.jobs.get_mut(&id) {
+                        job.held = false;
+                        self.place(&id);
+                    }
+                }
+                Due::Send(span) => self.send(now, &span, out),
+                Due::Retry(span) => {
+                    let Some(job) = self
+                        .jobs
+                        .get(&span.job)
+                        .filter(|job| job.round == span.round)
+                    else {
+                        continue;
+                    };
+                    match job.is_fed() && !job.held {
+                        true => self.try_again(now, span, out),
+                        // Paused: looked at now and then.
+                        false => later.push((at.max(now) + self.settings.slow, Due::Retry(span))),
+                    }
+                }
+            }
+        }
+        self.due.extend(later);
+    }
+
+    fn try_again(&mut self, now: Ms, span: Span, out: &mut Vec<Effect>) {
+        let id = span.job.clone();
+        if let Some(job) = self.jobs.get_mut(&id) {
+            job.waiting = job.waiting.saturating_sub(1);
+            let page = job.pages.get(span.page as usize);
+            let open = page.is_some_and(|page| !page.has_ended(span.first));
+            let cost = page.map_or(0, |page| u64::from(page.cost(span.first)));
+            if open && !self.flights.contains_key(&span) {
+                self.launch(now, Order::new(span), cost, None, out);
+            }
+            self.place(&id);
+        }
+    }
+
+    /// Sends new spans while there are few on their way.
+    pub(super) fn feed(&mut self, now: Ms, out: &mut Vec<Effect>) {
+        let slots = self.slots();
+        let most = (slots * self.settings.ahead) as usize;
+        while self.flights.len() < most {
+            let Some(id) = self.fair.next() else {
+                return;
+            };
+            let Some((span, cost)) = self.cut(&id, slots) else {
+                self.place(&id);
+                if self.fair.next().is_some_and(|next| next == id) {
+                    return;
+                }
+                continue;
+            };
+            self.launch(now, Order::new(span), cost, None, out);
+            if let Some(job) = self.jobs.get(&id) {
+                self.fair
+                    .charge(job.class, &job.owner.clone(), &id, cost.max(100));
+            }
+            self.place(&id);
+        }
+    }
+
+    fn cut(&mut self, id: &JobId, slots: u32) -> Option<(Span, u64)> {
+        let job = self.jobs.get_mut(id)?;
+        let worth = job.worth(self.settings.span, slots);
+        let page = job.pages.get_mut(job.feeding)?;
+        let (first, last, cost) = page.cut(worth)?;
+        let span = Span {
+            job: id.clone(),
+            round: job.round,
+            page: job.feeding as u32,
+            first,
+            last,
+            attempt: 1,
+        };
+        Some((span, cost))
+    }
+
+    /// Sends a span that is not on its way.
+    pub(super) fn launch(
+        &mut self,
+        now: Ms,
+        mut order: Order,
+        cost: u64,
+        refused_by: Option<NodeName>,
+        out: &mut Vec<Effect>,
+    ) {
+        let span = order.span.clone();
+        let schedule = self.jobs.get(&span.job).map(|job| &job.schedule);
+        order.may_refuse = schedule.is_some_and(Self::may_refuse) && !order.alone;
+        let flight = Flight {
+            order,
+            to: None,
+            fed: now,
+            seen: None,
+            begun: None,
+            cost,
+            returned: 0,
+            doubted: None,
+            looking: false,
+            refused_by,
+        };
+        self.flights.insert(span.clone(), flight);
+        self.fed += 1;
+        self.send(now, &span, out);
+    }
+
+    /// Sends a span that is on its way, perhaps once more.
+    fn send(&mut self, now: Ms, span: &Span, out: &mut Vec<Effect>) {
+        let Some(flight) = self.flights.get(span) else {
+            return;
+        };
+        let schedule = self.jobs.get(&span.job).map(|job| job.schedule.clone());
+        let placed = schedule.as_ref().is_some_and(Self::is_placed) || self.skewed();
+        let refused = flight.refused_by.clone();
+        let to = match schedule {
+            Some(schedule) if placed || refused.is_some() => {
+                self.choose(schedule.placement, refused.as_ref())
+            }
+            _ => None,
+        };
+        if placed && to.is_none() {
+            // There is no node: that is a refusal, too.
+            self.due
+                .insert((now + self.settings.slow, Due::Send(span.clone())));
+            return;
+        }
+        let Some(flight) = self.flights.get_mut(span) else {
+            return;
+        };
+        let before = std::mem::replace(&mut flight.to, to.clone());
+        flight.fed = now;
+        out.push(Effect::Feed(flight.order.clone(), to.clone()));
+        self.release(&before);
+        if let Some(node) = to.as_ref().and_then(|name| self.nodes.get_mut(name)) {
+            node.given += 1;
+        }
+    }
+
+    /// Whether some nodes are far busier than others: whoever is free then is not as good as any.
+    fn skewed(&self) -> bool {
+        let loads = self.nodes.values().filter(|node| node.slots > 0);
+        let (mut least, mut most) = (1.0_f64, 0.0_f64);
+        for node in loads {
+            (least, most) = (least.min(node.load), most.max(node.load));
+        }
+        most - least > SKEW
+    }
+
+    /// A node for a span; not the one that refused it, if there is another.
+    fn choose(&mut self, placement: Placement, but: Option<&NodeName>) -> Option<NodeName> {
+        let living = self.nodes.iter().filter(|(_, node)| node.slots > 0);
+        let mut names: Vec<(&NodeName, f64)> = living
+            .map(|(name, node)| {
+                let own = f64::from(node.given) / f64::from(node.slots);
+                (name, BUSY * node.load + own)
+            })
+            .collect();
+        if names.len() > 1 {
+            names.retain(|(name, _)| Some(*name) != but);
+        }
+        let found = match placement {
+            Placement::LeastLoaded | Placement::Shared => {
+                names.iter().min_by(|a, b| a.1.total_cmp(&b.1))
+            }
+            _ => names.get(self.dice.below(names.len() as u64) as usize),
+        };
+        found.map(|(name, _)| (*name).clone())
+    }
+}

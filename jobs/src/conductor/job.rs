@@ -1,0 +1,145 @@
+//! A job as the conductor knows it.
+
+use super::{Flags, Loaded};
+use crate::page::Page;
+use crate::span::End;
+use protocol::job::Schedule;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Inputs that wait to be tried again at most, before the job gets nothing new: what fails all of them may pass.
+const WAITING: usize = 64;
+
+/// How far a job has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counted {
+    /// Its inputs.
+    pub inputs: u64,
+    /// Those with an output.
+    pub succeeded: u64,
+    /// Those that failed.
+    pub failed: u64,
+    /// Those that a limit refused.
+    pub rejected: u64,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Job {
+    pub(super) owner: Arc<str>,
+    pub(super) class: u8,
+    pub(super) round: u32,
+    pub(super) schedule: Schedule,
+    pub(super) stops: bool,
+    pub(super) flags: Flags,
+    /// Whether its inputs are known.
+    pub(super) planned: bool,
+    /// Times that they could not be looked for.
+    pub(super) plan_failures: u32,
+    pub(super) pages: Vec<Page>,
+    /// No page before this one has inputs that were never sent.
+    pub(super) feeding: usize,
+    pub(super) left: u64,
+    counted: Counted,
+    /// Attempts at single inputs beyond the first that are on their way or wait, by page and input.
+    pub(super) tries: BTreeMap<(u32, u32), u32>,
+    /// Of those, the ones that wait.
+    pub(super) waiting: usize,
+    /// Microseconds predicted and milliseconds measured, of spans that ran.
+    ran: (f64, f64),
+    /// Its receipt is being written.
+    pub(super) ending: bool,
+    /// Nothing is fed until nodes have said what they have of it.
+    pub(super) held: bool,
+}
+
+impl Job {
+    pub(super) fn new(loaded: &Loaded) -> Job {
+        Job {
+            owner: loaded.owner.clone(),
+            class: loaded.class,
+            round: loaded.round,
+            schedule: loaded.schedule.clone(),
+            stops: loaded.stops,
+            flags: loaded.flags,
+            planned: false,
+            plan_failures: 0,
+            pages: Vec::new(),
+            feeding: 0,
+            left: 0,
+            counted: Counted::default(),
+            tries: BTreeMap::new(),
+            waiting: 0,
+            ran: (0.0, 0.0),
+            ending: false,
+            held: false,
+        }
+    }
+
+    /// Whether something of it could be sent for the first time.
+    pub(super) fn has_new(&self) -> bool {
+        self.is_fed() && !self.held && self.waiting < WAITING && self.feeding < self.pages.len()
+    }
+
+    /// Whether anything of it may be sent.
+    pub(super) fn is_fed(&self) -> bool {
+        !self.flags.paused && !self.flags.cancelled && !self.ending && self.planned
+    }
+
+    pub(super) fn counted(&self) -> Counted {
+        Counted {
+            inputs: self.pages.iter().map(|page| u64::from(page.inputs())).sum(),
+            ..self.counted
+        }
+    }
+
+    /// An input has ended; whether that is new.
+    pub(super) fn end(&mut self, page: u32, input: u32, end: End) -> bool {
+        let Some(found) = self.pages.get_mut(page as usize) else {
+            return false;
+        };
+        if input >= found.inputs() || !found.end(input) {
+            return false;
+        }
+        self.tries.remove(&(page, input));
+        self.left -= 1;
+        match end {
+            End::Succeeded => self.counted.succeeded += 1,
+            End::Failed | End::Passing => self.counted.failed += 1,
+            End::Rejected => self.counted.rejected += 1,
+        }
+        true
+    }
+
+    /// What a span is worth, in predicted microseconds: less where what ran took longer than predicted, and less where the
+    /// job is so small that its spans would not reach all slots.
+    pub(super) fn worth(&self, most: u32, slots: u32) -> u32 {
+        let ratio = match self.ran {
+            (predicted, measured) if predicted > 0.0 => (measured * 1000.0 / predicted).max(0.02),
+            _ => 1.0,
+        };
+        let most = (f64::from(most) / ratio).min(f64::from(u32::MAX)) as u32;
+        match (&self.pages[..], slots) {
+            ([page], 1..) => most.min(page.total() / (slots * 4)).max(1),
+            _ => most,
+        }
+    }
+
+    /// A span ran.
+    pub(super) fn learn(&mut self, predicted: u64, ms: u64) {
+        // What ran long ago counts less.
+        self.ran.0 = self.ran.0 * 0.95 + predicted as f64;
+        self.ran.1 = self.ran.1 * 0.95 + ms as f64;
+    }
+
+    /// How many milliseconds a span of that cost takes, where some have run.
+    pub(super) fn expected(&self, cost: u64) -> Option<f64> {
+        let (predicted, measured) = self.ran;
+        (predicted > 0.0).then(|| cost as f64 / predicted * measured)
+    }
+
+    /// Which share of its inputs has ended.
+    pub(super) fn share(&self) -> f64 {
+        let inputs = self.counted().inputs;
+        1.0 - self.left as f64 / inputs.max(1) as f64
+    }
+}
