@@ -14,6 +14,8 @@ sundog processes batches of images, on one core or on a cluster
   sundog ops gaussian                           what an operation does and takes
   sundog verify out/sundog-receipt.json         outputs still match their hashes
 
+  sundog gui photos/                            the same in a window, with a preview
+
   sundog serve                                  the job system, on this machine
   sundog submit photos/ -p invert --watch       a batch for it, here or on a cluster
   sundog results JOB --download out/            what came out of it
@@ -72,6 +74,8 @@ pub enum Command {
     Nodes(commands::nodes::Args),
     /// Look at tasks that ran out of attempts, and try them again
     DeadLetters(commands::nodes::Letters),
+    /// Open the window: files, a pipeline with its preview, runs and jobs
+    Gui(commands::gui::Args),
     /// Run the whole job system in this process
     Serve(Box<commands::serve::Args>),
     /// Serve the cluster's jobs over HTTP, with the web page

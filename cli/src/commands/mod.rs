@@ -8,6 +8,7 @@ pub mod docs;
 pub mod doctor;
 pub mod gateway;
 pub mod generate;
+pub mod gui;
 pub mod health;
 pub mod info;
 pub mod man;
@@ -54,6 +55,7 @@ pub fn run() -> Result {
         Command::Info(args) => info::run(args),
         Command::Serve(args) => serve::run(*args),
         Command::Gateway(args) => gateway::run(*args),
+        Command::Gui(args) => gui::run(args),
         Command::Notifier(args) => notifier::run(*args),
         Command::Dispatcher(args) => dispatcher::run(args),
         Command::Token(args) => token::run(args),

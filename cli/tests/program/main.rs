@@ -8,6 +8,7 @@ mod colours;
 mod demo;
 mod devices;
 mod doctor;
+mod gui;
 mod letters;
 mod memory;
 mod names;

@@ -1,0 +1,162 @@
+//! Runs of this computer: the batch of `sundog run`, on threads or under `mpirun`.
+
+use super::{News, Post, spawn};
+use crate::state::run::{Ended, Run};
+use imaging::comm::{Comm as _, serial::Serial, threads};
+use imaging::executor::{Stop, guarded};
+use imaging::{Error, Result};
+use protocol::event::TaskFinished;
+use protocol::state::TaskState;
+use protocol::{Event, Job, name};
+use std::collections::HashMap;
+use std::sync::Mutex;
+use worker::batch::{self, Outcome, Request};
+use worker::mpirun::{Ask, Launcher, Line};
+
+/// A request for a whole job.
+pub fn request(job: Job) -> Request {
+    Request {
+        job_id: batch::new_job_id(),
+        job,
+        only: None,
+        dry_run: false,
+        elsewhere: None,
+        commit: option_env!("SUNDOG_COMMIT").map(str::to_owned),
+    }
+}
+
+fn threads_each(asked: Option<usize>, ranks: usize) -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, |n| n.get());
+    asked.unwrap_or_else(|| (cores / ranks.max(1)).max(1))
+}
+
+/// Runs a job in this process, on ranks that are threads where it asks for them.
+pub fn here(
+    request: &Request,
+    stop: &Stop,
+    emit: &mut (dyn FnMut(Event) + Send),
+) -> Result<Outcome> {
+    let ranks = request.job.thread_ranks.unwrap_or(1);
+    let each = threads_each(request.job.threads, ranks);
+    if ranks == 1 {
+        let comm = Serial::default();
+        return batch::run(&comm, Some(request), each, false, stop, &mut |e| emit(e));
+    }
+    let emit = Mutex::new(emit);
+    let outcomes = threads::run(ranks, |comm| {
+        let first = comm.rank() == 0;
+        let request = first.then_some(request);
+        batch::run(comm, request, each, false, stop, &mut |event| {
+            if first {
+                emit.lock().unwrap_or_else(|e| e.into_inner())(event);
+            }
+        })
+    });
+    let none = || Error::Io("a world of no ranks".into());
+    outcomes.into_iter().next().ok_or_else(none)?
+}
+
+/// Runs a job on `ranks` ranks of `mpirun`.
+fn under_mpirun(
+    request: &Request,
+    ranks: usize,
+    stop: &Stop,
+    emit: &mut dyn FnMut(Event),
+) -> Result<Outcome> {
+    let each = threads_each(request.job.threads, ranks);
+    let ask = Ask::Batch(Box::new(request.clone()), each);
+    let (mut outcome, mut wrong) = (None, None);
+    let world = Launcher::find(None, ranks, None)?.start(&ask)?;
+    world.follow(&|| stop.is_set(), &mut |line| match line {
+        Line::Event(event) => emit(event),
+        Line::Outcome(end) => outcome = Some(end),
+        Line::Error { message, .. } => wrong = Some(message),
+        Line::Bench(_) => {}
+    })?;
+    match (outcome, wrong) {
+        (Some(outcome), None) => Ok(outcome),
+        (_, Some(message)) => Err(Error::Io(message)),
+        (None, None) => Err(Error::Io(
+            "the ranks ended without an answer (check the set-up: sundog doctor)".into(),
+        )),
+    }
+}
+
+/// Starts a run; `only` are the inputs of a retry.
+pub fn start(
+    post: &Post,
+    job: Job,
+    only: Option<Vec<String>>,
+    by_path: HashMap<String, u64>,
+    stop: Stop,
+) {
+    spawn(post, "run", move |post| {
+        worker::atomic::survive_file_size_limit();
+        let mut request = request(job);
+        request.only = only;
+        let mut emit = |event: Event| {
+            let news = match event {
+                Event::JobStarted(e) => News::Started(e.tasks, e.cost),
+                Event::TaskStarted(e) => News::TaskStarted(e.task, e.input, e.cost),
+                Event::TaskFinished(e) => News::TaskEnded(e.task, Box::new(ended(e, &by_path))),
+                _ => return,
+            };
+            post.send(news);
+        };
+        let outcome = guarded(|| match request.job.ranks {
+            Some(ranks) => under_mpirun(&request, ranks, &stop, &mut emit),
+            None => here(&request, &stop, &mut emit),
+        });
+        post.send(News::Ended(match outcome {
+            Ok(outcome) => Ok((outcome.state, outcome.receipt)),
+            Err(error) => Err(error.to_string()),
+        }));
+    });
+}
+
+fn ended(event: TaskFinished, by_path: &HashMap<String, u64>) -> Ended {
+    let outputs = match event.outputs.is_empty() {
+        true => event.output.iter().collect::<Vec<_>>(),
+        false => event.outputs.iter().collect(),
+    };
+    let reason = match event.state {
+        TaskState::Succeeded => None,
+        state => Some(event.reason.unwrap_or_else(|| state.name().into())),
+    };
+    Ended {
+        file: by_path.get(&event.input).copied(),
+        input: Run::shown(&event.input),
+        path: name::to_path(&event.input),
+        outputs: outputs.into_iter().map(|o| name::to_path(o)).collect(),
+        reason,
+        ms: event.ms.unwrap_or(0),
+        warnings: event.warnings.into_iter().map(|w| w.text).collect(),
+    }
+}
+
+/// Compares the outputs of a receipt with its hashes.
+pub fn verify(post: &Post, receipt: std::path::PathBuf) {
+    spawn(post, "verify", move |post| {
+        post.send(News::Verified(compare(&receipt)));
+    });
+}
+
+fn compare(path: &std::path::Path) -> std::result::Result<String, String> {
+    let text = std::fs::read(path).map_err(|e| format!("{}: {e}", path.display()))?;
+    let receipt: protocol::JobReceipt =
+        serde_json::from_slice(&text).map_err(|e| format!("{}: {e}", path.display()))?;
+    let mut right = 0;
+    for output in receipt.tasks.iter().flat_map(|task| task.outputs()) {
+        let at = name::to_path(output.output);
+        let digest =
+            worker::atomic::digest_file(&at).map_err(|e| format!("{}: {e}", at.display()))?;
+        if Some(digest.sha256.as_str()) != output.sha256 {
+            return Err(format!("{} was changed since the run", at.display()));
+        }
+        right += 1;
+    }
+    Ok(format!(
+        "{} match the receipt",
+        crate::text::count(right, "output")
+    ))
+}

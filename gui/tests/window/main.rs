@@ -1,0 +1,9 @@
+//! The window as a person or a screen reader meets it, with the real engine behind it.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+mod compose;
+mod files;
+mod programs;
+mod runs;
+mod stacks;

@@ -1,0 +1,217 @@
+//! The programs around the window: `sundog run` of what it saves, jobs in a real `sundog serve`.
+
+use super::common::{Desk, photos};
+use gui::args::Args;
+use gui::command::Command as Ask;
+use gui::state::Tab;
+use gui::state::jobs::{Link, Target, Token};
+use gui::work::jobs;
+use protocol::state::JobState;
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+/// The command line: `SUNDOG_BIN`, or what was built beside this test.
+fn sundog(home: &Path) -> Command {
+    let beside = || {
+        std::env::current_exe()
+            .unwrap()
+            .parent()
+            .unwrap()
+            .with_file_name("sundog")
+    };
+    let program = std::env::var_os("SUNDOG_BIN").map_or_else(beside, PathBuf::from);
+    assert!(
+        program.is_file(),
+        "no {} (build it: cargo build -p sundog-cli)",
+        program.display()
+    );
+    let mut command = Command::new(program);
+    for (name, _) in
+        std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("SUNDOG_"))
+    {
+        command.env_remove(name);
+    }
+    for name in ["CONFIG_HOME", "DATA_HOME", "RUNTIME_DIR", "STATE_HOME"] {
+        command.env_remove(format!("XDG_{name}"));
+    }
+    command.env("HOME", home).current_dir(home);
+    command
+}
+
+/// The files below a folder by their names, the receipt left out.
+fn contents(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut files = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(next) = folders.pop() {
+        for entry in std::fs::read_dir(&next).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if !path.ends_with("sundog-receipt.json") {
+                let name = path.strip_prefix(folder).unwrap().to_owned();
+                files.push((name, std::fs::read(&path).unwrap()));
+            }
+        }
+    }
+    files.sort();
+    files
+}
+
+fn composed(dir: tempfile::TempDir) -> Desk {
+    let files = vec![dir.path().join("photos")];
+    let mut desk = Desk::open(
+        dir,
+        Args {
+            files,
+            ..Args::default()
+        },
+    );
+    desk.until_read();
+    let out = desk.path("window").to_str().unwrap().to_owned();
+    desk.change(|state| {
+        state.setup.output = out;
+        state.setup.format = "jpeg(quality=83)".into();
+        state
+            .edit
+            .type_text("clahe | gaussian(sigma=1.1) | rotate(degrees=90)".into());
+    });
+    desk
+}
+
+#[test]
+fn what_the_window_saves_the_command_line_runs_to_the_same_bytes() {
+    let mut desk = composed(photos());
+    let saved = desk.path("saved.toml");
+    desk.post(gui::work::News::Chosen(
+        gui::work::dialogs::Purpose::SaveJob,
+        vec![saved.clone()],
+    ));
+    desk.until("the file", |s| !s.banners.is_empty());
+    assert!(desk.sees("sundog run --spec"));
+    desk.click("Start");
+    desk.until("the end of the run", |s| s.run.took.is_some());
+    let line = desk.path("line");
+    let ran = sundog(desk.dir.path())
+        .arg("run")
+        .arg("--spec")
+        .arg(&saved)
+        .arg("-o")
+        .arg(&line)
+        .status();
+    assert_eq!(ran.unwrap().code(), Some(3), "one file is broken");
+    let written = contents(&desk.path("window"));
+    assert_eq!(written.len(), 2);
+    assert_eq!(written, contents(&line));
+}
+
+struct Serve {
+    child: Child,
+    address: String,
+    token: String,
+}
+
+impl Serve {
+    fn start(home: &Path) -> Serve {
+        let mut child = sundog(home)
+            .args([
+                "serve",
+                "--listen",
+                "127.0.0.1:0",
+                "--json",
+                "--threads",
+                "2",
+            ])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        let said: serde_json::Value = serde_json::from_str(&line).unwrap();
+        let link = said["link"].as_str().unwrap();
+        Serve {
+            child,
+            address: said["address"].as_str().unwrap().to_owned(),
+            token: link.split_once("#token=").unwrap().1.to_owned(),
+        }
+    }
+}
+
+impl Drop for Serve {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+#[test]
+fn a_job_goes_to_a_job_system_and_its_files_come_back() {
+    let dir = photos();
+    std::fs::remove_file(dir.path().join("photos/cut.png")).unwrap();
+    let home = dir.path().join("home");
+    std::fs::create_dir(&home).unwrap();
+    let serve = Serve::start(&home);
+    let mut desk = composed(dir);
+    let token = Token {
+        text: serve.token.clone(),
+        keep: false,
+    };
+    desk.ask(Ask::Target(
+        Target::Gateway(serve.address.clone()),
+        Some(token),
+    ));
+    desk.until("the gateway", |s| s.jobs.link == Link::Up);
+    desk.click("Submit");
+    assert_eq!(desk.state().tab, Tab::Queue);
+    desk.until("the end of the job", |s| {
+        s.jobs.list.iter().any(|j| j.state == JobState::Succeeded)
+    });
+    desk.until("its images", |s| {
+        s.jobs.rows().len() == 2 && s.jobs.chosen_status().is_some_and(|j| j.state.is_final())
+    });
+    assert!(desk.sees("a.ppm") && desk.sees("2 of 2"));
+    desk.harness.check_accessibility();
+    desk.click("Download");
+    desk.until("the files", |s| !s.banners.is_empty());
+    assert!(
+        desk.sees("2 files fetched into"),
+        "{:?}",
+        desk.state().banners
+    );
+    let line = desk.path("line");
+    let photos = desk.path("photos");
+    let ran = sundog(&home)
+        .arg("run")
+        .arg(&photos)
+        .args([
+            "-p",
+            "clahe | gaussian(sigma=1.1) | rotate(degrees=90)",
+            "--format",
+            "jpeg(quality=83)",
+            "-o",
+        ])
+        .arg(&line)
+        .status();
+    assert!(ran.unwrap().success());
+    assert_eq!(contents(&desk.path("window")), contents(&line));
+    // A job of the command line is seen here, too.
+    let submitted = sundog(&home)
+        .arg("submit")
+        .arg(&photos)
+        .args(["-p", "invert"])
+        .output()
+        .unwrap();
+    let id = String::from_utf8(submitted.stdout)
+        .unwrap()
+        .trim()
+        .to_owned();
+    desk.until("the other job", |s| s.jobs.list.iter().any(|j| j.job == id));
+    // Links say until when they are good.
+    desk.ask(Ask::Jobs(jobs::Ask::Results(id.clone())));
+    drop(serve);
+    desk.until("the loss", |s| matches!(s.jobs.link, Link::Down(_)));
+    assert!(!desk.state().jobs.list.is_empty());
+}

@@ -1,0 +1,184 @@
+//! Runs of this computer: plan, start, results, job files.
+
+use super::common::{Desk, photos, picture};
+use eframe::egui::{Key, Modifiers};
+use gui::args::Args;
+use gui::state::Tab;
+use gui::state::run::Plan;
+use protocol::state::JobState;
+
+fn ready(desk: &mut Desk) {
+    desk.until_read();
+    let out = desk.path("out").to_str().unwrap().to_owned();
+    desk.change(|state| {
+        state.setup.output = out;
+        state.setup.format = "png".into();
+        state.edit.type_text("equalize | sharpen".into());
+    });
+}
+
+#[test]
+fn one_bad_file_stops_nobody_and_says_why() {
+    let mut desk = Desk::with_photos();
+    ready(&mut desk);
+    desk.click("Start");
+    desk.until("the end of the run", |s| s.run.took.is_some());
+    assert_eq!(desk.state().run.state, Some(JobState::Partial));
+    assert_eq!(desk.state().run.counts, (2, 1));
+    assert_eq!(desk.state().tab, Tab::Results);
+    assert!(desk.path("out/a.png").is_file() && desk.path("out/more/b.png").is_file());
+    assert!(desk.sees("2 images done, 1 failed"));
+    desk.click("Only failed (1)");
+    desk.click("cut.png");
+    let why = desk
+        .state()
+        .run
+        .ended
+        .iter()
+        .find_map(|e| e.reason.clone())
+        .unwrap();
+    assert!(desk.sees(&why), "{why}");
+    desk.click("Verify");
+    desk.until("the hashes", |s| s.run.verified.is_some());
+    assert!(desk.sees("2 outputs match the receipt"));
+    desk.harness.check_accessibility();
+    std::fs::write(desk.path("out/a.png"), "changed").unwrap();
+    desk.click("Verify");
+    desk.until("the hashes", |s| {
+        s.run.verified.as_ref().is_some_and(Result::is_err)
+    });
+    assert!(desk.sees("was changed since the run"));
+}
+
+#[test]
+fn only_what_failed_runs_again() {
+    let mut desk = Desk::with_photos();
+    ready(&mut desk);
+    desk.press(Modifiers::COMMAND, Key::Enter);
+    desk.until("the end of the run", |s| s.run.took.is_some());
+    let before = std::fs::metadata(desk.path("out/a.png"))
+        .unwrap()
+        .modified()
+        .unwrap();
+    std::fs::remove_file(desk.path("photos/cut.png")).unwrap();
+    picture(&desk.path("photos/whole.ppm"), 9, 9);
+    std::fs::rename(desk.path("photos/whole.ppm"), desk.path("photos/cut.png")).unwrap();
+    desk.click("Run the rest again");
+    desk.until("the end of the run", |s| s.run.took.is_some());
+    assert_eq!(desk.state().run.state, Some(JobState::Succeeded));
+    assert!(desk.path("out/cut.png").is_file());
+    assert_eq!(
+        std::fs::metadata(desk.path("out/a.png"))
+            .unwrap()
+            .modified()
+            .unwrap(),
+        before
+    );
+    assert_eq!(
+        desk.state()
+            .run
+            .ended
+            .iter()
+            .filter(|e| e.reason.is_none())
+            .count(),
+        3
+    );
+}
+
+#[test]
+fn the_plan_tells_outputs_and_the_way_out_of_a_clash() {
+    let dir = photos();
+    picture(&dir.path().join("photos/a.pgm.ppm"), 3, 3);
+    picture(&dir.path().join("photos/more/b.pbm"), 3, 3);
+    let files = vec![dir.path().join("photos")];
+    let mut desk = Desk::open(
+        dir,
+        Args {
+            files,
+            ..Args::default()
+        },
+    );
+    ready(&mut desk);
+    desk.press(Modifiers::COMMAND, Key::P);
+    desk.until("a refusal", |s| matches!(s.plan, Plan::Refused(_)));
+    assert!(desk.sees("would both be"));
+    desk.click("Give the later ones numbers");
+    desk.until("a plan", |s| matches!(s.plan, Plan::Made(_)));
+    assert!(desk.sees("4 outputs") && desk.sees("1 would fail"));
+    desk.harness.check_accessibility();
+    desk.press(Modifiers::NONE, Key::Escape);
+    assert!(matches!(desk.state().plan, Plan::None));
+    assert!(!desk.path("out").exists());
+}
+
+#[test]
+fn a_run_can_be_stopped_and_gone_on_with() {
+    let dir = tempfile::tempdir().unwrap();
+    for number in 0..60 {
+        picture(&dir.path().join(format!("photos/{number}.ppm")), 700, 500);
+    }
+    let files = vec![dir.path().join("photos")];
+    let mut desk = Desk::open(
+        dir,
+        Args {
+            files,
+            ..Args::default()
+        },
+    );
+    ready(&mut desk);
+    desk.change(|state| state.edit.type_text("median(radius=12)".into()));
+    desk.click("Start");
+    desk.until("some images", |s| s.run.counts.0 >= 2);
+    desk.click("Stop");
+    desk.until("the end of the run", |s| s.run.took.is_some());
+    assert_eq!(desk.state().run.state, Some(JobState::Cancelled));
+    assert!(desk.state().run.counts.0 < 60);
+    desk.change(|state| state.edit.type_text("invert".into()));
+    desk.click("Run the rest again");
+    desk.until("the end of the run", |s| s.run.took.is_some());
+    assert_eq!(
+        desk.state()
+            .run
+            .ended
+            .iter()
+            .filter(|e| e.reason.is_none())
+            .count(),
+        60
+    );
+}
+
+#[test]
+fn a_job_file_opens_as_it_was_saved() {
+    let dir = photos();
+    let photos = dir.path().join("photos");
+    let job = protocol::Job {
+        inputs: vec![protocol::name::to_text(&photos)],
+        output: "out".into(),
+        pipeline: "invert".into(),
+        format: Some("png(compression=best)".into()),
+        keep_times: true,
+        ..protocol::Job::default()
+    };
+    let spec = dir.path().join("job.toml");
+    std::fs::write(&spec, gui::state::job::to_toml(&job).unwrap()).unwrap();
+    let mut desk = Desk::open(
+        dir,
+        Args {
+            spec: Some(spec),
+            ..Args::default()
+        },
+    );
+    desk.until_read();
+    assert_eq!(desk.state().job(), Ok(job));
+    let wrong = desk.path("wrong.toml");
+    std::fs::write(&wrong, "pipline = \"invert\"").unwrap();
+    let mut other = Desk::open(
+        tempfile::tempdir().unwrap(),
+        Args {
+            spec: Some(wrong),
+            ..Args::default()
+        },
+    );
+    other.frames(1);
+    assert!(other.sees("did you mean `pipeline`?"));
+}
