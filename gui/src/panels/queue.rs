@@ -209,6 +209,14 @@ fn job(ui: &mut Ui, scene: &mut Scene<'_>, status: &Status) {
         {
             scene.commands.push(Command::Jobs(Ask::Retry(id.clone())));
         }
+        let paused = status.state == JobState::Paused;
+        let (name, ask) = match paused {
+            true => ("Resume", Ask::Resume(id.clone())),
+            false => ("Pause", Ask::Pause(id.clone())),
+        };
+        if ui.add_enabled(!over, Button::new(name)).clicked() {
+            scene.commands.push(Command::Jobs(ask));
+        }
         if ui.add_enabled(!over, Button::new("Cancel")).clicked() {
             scene.commands.push(Command::Jobs(Ask::Cancel(id.clone())));
         }

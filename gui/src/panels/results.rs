@@ -94,7 +94,7 @@ fn grid(ui: &mut Ui, scene: &mut Scene<'_>) {
     ui.horizontal(|ui| {
         ui.label(run.summary());
         match &run.verified {
-            Some(Ok(told)) => drop(widgets::chip(ui, &format!("{told}"), colors.good)),
+            Some(Ok(told)) => drop(widgets::chip(ui, told, colors.good)),
             Some(Err(why)) => drop(widgets::chip(ui, &text::harmless(why), colors.bad)),
             None => {}
         }

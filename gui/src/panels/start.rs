@@ -11,7 +11,7 @@ use eframe::egui::{
     PopupCloseBehavior, ProgressBar, RichText, Role, TextEdit, Ui, WidgetInfo, vec2,
 };
 use imaging::codec::Format;
-use protocol::job::{KeepMetadata, OnClash};
+use protocol::job::{KeepMetadata, OnClash, Priority};
 
 /// The bar.
 pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
@@ -214,6 +214,24 @@ fn options(ui: &mut Ui, scene: &mut Scene<'_>) {
         }
         ui.label("cap on memory; 0: none");
     });
+    if scene.state.jobs.target != Target::Local {
+        ui.horizontal(|ui| {
+            ui.label("Priority of the job");
+            let kinds = [
+                (Priority::High, "high"),
+                (Priority::Normal, "normal"),
+                (Priority::Low, "low"),
+            ];
+            for (kind, name) in kinds {
+                if ui
+                    .selectable_label(base.schedule.priority == kind, name)
+                    .clicked()
+                {
+                    set(Box::new(move |job| job.schedule.priority = kind));
+                }
+            }
+        });
+    }
     ui.separator();
     widgets::small(ui, "Results");
     let mut check = |ui: &mut Ui, now: bool, text: &str, change: fn(&mut protocol::Job, bool)| {

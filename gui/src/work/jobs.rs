@@ -24,6 +24,10 @@ pub enum Ask {
     Submit(Box<Job>),
     /// End a job.
     Cancel(String),
+    /// Begin nothing more of a job until it is resumed.
+    Pause(String),
+    /// Go on with a job that was paused.
+    Resume(String),
     /// Run what did not succeed of a job again.
     Retry(String),
     /// Follow a job's images, or none.
@@ -257,6 +261,8 @@ async fn work(client: Arc<Client>, ask: Ask, number: u64, post: Post) {
     let done = match ask {
         Ask::Submit(job) => submit(&client, *job, number, &post).await,
         Ask::Cancel(job) => client.cancel(&job).await.map(drop),
+        Ask::Pause(job) => client.pause(&job).await.map(drop),
+        Ask::Resume(job) => client.resume(&job).await.map(drop),
         Ask::Retry(job) => client.retry(&job).await.map(drop),
         Ask::Results(job) => client.results(&job, LIFE).await.map(|results| {
             say(&post, Answer::Results(Box::new(results)));
