@@ -72,7 +72,7 @@ assert "replicas" not in of(cloud, "Deployment", "t-dispatcher")["spec"], "the c
 assert scaled["scaleTargetRef"] == {"name": "t-dispatcher"} and scaled["maxReplicaCount"] == 40
 queues = {t["metadata"]["queueName"]: t["metadata"] for t in scaled["triggers"]}
 assert set(queues) == {"sundog.jobs", "sundog.tasks"}, "one that scales from none must see jobs, too"
-assert queues["sundog.tasks"]["value"] == "32" and queues["sundog.tasks"]["mode"] == "QueueLength"
+assert queues["sundog.tasks"]["value"] == "2" and queues["sundog.tasks"]["mode"] == "QueueLength"
 auth = of(cloud, "TriggerAuthentication", scaled["triggers"][0]["authenticationRef"]["name"])
 assert auth["spec"]["secretTargetRef"] == [{"parameter": "host", "name": "sundog", "key": "broker"}]
 monitor, pods = of(cloud, "ServiceMonitor", "t")["spec"], of(cloud, "PodMonitor", "t")["spec"]

@@ -15,7 +15,7 @@ pub fn before(attempt: u32, dice: &mut Dice) -> Ms {
 
 /// The wait after a node refused a span for the n-th time: short, since another is asked.
 pub fn after_rejection(n: u32, dice: &mut Dice) -> Ms {
-    jittered(4 << n.min(5), dice)
+    jittered(2 << n.min(3), dice)
 }
 
 fn jittered(wait: Ms, dice: &mut Dice) -> Ms {

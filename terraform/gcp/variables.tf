@@ -92,9 +92,9 @@ variable "dispatchers" {
 }
 
 variable "tasks_per_dispatcher" {
-  description = "Waiting tasks for which one more dispatcher is worth its start."
+  description = "Waiting spans of images for which one more dispatcher is worth its start; never more wait than there are slots, so that this is less than a dispatcher has."
   type        = number
-  default     = 64
+  default     = 2
   validation {
     condition     = var.tasks_per_dispatcher >= 1
     error_message = "This is at least 1."
