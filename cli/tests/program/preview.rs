@@ -2,12 +2,37 @@
 
 use crate::browser::Browser;
 use crate::page::{TOP, add, fits, nothing_ran, page, top_says};
-use crate::server::{submit, wait};
+use crate::server::{long_pictures, submit, wait};
 use crate::wasm::module;
 use crate::{lines, picture, run};
 use cloud::testing::available;
 use serde_json::Value;
 use std::fs;
+
+#[test]
+fn a_job_is_paused_and_goes_on() {
+    if !available(Browser::program(), "Chromium") {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let files = long_pictures(dir);
+    let (_serve, mut browser) = page(dir);
+    browser.choose("#files", &files);
+    add(&mut browser, "median", "radius", "12");
+    browser.click("document.getElementById('submit')");
+    browser.until(&format!("!!{TOP}"));
+    press(&mut browser, "Pause");
+    top_says(&mut browser, "paused");
+    browser.until(&format!(
+        "[...{TOP}.querySelectorAll('button')].some((b) => b.innerText === 'Resume' && !b.hidden)"
+    ));
+    press(&mut browser, "Resume");
+    top_says(&mut browser, "running");
+    press(&mut browser, "Cancel");
+    top_says(&mut browser, "cancelled");
+    nothing_ran(&mut browser);
+}
 
 /// Presses a button of the job at the top.
 fn press(browser: &mut Browser, text: &str) {
@@ -185,6 +210,16 @@ fn jobs_are_found_and_sorted_run_again_and_edited_as_new() {
         fs::read(dir.join("out/a.tif")).unwrap(),
         fs::read(dir.join("here/a.tif")).unwrap()
     );
+
+    // Deleted with its results, after a second press.
+    press(&mut browser, "Delete");
+    browser.until(&format!(
+        "{TOP}.innerText.includes('Delete with its results?')"
+    ));
+    press(&mut browser, "Delete with its results?");
+    browser.until("!document.getElementById('jobs').innerText.includes('zebra')");
+    let (_, list, _) = run(dir, &["list", "--json"]);
+    assert!(!list.contains("zebra"), "{list}");
     nothing_ran(&mut browser);
 }
 

@@ -18,7 +18,7 @@ async function act(job, method, path, doing) {
   try {
     await call(method, path);
     say("notice", "");
-    if (method === "POST") closeResults(job);
+    if (path.endsWith("/retry")) closeResults(job);
     await refresh(job.job);
   } catch (error) {
     say("notice", error.message);
@@ -114,21 +114,27 @@ function makeJob(job) {
     pace: element("p", { className: "soft pace" }),
     bar: element("progress", { max: 1, value: 0 }),
     cancel: button("Cancel"),
+    pause: button("Pause"),
+    resume: button("Resume"),
     retry: button("Retry failed"),
     again: button("Run again"),
     edit: button("Edit as new"),
+    remove: button("Delete"),
     show: button("Results", { "aria-expanded": "false" }),
     results: element("div"),
   };
   const path = `/v1/jobs/${encodeURIComponent(job.job)}`;
   const entry = { job, view, open: false, pace: null };
   view.cancel.onclick = () => act(entry.job, "DELETE", path, "Cancelling …");
+  view.pause.onclick = () => act(entry.job, "POST", `${path}/pause`, "Pausing …");
+  view.resume.onclick = () => act(entry.job, "POST", `${path}/resume`, "Resuming …");
+  view.remove.onclick = () => removeJob(entry, path);
   view.retry.onclick = () => act(entry.job, "POST", `${path}/retry`, "Trying again …");
   view.again.onclick = () => runAgain(entry.job);
   view.edit.onclick = () => editAsNew(entry.job);
   view.show.onclick = () => (entry.open ? closeResults(entry.job) : openResults(entry));
   const head = element("div", { className: "head" }, view.title, view.state);
-  const buttons = element("div", { className: "row" }, view.show, view.cancel, view.retry, view.again, view.edit);
+  const buttons = element("div", { className: "row" }, view.show, view.pause, view.resume, view.cancel, view.retry, view.again, view.edit, view.remove);
   view.item = element("li", { className: "job" }, head, view.pace, view.bar, buttons, view.results);
   return entry;
 }
@@ -152,13 +158,39 @@ function showJob(job) {
   view.bar.setAttribute("aria-label", `Progress of ${name}`);
   if (job.counts.tasks > 0) view.bar.value = done(job) / job.counts.tasks;
   else view.bar.removeAttribute("value");
-  const named = [[view.cancel, "Cancel"], [view.retry, "Retry failed images of"], [view.show, "Results of"], [view.again, "Run again:"], [view.edit, "Edit as new:"]];
+  const named = [[view.cancel, "Cancel"], [view.retry, "Retry failed images of"], [view.show, "Results of"], [view.again, "Run again:"], [view.edit, "Edit as new:"], [view.pause, "Pause"], [view.resume, "Resume"]];
   for (const [button, text] of named) button.setAttribute("aria-label", `${text} ${name}`);
   view.cancel.hidden = ended(job);
   view.retry.hidden = !ended(job) || job.state === "succeeded";
+  view.pause.hidden = ended(job) || job.state === "paused";
+  view.resume.hidden = job.state !== "paused";
+  view.remove.hidden = !ended(job);
   view.again.hidden = !ended(job);
   view.edit.hidden = !ended(job);
   if (ended(job) && !ENDED.includes(before) && entry.open) openResults(entry);
+}
+
+// Everything of a job goes, so it is asked for twice: the button says so, for a while.
+async function removeJob({ job, view }, path) {
+  const button = view.remove;
+  if (!button.dataset.sure) {
+    button.dataset.sure = "yes";
+    button.textContent = "Delete with its results?";
+    setTimeout(() => {
+      delete button.dataset.sure;
+      button.textContent = "Delete";
+    }, 5000);
+    return;
+  }
+  say("notice", "Deleting …");
+  try {
+    await call("DELETE", `${path}?purge=true`);
+    jobs.delete(job.job);
+    arrange();
+    say("notice", `${jobName(job)} is gone.`);
+  } catch (error) {
+    say("notice", error.message);
+  }
 }
 
 // What an ended job was asked for, from its receipt.
