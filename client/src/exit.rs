@@ -80,7 +80,7 @@ impl From<imaging::Error> for Failure {
         use imaging::Error as E;
         let exit = match error {
             E::Pipeline(_) => Exit::Usage,
-            E::Limit(_) => Exit::Refused,
+            E::Limit { .. } => Exit::Refused,
             E::Stopped(_) => Exit::Interrupted,
             _ => Exit::Failed,
         };

@@ -18,8 +18,13 @@ pub enum Error {
     #[error("{0}")]
     Encode(String),
     /// The image or the plan is larger than a limit allows: refused before decoding.
-    #[error("{0}")]
-    Limit(String),
+    #[error("{text}")]
+    Limit {
+        /// Which.
+        limit: Limit,
+        /// What exceeds it, by how much, and the way out.
+        text: String,
+    },
     /// The operation cannot be applied to this image (a crop beyond its edge, say).
     #[error("{0}")]
     Unsuitable(String),
@@ -36,6 +41,40 @@ pub enum Error {
     /// Stopped since it took longer than it may.
     #[error("{0}")]
     Late(String),
+}
+
+/// What was more than it may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limit {
+    /// Pixels of an image, that is read or made.
+    Pixels,
+    /// Bytes of a file, or of its pixels.
+    Bytes,
+    /// Profiles, EXIF and texts.
+    Metadata,
+    /// Frames, images or levels of folders.
+    Count,
+    /// Memory: of a cap, or of the machine.
+    Memory,
+}
+
+impl Limit {
+    /// All of them.
+    pub const ALL: [Limit; 5] = [
+        Limit::Pixels,
+        Limit::Bytes,
+        Limit::Metadata,
+        Limit::Count,
+        Limit::Memory,
+    ];
+
+    /// The error that says so.
+    pub fn exceeded(self, text: impl Into<String>) -> Error {
+        Error::Limit {
+            limit: self,
+            text: text.into(),
+        }
+    }
 }
 
 impl Error {
@@ -81,5 +120,10 @@ mod tests {
         }
         let late = Error::Late("took longer than 1 s".into());
         assert_eq!(unpack(&pack(&late)), late);
+        for limit in Limit::ALL {
+            let error = limit.exceeded("more than 3");
+            assert_eq!(error.to_string(), "more than 3");
+            assert_eq!(unpack(&pack(&error)), error);
+        }
     }
 }

@@ -87,6 +87,43 @@ pub fn fill(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::comm::threads;
+    use crate::image::{Color, SampleType, Shape};
+
+    #[test]
+    fn rows_come_from_whoever_owns_them_and_are_counted() {
+        // 7 rows on 5 ranks: chunks of 2, 2, 1, 1, 1, and each rank needs 2 rows beyond its own.
+        let shape = Shape::new(7, 3, Color::Gray, SampleType::U8);
+        let need = |rank: usize| {
+            let part = partition(7, 5, rank);
+            part.start.saturating_sub(2)..(part.end + 2).min(7)
+        };
+        let stats = threads::run(5, |comm| {
+            let mut own = Rows::zeroed(shape, partition(7, 5, comm.rank()));
+            let first = own.first;
+            for (at, value) in own.data.bytes_mut().iter_mut().enumerate() {
+                *value = (first * 3 + at) as u8;
+            }
+            let (mut stats, mut computed) = (HaloStats::default(), 0);
+            let pieces = fill(comm, &own, &need, &mut stats, &mut || computed += 1);
+            assert_eq!(computed, 1);
+            let mut held: Vec<usize> = own.range().collect();
+            for piece in &pieces {
+                for y in piece.range() {
+                    let at = y as u8 * 3;
+                    assert_eq!(piece.bytes_of(y..y + 1), [at, at + 1, at + 2]);
+                    held.push(y);
+                }
+            }
+            held.sort_unstable();
+            assert!(held.into_iter().eq(need(comm.rank())));
+            stats
+        });
+        let sent: Vec<u64> = stats.iter().map(|stats| stats.bytes / 3).collect();
+        // Row 2 goes to the ranks of rows 0 and 4, row 3 to that of row 5, too, and so on.
+        assert_eq!(sent, [2, 2 + 3, 3, 3, 2]);
+        assert!(stats.iter().all(|stats| stats.exchanges == 1));
+    }
 
     #[test]
     fn partitions_cover_all_rows_once() {

@@ -29,7 +29,7 @@ pub mod warning;
 pub mod window;
 
 pub use border::Border;
-pub use error::{Error, Result};
+pub use error::{Error, Limit, Result};
 pub use image::{Buffer, Color, Element, Image, Metadata, Rows, SampleType, Shape, Spare, Stored};
 pub use pipeline::Pipeline;
 pub use plan::Plan;

@@ -1,29 +1,46 @@
 //! How much memory a plan will take, so that a cap can be kept and a number announced beforehand.
 
 use crate::bands::{band_rows, forced_rows};
+use crate::executor::MESSAGE_BYTES;
+use crate::image::Shape;
 use crate::plan::{Head, Plan, Segment, Stage};
+
+/// Rows of the input of each step that one walk holds: those for the first band, which all come at once, or those that
+/// stay from band to band with room for the next ones.
+fn rows_held(segment: &Segment) -> Vec<usize> {
+    let output = segment.output().rows;
+    let band = band_rows(segment).min(output.max(1));
+    let (mut first, mut next) = (0..band, band);
+    let mut held = vec![0; segment.locals.len()];
+    for k in (0..held.len()).rev() {
+        first = segment.need(k, first);
+        let rows = segment.shapes[k].rows;
+        let at = (rows / 2).min(rows.saturating_sub(2 * next));
+        let need = segment.need(k, at..(at + next).min(rows));
+        let after = segment.need(k, (at + next).min(rows)..(at + 2 * next).min(rows));
+        // A walk that goes up computes all of them anew.
+        next = match after.end.checked_sub(need.end) {
+            Some(more @ 1..) => more.min(need.len()),
+            _ => need.len(),
+        };
+        // Those that stay are moved up when the next ones come.
+        held[k] = first.len().max(need.len() + next);
+    }
+    held
+}
 
 /// Bytes held by one walk down a segment: rolling buffers and the kernels' own rows.
 pub fn walk_bytes(segment: &Segment) -> usize {
-    let rows = segment.output().rows;
-    let step = band_rows(segment).min(rows.max(1));
-    let mut out = rows / 2..(rows / 2 + step).min(rows);
+    let held = rows_held(segment);
     let mut bytes = 0;
-    for k in (0..segment.locals.len()).rev() {
-        let need = segment.need(k, out.clone());
-        let row = segment.input_of(k).row_bytes();
+    for (k, rows) in held.into_iter().enumerate() {
         if k > 0 {
-            // A rolling buffer grows to twice its live rows.
-            bytes += 2 * need.len() * row;
+            bytes += rows * segment.input_of(k).row_bytes();
         }
         // Row scratch of the kernel, padded and widened.
-        bytes += 16
-            * segment
-                .input_of(k)
-                .row_len()
-                .max(segment.shapes[k].row_len())
-            * 4;
-        out = need;
+        let (input, output) = (segment.input_of(k), segment.shapes[k]);
+        let samples = input.row_len().max(output.row_len());
+        bytes += 12 * samples * input.sample.bytes().max(2);
     }
     bytes
 }
@@ -60,21 +77,27 @@ pub fn streaming_bytes(segment: &Segment, threads: usize) -> usize {
     let input = segment.input.row_bytes();
     let output = segment.output().row_bytes();
     match threads {
-        1 if segment.gpu.is_none() => 2 * need * input + step * output + walk_bytes(segment),
+        1 if segment.gpu.is_none() => {
+            let held = rows_held(segment).first().copied().unwrap_or(need);
+            held * input + step * output + walk_bytes(segment)
+        }
         // The next rows are decoded and the previous ones encoded meanwhile; pieces of rows that are done with are
         // kept, to be used again.
         n => {
             let rows = (3 * need).min(segment.input.rows);
-            rows * input + 2 * step * output + n * walk_bytes(segment)
+            let bands = (2 * step).min(segment.output().rows);
+            rows * input + bands * output + n * walk_bytes(segment)
         }
     }
 }
 
 /// Bytes that a decoder and an encoder hold beside the rows that they hand out and are given.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Codecs {
     /// The decoder's, until its last row is read.
     pub decoder: usize,
+    /// Ranks that hold a decoder.
+    pub decoders: usize,
     /// The encoder's, from its first row on.
     pub encoder: usize,
 }
@@ -101,7 +124,7 @@ fn device_bytes(plan: &Plan) -> usize {
 
 fn processor_bytes(plan: &Plan, ranks: usize, threads: usize, codecs: Codecs) -> usize {
     if ranks > 1 {
-        return ranks * rank_bytes(plan, ranks, threads) + codecs.decoder + codecs.encoder;
+        return shared_bytes(plan, ranks, threads, codecs);
     }
     let last = plan.stages.len() - 1;
     if last == 0 {
@@ -135,19 +158,40 @@ fn processor_bytes(plan: &Plan, ranks: usize, threads: usize, codecs: Codecs) ->
     stages.max().unwrap_or(0)
 }
 
-/// Peak bytes of pixels on one of several ranks.
+/// Peak bytes of all of several ranks. Each decodes its rows or is handed them, and lets go of its decoder before the
+/// first stage; after the last one rank 0 encodes its own rows and the others', a message at a time.
+fn shared_bytes(plan: &Plan, ranks: usize, threads: usize, codecs: Codecs) -> usize {
+    let message = |shape: Shape| MESSAGE_BYTES.min(shape.bytes() / ranks) + shape.row_bytes();
+    let decoding = match codecs.decoders {
+        0..=1 => codecs.decoder + 2 * message(plan.input),
+        decoders => decoders * codecs.decoder,
+    };
+    let encoding = codecs.encoder + 2 * message(plan.output);
+    (plan.input.bytes() + decoding)
+        .max(ranks * rank_bytes(plan, ranks, threads))
+        .max(plan.output.bytes() + encoding)
+}
+
+/// Peak bytes of pixels on one of several ranks while it computes.
 fn rank_bytes(plan: &Plan, ranks: usize, threads: usize) -> usize {
     let share = |bytes: usize| bytes.div_ceil(ranks);
     let stages = plan.stages.iter().map(|stage| {
         let segment = &stage.segment;
-        let halo = segment.depth() * 2 * segment.input.row_bytes();
-        let body = share(segment.input.bytes())
-            + share(segment.output().bytes())
-            + halo
-            + threads * walk_bytes(segment);
+        let body = match segment.locals.is_empty() {
+            true => share(segment.input.bytes()),
+            false => {
+                // What comes from the neighbours, and as much on its way to them; there are none beyond the ends.
+                let halo = 2 * segment.depth() * segment.input.row_bytes();
+                let halo = halo * (ranks - 1) / ranks;
+                share(segment.input.bytes())
+                    + share(segment.output().bytes())
+                    + halo
+                    + threads * walk_bytes(segment)
+            }
+        };
         body.max(head_bytes(stage, ranks))
     });
-    stages.max().unwrap_or(0).max(share(plan.input.bytes()))
+    stages.max().unwrap_or(0)
 }
 
 /// Bytes on each rank while a stage's head is at work.

@@ -358,3 +358,59 @@ impl Plan {
         heads.sum::<f64>() + self.stages.iter().map(|s| s.segment.cost()).sum::<f64>()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image::Color;
+
+    const SHAPE: Shape = Shape {
+        rows: 100,
+        cols: 40,
+        color: Color::Rgb,
+        sample: SampleType::U8,
+    };
+
+    fn plan(text: &str) -> Plan {
+        Plan::new(&Pipeline::parse(text).unwrap(), SHAPE).unwrap()
+    }
+
+    #[test]
+    fn a_segment_reaches_as_far_as_its_steps_together() {
+        let of = |text: &str| plan(text).stages[0].segment.clone();
+        assert_eq!(of("invert").depth(), 0);
+        assert_eq!(of("box_blur(radius=3) | sharpen").depth(), 2 * 4);
+        assert_eq!(of("flip(axis=vertical)").depth(), 0);
+        let segment = of("box_blur(radius=3) | sharpen");
+        assert_eq!(segment.rows_needed(0..1), 0..5);
+        assert_eq!(segment.rows_needed(50..52), 46..56);
+        assert_eq!(segment.rows_needed(99..100), 95..100);
+        // Nothing needs nothing, where it stands.
+        assert_eq!(segment.need(0, 7..7), 7..7);
+        assert_eq!(segment.rows_needed(120..120), 100..100);
+    }
+
+    #[test]
+    fn ranges_are_cut_to_the_image() {
+        assert_eq!(clip(-5..3, 10), 0..3);
+        assert_eq!(clip(8..12, 10), 8..10);
+        assert_eq!(clip(-5..-1, 10), 0..0);
+        assert_eq!(clip(12..15, 10), 10..10);
+    }
+
+    #[test]
+    fn costs_of_steps_and_heads_add_up() {
+        let alone = |text: &str| plan(text).cost();
+        assert_eq!(alone(""), 0.0);
+        for text in ["gaussian(sigma=2)", "equalize", "rotate", "butterworth"] {
+            assert!(alone(text) > 0.0, "{text}");
+        }
+        let sum = alone("gaussian(sigma=2)") + alone("butterworth") + alone("sharpen");
+        let together = alone("gaussian(sigma=2) | butterworth | sharpen");
+        assert!((together - sum).abs() < 1e-6 * sum);
+        let twice = Shape { rows: 200, ..SHAPE };
+        let pipeline = Pipeline::parse("gaussian(sigma=2) | butterworth | sharpen").unwrap();
+        let large = Plan::new(&pipeline, twice).unwrap().cost();
+        assert!((large - 2.0 * together).abs() < 1e-6 * large);
+    }
+}

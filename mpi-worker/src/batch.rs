@@ -224,9 +224,7 @@ fn run_orders(
     request: &Request,
 ) -> Result<()> {
     let stop_on_error = request.job.on_error == OnError::Stop;
-    let budget = settings
-        .memory
-        .map(|cap| cap.saturating_sub(world.base_bytes()));
+    let budget = settings.memory.map(|cap| cap.saturating_sub(batch.base));
     log.failures(batch.failures);
     let mut going = !(stop_on_error && log.failed());
     let (rows, images): (Vec<Order>, Vec<Order>) =

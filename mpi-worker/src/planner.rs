@@ -11,8 +11,9 @@ use crate::settings::Settings;
 use crate::source;
 use crate::task::{Finished, Order, OutputFile, told};
 use imaging::codec::{self, Format, FormatKind, Header};
+use imaging::color::tables_bytes;
 use imaging::memory::{self, Codecs};
-use imaging::{Error, Plan, Result};
+use imaging::{Error, Limit, Plan, Result};
 use protocol::Job;
 use protocol::job::Mode;
 use protocol::{Warning, name};
@@ -73,6 +74,8 @@ pub struct Batch {
     pub passed_over: Skipped,
     /// Predicted peak bytes of all processes.
     pub memory: u64,
+    /// Bytes of all processes whatever is in flight.
+    pub base: u64,
     /// Images in flight at once in the images mode.
     pub in_flight: usize,
 }
@@ -129,6 +132,17 @@ impl Probed {
             .sum()
     }
 
+    /// Bytes of the tables by which its colours are converted, in all processes; images of one kind share them.
+    fn tables(&self, settings: &Settings, world: World) -> u64 {
+        let kind = self.format.kind();
+        let of = |picture: &Picture| tables_bytes(&picture.header, kind, &settings.color) as u64;
+        let each = self.pictures.iter().map(of).max().unwrap_or(0);
+        match world.processes {
+            true => each * world.ranks as u64,
+            false => each,
+        }
+    }
+
     /// The picture of a page, if its header could be read.
     fn picture(&self, page: u32) -> Option<&Picture> {
         let at = self.pictures.binary_search_by_key(&page, |p| p.page).ok()?;
@@ -162,7 +176,7 @@ pub fn plan(
     let failures = found.failures.into_iter();
     let failures = failures.map(|(path, reason)| (path, Error::Io(reason)));
     let refused = found.refused.into_iter();
-    let refused = refused.map(|(path, reason)| (path, Error::Limit(reason)));
+    let refused = refused.map(|(path, reason)| (path, Limit::Count.exceeded(reason)));
     for (path, error) in failures.chain(refused) {
         if wanted(&path) {
             let text = name::to_text(&path);
@@ -181,6 +195,9 @@ pub fn plan(
     let originals = outputs::originals(&found.inputs, &outputs);
     let work: f64 = probed.iter().flatten().map(Probed::cost).sum();
     let device = device::find(settings, work / world.slots() as f64);
+    let tables = probed.iter().flatten();
+    let tables = tables.map(|image| image.tables(settings, world));
+    let tables = tables.max().unwrap_or(0);
     for ((input, probed), output) in found.inputs.iter().zip(probed).zip(outputs) {
         if !wanted(&input.path) {
             continue;
@@ -220,6 +237,7 @@ pub fn plan(
             }
         }
     }
+    batch.base = world.base_bytes() + tables;
     batch.choose_modes(world, mode, settings);
     batch.predict(world, settings);
     Ok(batch)
@@ -325,15 +343,14 @@ fn picture_bytes(image: &Probed, picture: &Picture, ranks: usize, threads: usize
     };
     let codecs = Codecs {
         decoder: codec::decoder_memory(&picture.header),
+        decoders: match picture.header.decodes_apart(ranks) {
+            true => ranks,
+            false => 1,
+        },
         encoder: codec::encoder_memory(&image.format, picture.plan.output) * threads.div_ceil(2),
     };
     let held = memory::plan_bytes(&picture.plan, ranks, threads, codecs) as u64;
-    let messages = if ranks > 1 {
-        2 * imaging::executor::MESSAGE_BYTES as u64
-    } else {
-        0
-    };
-    fetched + held + messages + writer + STACKS
+    fetched + held + writer + STACKS * ranks as u64
 }
 
 /// Rough nanoseconds per pixel of decoding and encoding, which ranks cannot share.
@@ -383,7 +400,7 @@ pub(crate) fn order(
         let decode_ns = CODEC_NS * picture.header.shape.pixels() as f64;
         let encode_ns = CODEC_NS * picture.plan.output.pixels() as f64;
         cost += picture.plan.cost() + decode_ns + encode_ns;
-        serial += match picture.header.seekable {
+        serial += match picture.header.decodes_apart(world.ranks) {
             true => encode_ns,
             false => decode_ns + encode_ns,
         };
@@ -413,10 +430,10 @@ pub(crate) fn order(
         device_reason: decision.reason,
     };
     let wanted = if mode == Mode::Rows { shared } else { alone };
-    let least = world.base_bytes() + wanted;
+    let least = world.base_bytes() + image.tables(settings, world) + wanted;
     if let Some(cap) = settings.memory.filter(|&cap| least > cap) {
         let mib = |bytes: u64| bytes.div_ceil(1 << 20);
-        let error = Error::Limit(format!(
+        let error = Limit::Memory.exceeded(format!(
             "needs about {} MiB of memory, more than the cap of {} MiB (give --memory {}MiB)",
             mib(least),
             mib(cap),
@@ -432,9 +449,7 @@ pub(crate) fn order(
 impl Batch {
     /// The peak of memory, and how many images are in flight at that.
     fn predict(&mut self, world: World, settings: &Settings) {
-        let budget = settings
-            .memory
-            .map(|cap| cap.saturating_sub(world.base_bytes()));
+        let budget = settings.memory.map(|cap| cap.saturating_sub(self.base));
         let rows = self
             .orders
             .iter()
@@ -462,6 +477,6 @@ impl Batch {
         }
         let flying = most;
         self.in_flight = flying.max(usize::from(rows > 0));
-        self.memory = world.base_bytes() + used.max(rows);
+        self.memory = self.base + used.max(rows);
     }
 }

@@ -8,7 +8,7 @@ use crate::reduce;
 use crate::settings::Settings;
 use imaging::comm::{Comm, agree};
 use imaging::executor::Stop;
-use imaging::{Error, Result};
+use imaging::{Error, Limit, Result};
 use protocol::event::{
     Event, JobFinished, JobPlanned, JobStarted, TaskFinished, TaskPlanned, TaskStarted,
 };
@@ -50,7 +50,7 @@ pub(crate) fn run(
     if let Err(error @ Error::Pipeline(_)) = result {
         return Err(error);
     }
-    let refused = matches!(result, Err(Error::Limit(_)));
+    let refused = matches!(result, Err(Error::Limit { .. }));
     let state = match &result {
         Ok(_) => TaskState::Succeeded,
         Err(Error::Stopped(_)) => TaskState::Cancelled,
@@ -140,7 +140,7 @@ fn order(
         return Err(Error::Io(format!("{}: {reason}", path.display())));
     }
     if let Some((path, reason)) = found.refused.first() {
-        return Err(Error::Limit(format!("{}: {reason}", path.display())));
+        return Err(Limit::Count.exceeded(format!("{}: {reason}", path.display())));
     }
     let skipped = found.skipped;
     let files = found.inputs.into_iter().map(|input| input.path).collect();

@@ -8,15 +8,12 @@ use imaging::codec::{Format, Header, KeepMetadata, Limits, RowSource, orientatio
 use imaging::color::{self as colors, manage};
 use imaging::gpu::Choice;
 use imaging::metadata::{self, Change};
-use imaging::{Error, Metadata, Pipeline, Plan, Result, Shape, Stored, WarningKind};
+use imaging::{Error, Limit, Metadata, Pipeline, Plan, Result, Shape, Stored, WarningKind};
 use protocol::job::{self, Job};
 use protocol::{Pages, Warning};
 use std::path::Path;
 use std::sync::LazyLock;
 use std::time::Duration;
-
-/// Formats whose files have samples of any type.
-const KEEPING: [&str; 3] = ["tiff", "npy", "fits"];
 
 /// What every task of a job needs to know.
 #[derive(Clone, Debug)]
@@ -158,7 +155,7 @@ impl Settings {
         };
         let because = match self.pipeline.leaves_units() {
             Some(op) => op,
-            None if KEEPING.contains(&format.kind().name()) => return Vec::new(),
+            None if format.keeps_stored() => return Vec::new(),
             None => format.kind().name(),
         };
         let became = match Stored::of(format.stored(output).sample) {
@@ -210,7 +207,7 @@ impl Settings {
         for shape in shapes {
             let pixels = shape.rows as u64 * shape.cols as u64;
             if pixels > self.limits.max_pixels {
-                return Err(Error::Limit(format!(
+                return Err(Limit::Pixels.exceeded(format!(
                     "the pipeline makes {} x {} pixels, more than --max-pixels {} (raise it to {pixels})",
                     shape.cols, shape.rows, self.limits.max_pixels
                 )));

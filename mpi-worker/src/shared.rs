@@ -10,11 +10,11 @@ use crate::source::{Hash, Input, fetch};
 use crate::task::{Done, FileDone, Finished, Order, OutputFile, told};
 use imaging::codec::{self, Header, OpenOptions, RowSink, RowSource};
 use imaging::comm::{Comm, agree};
-use imaging::executor::{Context, Stop, gather, guarded, run_rows, scatter};
+use imaging::executor::{Context, Stop, gather, guarded, run_rows, share};
 use imaging::metadata::Change;
-use imaging::window::Band;
-use imaging::{Error, Plan, Result, Rows};
+use imaging::{Error, Plan, Result, Spare};
 use protocol::Warning;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// Runs one image; all ranks call this together. Rank 0 gets the outcome.
@@ -127,7 +127,10 @@ impl Run<'_> {
         let (comm, settings) = (self.comm, self.settings);
         let mut context = Context::with_pool(comm, self.pool);
         context.stop = self.stop.clone();
-        let prepared = guarded(|| prepare(&self.input, settings, page, comm.rank()));
+        if settings.memory.is_some() {
+            context.spare = Arc::new(Spare::strict());
+        }
+        let prepared = guarded(|| prepare(&self.input, settings, page, comm));
         let Prepared {
             mut plan,
             shrink,
@@ -137,19 +140,19 @@ impl Run<'_> {
         let placed = device::place(self.order, settings, &mut plan);
 
         let decoding = Instant::now();
-        let rows = if header.seekable {
-            let part = context.part(plan.input);
-            agree(comm, guarded(|| read_part(&mut source, plan.input, part)))?
-        } else {
-            let inner = source
+        let rows = share(
+            &mut context,
+            plan.input,
+            source
                 .as_mut()
-                .map(|source| &mut **source as &mut dyn RowSource);
-            scatter(&mut context, plan.input, inner)?
-        };
+                .map(|source| &mut **source as &mut dyn RowSource),
+            header.decodes_apart(comm.size()),
+        )?;
         let decode = decoding.elapsed();
 
         let computing = Instant::now();
         let rows = run_rows(&mut context, &plan, rows)?;
+        context.spare.clear();
         let compute = computing.elapsed().saturating_sub(context.halo.wait);
 
         let encoding = Instant::now();
@@ -239,11 +242,11 @@ struct Prepared {
     source: Option<Box<dyn RowSource>>,
 }
 
-fn prepare(input: &Input, settings: &Settings, page: u32, rank: usize) -> Result<Prepared> {
+fn prepare(input: &Input, settings: &Settings, page: u32, comm: &dyn Comm) -> Result<Prepared> {
     let header = codec::probe_page(&mut *input.reader()?, &settings.limits, page)?;
     let (plan, shrink) = settings.plan(&header)?;
     let options = OpenOptions { shrink, page };
-    let source = match rank == 0 || header.seekable {
+    let source = match comm.rank() == 0 || header.decodes_apart(comm.size()) {
         true => {
             let source = codec::open(input.reader()?, &settings.limits, &options)?;
             let format = settings.format_for(&header);
@@ -257,17 +260,4 @@ fn prepare(input: &Input, settings: &Settings, page: u32, rank: usize) -> Result
         header,
         source,
     })
-}
-
-fn read_part(
-    source: &mut Option<Box<dyn RowSource>>,
-    shape: imaging::Shape,
-    part: std::ops::Range<usize>,
-) -> Result<Rows> {
-    let mut rows = Rows::zeroed(shape, part.clone());
-    if let Some(source) = source.as_mut().filter(|_| !part.is_empty()) {
-        source.seek_row(part.start)?;
-        source.read(&mut Band::of(&mut rows))?;
-    }
-    Ok(rows)
 }

@@ -154,10 +154,11 @@ impl Run<'_> {
         let mut context = Context::new(&comm);
         context.pool = self.pool;
         context.stop = self.stop.clone();
-        if settings.memory.is_none() {
+        context.spare = match settings.memory {
+            None => self.spare.clone(),
             // Under a cap nothing is kept beyond what the plan counts.
-            context.spare = self.spare.clone();
-        }
+            Some(_) => Arc::new(Spare::strict()),
+        };
         let mut source = TimedSource {
             inner: &mut *source,
             spent: opened,

@@ -161,7 +161,7 @@ impl Fault {
         match error {
             Error::Decode(_) => Fault::Damaged,
             Error::Pipeline(_) | Error::Encode(_) | Error::Unsuitable(_) => Fault::Unsuitable,
-            Error::Limit(_) => Fault::Limit,
+            Error::Limit { .. } => Fault::Limit,
             Error::Io(_) => Fault::Io,
             Error::Full(_) => Fault::Full,
             Error::Stopped(_) => Fault::Cancelled,
@@ -270,7 +270,7 @@ impl Finished {
             device: String::new(),
             device_reason: String::new(),
         };
-        let refused = matches!(outcome, Err(Error::Limit(_)));
+        let refused = matches!(outcome, Err(Error::Limit { .. }));
         let fault = match &outcome {
             Err(error) => Some(Fault::of(error)),
             Ok(done) => (done.files.iter()).find_map(|f| f.stored.as_ref().err().map(Fault::of)),

@@ -60,7 +60,7 @@ fn check(plan: &Plan) -> Result<()> {
     let most = plan.stages.iter().map(stage).max().unwrap_or(0);
     let needed = bytes(plan.input) + most;
     if needed > MEMORY {
-        return Err(Error::Limit(format!(
+        return Err(imaging::Limit::Memory.exceeded(format!(
             "it would take {} MiB of memory, more than the {} MiB of a page (a smaller image will do, or a job)",
             needed >> 20,
             MEMORY >> 20
@@ -104,7 +104,7 @@ impl Studio {
         }
         let (most, all) = (limits().max_pixels, cols as u64 * rows as u64);
         if all > most {
-            return Err(Error::Limit(format!(
+            return Err(imaging::Limit::Pixels.exceeded(format!(
                 "{cols} x {rows} pixels are more than the {most} of a page (submit a job)"
             )));
         }

@@ -39,7 +39,7 @@ pub fn told(header: &codec::Header) -> Header {
 pub fn thumbnail(path: &Path, side: usize) -> Result<Picture> {
     let header = header(path)?;
     if header.decoder_bytes > DECODER {
-        return Err(imaging::Error::Limit("too large for a thumbnail".into()));
+        return Err(imaging::Limit::Pixels.exceeded("too large for a thumbnail"));
     }
     let rows = reduced(path, &header, side, &Stop::default())?;
     guarded(|| Ok(Picture::of(&upright(rows, header.orientation)?)))

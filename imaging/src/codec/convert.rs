@@ -4,6 +4,7 @@ use super::range::Clipped;
 use super::{Format, KeepMetadata, NextPage, RowSink, prepared};
 use crate::error::{Error, Result};
 use crate::image::{Color, Element, Metadata, Rows, SampleType, Shape};
+use crate::kernels::over::over;
 use crate::warning::Warning;
 
 /// Most bytes converted at a time (at least one row).
@@ -169,30 +170,13 @@ fn pixels<A: Narrow, B: Narrow>(from: &Rows, to: &mut Rows, background: [u16; 3]
                 let alpha = i[source.color.color_channels()];
                 for (c, o) in o.iter_mut().enumerate() {
                     let value = i[if source.color.is_gray() { 0 } else { c }];
-                    *o = cast(blend(value, ground[c], alpha));
+                    *o = cast(over(value, ground[c], alpha));
                 }
             }
             continue;
         }
         for (o, i) in output.chunks_exact_mut(target.channels()).zip(inputs) {
             pixel(source.color, target.color, i, o);
-        }
-    }
-}
-
-/// `v` over `ground`; integers are rounded half up.
-#[inline(always)]
-fn blend<A: Element>(v: A, ground: A, alpha: A) -> A {
-    match A::TYPE {
-        SampleType::U8 | SampleType::U16 => {
-            let whole = |v: A| v.to_f64() as u64;
-            let (top, alpha) = (A::TOP as u64, whole(alpha));
-            let sum = whole(v) * alpha + whole(ground) * (top - alpha);
-            A::saturate(((sum + top / 2) / top) as f64)
-        }
-        SampleType::F32 | SampleType::F64 => {
-            let alpha = alpha.to_f64().clamp(0.0, 1.0);
-            A::saturate(v.to_f64() * alpha + ground.to_f64() * (1.0 - alpha))
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Output formats with their options, in text form: `jpeg(quality=90, subsampling=420)`.
 
-use super::table::{Output, Writer};
+use super::table::{Keeps, Output, Writer};
 use super::{FormatKind, Header, PageKind};
 use crate::error::{Error, Result};
 use crate::image::Shape;
@@ -276,6 +276,16 @@ impl Format {
     /// Whether files hold the frames of an animation.
     pub fn holds_animation(&self) -> bool {
         self.writer().pages == Some(PageKind::Animation)
+    }
+
+    /// What files have room for beside the pixels.
+    pub fn keeps(&self) -> Keeps {
+        self.writer().keeps
+    }
+
+    /// Whether samples can be written in any type that a file may have them in.
+    pub fn keeps_stored(&self) -> bool {
+        self.writer().stored
     }
 
     /// Whether files hold any number of channels.

@@ -1,7 +1,7 @@
 //! JPEG XL: read by jxl-oxide, written losslessly by zune-jpegxl, both without code of other languages.
 
 use super::foreign::guarded;
-use super::table::{Codec, Output, Reads, Target, Writer};
+use super::table::{Codec, Keeps, Output, Reads, Target, Writer};
 use super::whole::Whole;
 use super::{
     FormatKind, Header, Limits, OpenOptions, PageKind, ReadSeek, RowSink, RowSource, WriteSeek,
@@ -49,6 +49,8 @@ pub(super) static CODEC: Codec = Codec {
         ],
         bands: &[],
         pages: None,
+        keeps: Keeps::NOTHING,
+        stored: false,
         exact: true,
         create,
         // The image, and the coded groups, which grow to about as much.

@@ -8,7 +8,7 @@ use crate::metadata::{copyright, xmp};
 /// turned upright before they are encoded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum KeepMetadata {
-    /// All but thumbnails, which show the picture as it was.
+    /// All; thumbnails, which show the picture as it was, are made anew or left out.
     #[default]
     All,
     /// Pixels alone.
@@ -56,6 +56,10 @@ impl KeepMetadata {
         match self {
             KeepMetadata::All => {
                 let exif = metadata.exif.clone().map(exif::upright);
+                let had = exif
+                    .as_deref()
+                    .is_some_and(|block| exif::thumbnail(block).is_some());
+                new.thumbnail = metadata.thumbnail || had;
                 new.exif = exif.and_then(exif::without_thumbnail);
                 let packet = metadata.xmp.as_deref();
                 new.xmp = packet.map(|packet| match std::str::from_utf8(packet) {

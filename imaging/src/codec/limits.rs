@@ -1,7 +1,7 @@
 //! What a file may ask for, checked before anything is allocated for it.
 
 use super::ReadSeek;
-use crate::error::{Error, Result};
+use crate::error::{Error, Limit, Result};
 use crate::image::{Color, SampleType, Shape};
 use std::io::{Read, SeekFrom};
 
@@ -37,14 +37,14 @@ impl Limits {
         }
         let pixels = u128::from(rows) * u128::from(cols);
         if pixels > u128::from(self.max_pixels) {
-            return Err(Error::Limit(format!(
+            return Err(Limit::Pixels.exceeded(format!(
                 "{cols}x{rows} is {pixels} pixels, more than the limit of {} (raise it with --max-pixels)",
                 self.max_pixels
             )));
         }
         let bytes = pixels * (color.channels() * sample.bytes()) as u128;
         if bytes > u128::from(self.max_bytes) || bytes > isize::MAX as u128 {
-            return Err(Error::Limit(format!(
+            return Err(Limit::Bytes.exceeded(format!(
                 "{cols}x{rows} decodes to {bytes} bytes, more than the limit of {} (raise it with --max-bytes)",
                 self.max_bytes
             )));
@@ -59,7 +59,7 @@ impl Limits {
         input.seek(SeekFrom::Start(0))?;
         match bytes <= self.max_bytes {
             true => Ok(bytes),
-            false => Err(Error::Limit(format!(
+            false => Err(Limit::Bytes.exceeded(format!(
                 "the file has {bytes} bytes, more than the limit of {} (raise it with --max-bytes)",
                 self.max_bytes
             ))),
@@ -70,7 +70,7 @@ impl Limits {
     pub fn metadata(&self, bytes: usize) -> Result<()> {
         match bytes <= self.max_metadata {
             true => Ok(()),
-            false => Err(Error::Limit(format!(
+            false => Err(Limit::Metadata.exceeded(format!(
                 "more than {} bytes of ICC profile, EXIF and text",
                 self.max_metadata
             ))),
@@ -115,7 +115,7 @@ mod tests {
         );
         assert!(matches!(
             check(&limits, u64::MAX, u64::MAX),
-            Err(Error::Limit(_))
+            Err(Error::Limit { .. })
         ));
         assert!(matches!(check(&limits, 0, 5), Err(Error::Decode(_))));
         assert!(limits.metadata(11).is_err());

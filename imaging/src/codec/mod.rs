@@ -54,7 +54,7 @@ pub use libraries::{Library, libraries};
 pub use limits::Limits;
 pub use memory::{MemoryFile, decode, encode};
 pub use page::{page, variants};
-pub use table::{Codec, Output, Reads, Writer};
+pub use table::{Codec, Keeps, Output, Reads, Writer};
 
 use crate::error::{Error, Result};
 use crate::image::{Metadata, Rows, Shape, Stored};
@@ -180,6 +180,15 @@ impl Header {
             },
             false => self.shape,
         }
+    }
+
+    /// Whether each of `ranks` ranks that share the image decodes its own rows; else one hands them out. Each of them
+    /// holds a decoder then, and where strips are so high that several ranks need the same one, all of them would
+    /// unpack it.
+    pub fn decodes_apart(&self, ranks: usize) -> bool {
+        const SMALL: usize = 8 << 20;
+        let all = self.decoder_bytes.saturating_mul(ranks);
+        self.seekable && (self.decoder_bytes <= SMALL || all <= self.shape.bytes())
     }
 }
 

@@ -5,7 +5,7 @@
 
 use super::limits::read_full;
 use super::raw::{Raw, header};
-use super::table::{Codec, Output, Reads, Target, Writer};
+use super::table::{Codec, Keeps, Output, Reads, Target, Writer};
 use super::whole::Whole;
 use super::{FormatKind, Header, Limits, OpenOptions, ReadSeek, RowSink, RowSource, WriteSeek};
 use crate::error::{Error, Result};
@@ -62,6 +62,8 @@ pub(super) static CODEC: Codec = Codec {
         ],
         bands: SAMPLES,
         pages: None,
+        keeps: Keeps::NOTHING,
+        stored: true,
         exact: true,
         create,
         memory: |_, shape| 2 * shape.row_bytes(),

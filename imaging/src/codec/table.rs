@@ -65,9 +65,56 @@ pub struct Writer {
     pub exact: bool,
     /// Whether files hold several pictures, and of which kind.
     pub pages: Option<PageKind>,
+    /// What is kept beside the pixels.
+    pub keeps: Keeps,
+    /// Whether samples can be written in any type that a file may have them in ([`crate::Stored`]).
+    pub stored: bool,
     pub(super) create: fn(Target<'_>) -> Result<Box<dyn RowSink>>,
     /// Bytes held beside the rows that are handed in.
     pub(super) memory: fn(&Options, Shape) -> usize,
+}
+
+/// What files have room for beside the pixels; the rest is left out with a warning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keeps {
+    /// An ICC profile; colours of others are taken for sRGB.
+    pub icc: bool,
+    /// EXIF.
+    pub exif: bool,
+    /// XMP.
+    pub xmp: bool,
+    /// IPTC.
+    pub iptc: bool,
+    /// Comments and other texts.
+    pub texts: bool,
+    /// GeoTIFF and GDAL's tags.
+    pub geo: bool,
+    /// Pixels per length.
+    pub resolution: bool,
+}
+
+impl Keeps {
+    /// Pixels only.
+    pub const NOTHING: Keeps = Keeps {
+        icc: false,
+        exif: false,
+        xmp: false,
+        iptc: false,
+        texts: false,
+        geo: false,
+        resolution: false,
+    };
+
+    /// All that cameras and programs for photographs write.
+    pub const PHOTO: Keeps = Keeps {
+        icc: true,
+        exif: true,
+        xmp: true,
+        iptc: true,
+        texts: true,
+        geo: false,
+        resolution: true,
+    };
 }
 
 /// What an encoder begins with; the shape is one that the format holds.

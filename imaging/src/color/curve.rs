@@ -106,6 +106,12 @@ impl Encoder {
         Encoder((0..=STEPS).map(inverse).collect())
     }
 
+    /// Bytes held.
+    #[cfg(test)]
+    pub fn bytes(&self) -> usize {
+        4 * self.0.len()
+    }
+
     /// The value for some light.
     #[inline(always)]
     pub fn at(&self, light: f32) -> f32 {

@@ -2,8 +2,8 @@
 
 use super::build::{self, counterpart};
 use super::profile::{Space, Way, space_of};
-use super::transform::{Transform, cached};
-use crate::codec::{FormatKind, KeepMetadata, RowSource, parallel};
+use super::transform::{TABLES_BYTES, Transform, cached};
+use crate::codec::{Format, FormatKind, Header, KeepMetadata, RowSource, parallel};
 use crate::error::{Error, Result};
 use crate::image::{Color, Metadata, Shape};
 use crate::metadata::Coding;
@@ -59,10 +59,21 @@ impl Choice {
 
 /// Whether files of that kind hold an ICC profile.
 pub fn holds_profile(kind: FormatKind) -> bool {
-    matches!(
-        kind,
-        FormatKind::Jpeg | FormatKind::Png | FormatKind::Tiff | FormatKind::WebP | FormatKind::Avif
-    )
+    Format::of(kind).keeps().icc
+}
+
+/// Bytes of the tables by which the colours of an image with that header may have to be converted. They are made once for
+/// all images of a process that need the same.
+pub fn tables_bytes(header: &Header, kind: FormatKind, choice: &Choice) -> usize {
+    let may = match choice {
+        Choice::Keep => header.has_icc && !holds_profile(kind),
+        Choice::Srgb => header.has_icc,
+        Choice::DisplayP3 | Choice::Profile(_) => true,
+    };
+    match may && header.shape.color.bands().is_none() {
+        true => TABLES_BYTES,
+        false => 0,
+    }
 }
 
 /// A decoder whose colours are those that the output gets, with the profile that fits what is written: gray

@@ -8,7 +8,9 @@ mod profile;
 mod transform;
 
 pub use build::{display_p3, srgb};
-pub use manage::{Choice, holds_profile, manage};
+pub use manage::{Choice, holds_profile, manage, tables_bytes};
+#[cfg(test)]
+pub(crate) use transform::tests::inks;
 pub use transform::{Cmyk, Transform};
 
 /// CSS's sixteen names.

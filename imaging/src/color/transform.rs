@@ -7,6 +7,9 @@ use super::profile::{Space, Way, space_of};
 use crate::image::{BufferMut, Element};
 use std::sync::{Arc, Mutex, PoisonError};
 
+/// Bytes of one transform at the most that is usual: three curves each way of 16 bits, or a grid of 33 points a colour.
+pub(super) const TABLES_BYTES: usize = 6 * 4 * 65_800;
+
 /// Light of 8- and 16-bit values, and the curve for others.
 #[derive(Debug)]
 struct Decoder {
@@ -221,7 +224,7 @@ pub(super) fn cached(
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
     fn transform(from: &[u8], to: &Way, gray: bool) -> Transform {
@@ -259,6 +262,21 @@ mod tests {
     }
 
     #[test]
+    fn tables_take_no_more_than_is_said_of_them() {
+        let transform = transform(&build::display_p3(), &Way::srgb(), false);
+        let Input::Curves(curves) = &transform.input else {
+            panic!("primaries and curves")
+        };
+        let decoder = curves.iter().map(|c| 4 * (c.eight.len() + c.sixteen.len()));
+        let encoder = transform.output.iter().map(|e| e.bytes());
+        let all: usize = decoder.chain(encoder).sum();
+        assert!(
+            (TABLES_BYTES * 9 / 10..=TABLES_BYTES).contains(&all),
+            "{all} of {TABLES_BYTES}"
+        );
+    }
+
+    #[test]
     fn gray_is_encoded_anew() {
         let linear = build::of_gamma(100_000, None).unwrap();
         let linear = build::counterpart(&linear, true).unwrap();
@@ -278,7 +296,7 @@ mod tests {
     }
 
     /// A profile of two points for each ink: Lab (100 - 100 K, 0, 0) less what the other inks take.
-    fn inks() -> Vec<u8> {
+    pub fn inks() -> Vec<u8> {
         let mut mft = b"mft1\0\0\0\0\x04\x03\x02\0".to_vec();
         for r in 0..3 {
             for c in 0..3 {

@@ -1,7 +1,7 @@
 //! What every [`Comm`] must do; each implementation runs this suite on all its ranks.
 
 use super::{Comm, Incoming, Outgoing, Reduce, agree};
-use crate::error::Error;
+use crate::error::{Error, Limit};
 
 /// Runs every check. All ranks of the world call this together; panics on a breach.
 pub fn all(comm: &dyn Comm) {
@@ -113,8 +113,8 @@ fn agrees_on_the_lowest_error(comm: &dyn Comm) {
         agree(comm, mine),
         Err(Error::Decode(format!("from {last}")))
     );
-    let mine: Result<(), Error> = Err(Error::Limit(format!("from {}", comm.rank())));
-    assert_eq!(agree(comm, mine), Err(Error::Limit("from 0".into())));
+    let mine: Result<(), Error> = Err(Limit::Count.exceeded(format!("from {}", comm.rank())));
+    assert_eq!(agree(comm, mine), Err(Limit::Count.exceeded("from 0")));
 }
 
 /// Every rank posts three messages to rank 0, which answers each.

@@ -7,7 +7,7 @@ pub mod conformance;
 pub mod serial;
 pub mod threads;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Limit, Result};
 
 /// How values of ranks are merged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,13 +95,16 @@ pub fn agree<T>(comm: &dyn Comm, result: Result<T>) -> Result<T> {
     Err(unpack(&bytes))
 }
 
+/// The first of the numbers that stand for limits.
+const LIMITS: u8 = 16;
+
 /// An error as bytes for another rank; [`unpack`] is the way back.
 pub fn pack(error: &Error) -> Vec<u8> {
     let kind = match error {
         Error::Pipeline(_) => 0,
         Error::Decode(_) => 1,
         Error::Encode(_) => 2,
-        Error::Limit(_) => 3,
+        Error::Limit { limit, .. } => LIMITS + *limit as u8,
         Error::Unsuitable(_) => 4,
         Error::Io(_) => 5,
         Error::Stopped(_) => 6,
@@ -120,11 +123,17 @@ pub fn unpack(bytes: &[u8]) -> Error {
         Some(0) => Error::Pipeline(text),
         Some(1) => Error::Decode(text),
         Some(2) => Error::Encode(text),
-        Some(3) => Error::Limit(text),
         Some(4) => Error::Unsuitable(text),
         Some(6) => Error::Stopped(text),
         Some(7) => Error::Late(text),
         Some(8) => Error::Full(text),
-        _ => Error::Io(text),
+        Some(kind) => match kind
+            .checked_sub(LIMITS)
+            .and_then(|at| Limit::ALL.get(usize::from(at)))
+        {
+            Some(limit) => limit.exceeded(text),
+            None => Error::Io(text),
+        },
+        None => Error::Io(text),
     }
 }

@@ -55,6 +55,7 @@ fn emit(
     chunk: &Rows,
     sink: &mut dyn RowSink,
 ) -> Result<()> {
+    context.spare.make_room();
     let rows = segment.output().rows;
     let step = superband_rows(segment, context.threads());
     let mut band = Rows::zeroed(segment.output(), 0..0);
@@ -104,14 +105,15 @@ fn emit(
 
 /// Decodes and streams into memory.
 fn collect(context: &Context<'_>, segment: &Segment, source: &mut dyn RowSource) -> Result<Rows> {
-    let mut result = context
-        .spare
-        .rows(segment.output(), 0..segment.output().rows);
+    let output = segment.output();
+    let result = || context.spare.rows(output, 0..output.rows);
     if segment.locals.is_empty() {
+        let mut result = result();
         read_all(context, source, &mut result)?;
         return Ok(result);
     }
     if context.threads() == 1 && segment.gpu.is_none() {
+        let mut result = result();
         let mut feed = Decoding::new(source);
         Walk::new(segment, &context.stop).fill(Band::of(&mut result), &mut feed)?;
         feed.drain()?;
@@ -119,6 +121,9 @@ fn collect(context: &Context<'_>, segment: &Segment, source: &mut dyn RowSource)
     }
     let mut input = context.spare.rows(segment.input, 0..segment.input.rows);
     read_all(context, source, &mut input)?;
+    // Its place is for the result.
+    source.release();
+    let mut result = result();
     let out = Band::of(&mut result);
     stream(segment, &[&input], out, context.pool, &context.stop)?;
     context.spare.give(input);

@@ -5,7 +5,7 @@
 mod distribute;
 mod file;
 
-pub use distribute::{MESSAGE_BYTES, gather, scatter};
+pub use distribute::{MESSAGE_BYTES, gather, scatter, share};
 pub use file::run_file;
 
 use crate::bands::{Memory, Walk, band_rows, forced_rows};
@@ -402,6 +402,7 @@ fn head(context: &mut Context<'_>, stage: &Stage, chunk: Rows) -> Result<(Rows, 
             Ok((chunk, segment))
         }
         Head::Collective(collective) => {
+            context.spare.make_room();
             Ok((collective.run(context, chunk)?, stage.segment.clone()))
         }
     }

@@ -62,6 +62,8 @@ pub struct Metadata {
     pub icc: Option<Vec<u8>>,
     /// EXIF block (TIFF structure, without the `Exif\0\0` prefix).
     pub exif: Option<Vec<u8>>,
+    /// Whether the block had a thumbnail, which was taken out; encoders that can make one of what they write do.
+    pub thumbnail: bool,
     /// EXIF orientation 1..=8 of the stored pixels.
     pub orientation: u8,
     /// XMP packet, raw.

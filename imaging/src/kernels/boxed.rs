@@ -1,9 +1,9 @@
 //! Means of square windows by running sums: whatever the radius, a sample enters and leaves each sum once.
 //!
-//! Sums are integers (of floats: in units of 2^-24), so it makes no difference where a walk begins.
+//! Sums are integers, so it makes no difference where a walk begins; for floats see [`super::boxed_floats`].
 
 use super::padded::Padded;
-use super::round;
+use super::{boxed_floats, round};
 use crate::border::Border;
 use crate::gpu::{Kernel, Pass, programs};
 use crate::image::{Element, Shape};
@@ -44,7 +44,7 @@ impl Boxed {
     pub fn gpu(&self, input: Shape) -> Option<Kernel> {
         // Sums of columns fit into 16 bits, those of windows into a float's significand.
         const MOST: usize = 64;
-        if self.radius > MOST {
+        if self.radius > MOST || input.color.bands().is_some() {
             return None;
         }
         let width = 2 * self.radius + 1;
@@ -75,10 +75,7 @@ impl Boxed {
         scratch: &mut Scratch,
         finish: impl FnMut(&[T], &[T], &mut [T]),
     ) {
-        match 2 * self.radius < T::NARROW {
-            true => self.slide::<T, T::Narrow>(input, out, scratch, finish),
-            false => self.slide::<T, T::Wide>(input, out, scratch, finish),
-        }
+        T::rows(self, input, out, scratch, finish);
     }
 
     fn slide<T: Element, S: Column<T>>(
@@ -139,30 +136,55 @@ impl<T: Element, S: Column<T>> State<T, S> {
 
 /// A sample type whose means can be taken.
 pub trait Mean: Element {
-    /// The largest width of a window whose columns fit into [`Mean::Narrow`].
-    const NARROW: usize;
-    /// Sums of columns up to that width.
-    type Narrow: Column<Self>;
-    /// Sums of columns of any admitted width.
-    type Wide: Column<Self>;
+    /// As [`Boxed::rows`].
+    fn rows(
+        boxed: &Boxed,
+        input: &Window<'_>,
+        out: &mut Band<'_>,
+        scratch: &mut Scratch,
+        finish: impl FnMut(&[Self], &[Self], &mut [Self]),
+    );
 }
 
 impl Mean for u8 {
-    const NARROW: usize = 257;
-    type Narrow = u16;
-    type Wide = u32;
+    fn rows(
+        boxed: &Boxed,
+        input: &Window<'_>,
+        out: &mut Band<'_>,
+        scratch: &mut Scratch,
+        finish: impl FnMut(&[u8], &[u8], &mut [u8]),
+    ) {
+        /// The largest width of a window whose columns fit into 16 bits.
+        const NARROW: usize = 257;
+        match 2 * boxed.radius < NARROW {
+            true => boxed.slide::<u8, u16>(input, out, scratch, finish),
+            false => boxed.slide::<u8, u32>(input, out, scratch, finish),
+        }
+    }
 }
 
 impl Mean for u16 {
-    const NARROW: usize = 0;
-    type Narrow = u32;
-    type Wide = u32;
+    fn rows(
+        boxed: &Boxed,
+        input: &Window<'_>,
+        out: &mut Band<'_>,
+        scratch: &mut Scratch,
+        finish: impl FnMut(&[u16], &[u16], &mut [u16]),
+    ) {
+        boxed.slide::<u16, u32>(input, out, scratch, finish);
+    }
 }
 
 impl Mean for f32 {
-    const NARROW: usize = 0;
-    type Narrow = i64;
-    type Wide = i64;
+    fn rows(
+        boxed: &Boxed,
+        input: &Window<'_>,
+        out: &mut Band<'_>,
+        scratch: &mut Scratch,
+        finish: impl FnMut(&[f32], &[f32], &mut [f32]),
+    ) {
+        boxed_floats::rows(boxed, input, out, scratch, finish);
+    }
 }
 
 /// The sum of one column of a window on samples `T`.
@@ -235,31 +257,6 @@ column!(
         sixteen(running, width * step, 1.0 / (width * width) as f64, means);
     }
 );
-column!(
-    i64,
-    f32,
-    Wrapping<i64>,
-    units,
-    |columns, width, step, running: &mut [Wrapping<i64>], means| {
-        accumulate(columns, step, running, Wrapping);
-        float(
-            running,
-            width * step,
-            1.0 / (UNIT * (width * width) as f64),
-            means,
-        );
-    }
-);
-
-/// Units in 1.0.
-const UNIT: f64 = 16777216.0;
-
-/// A float in units; beyond 2^17 the sum of the largest window would overflow.
-#[inline(always)]
-fn units(sample: f32) -> i64 {
-    (sample.clamp(-131072.0, 131072.0) as f64 * UNIT).round_ties_even() as i64
-}
-
 crate::simd! {
     fn enter<T: Element, S: Column<T>>(sums: &mut [S], row: &[T]) {
         for (sum, v) in sums.iter_mut().zip(row) {
@@ -295,7 +292,13 @@ fn accumulate<S: Copy, W: Copy + Default + Add<Output = W>>(
         1 => accumulate_pixels::<1, S, W>(columns, running, widen),
         2 => accumulate_pixels::<2, S, W>(columns, running, widen),
         3 => accumulate_pixels::<3, S, W>(columns, running, widen),
-        _ => accumulate_pixels::<4, S, W>(columns, running, widen),
+        4 => accumulate_pixels::<4, S, W>(columns, running, widen),
+        _ => {
+            running[..step].fill(W::default());
+            for (at, column) in columns.iter().enumerate() {
+                running[at + step] = running[at] + widen(*column);
+            }
+        }
     }
 }
 
@@ -335,8 +338,6 @@ differences!(eight, u32, u8, f32, |sum, scale| round::to_u8(
 differences!(sixteen, u64, u16, f64, |sum, scale| {
     (sum as i64 as f64 * scale + 0.5) as u32 as u16
 });
-differences!(float, i64, f32, f64, |sum, scale| (sum as f64 * scale)
-    as f32);
 
 /// Small windows: all columns are added for each sample, in 16 bits.
 fn narrow(

@@ -121,6 +121,10 @@ impl Local for Extremum {
         Border::Replicate
     }
 
+    fn takes_bands(&self) -> bool {
+        true
+    }
+
     fn keeps_alpha(&self) -> bool {
         true
     }
@@ -130,6 +134,9 @@ impl Local for Extremum {
     }
 
     fn gpu(&self, input: Shape) -> Option<Kernel> {
+        if input.color.bands().is_some() {
+            return None;
+        }
         // Larger rectangles and elements are the processor's, whose work hardly grows with them.
         const MOST: usize = 64;
         const MOST_ELEMENT: usize = 8;

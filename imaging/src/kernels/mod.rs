@@ -1,6 +1,7 @@
 //! What operations are made of: tables, stencils, separable filters, medians, resampling. Registers no operation.
 
 pub mod boxed;
+mod boxed_floats;
 pub mod clahe_apply;
 pub mod clahe_tiles;
 pub mod extremum;
@@ -15,6 +16,7 @@ pub mod median_small;
 pub mod median_tiles;
 pub mod morphology_difference;
 pub mod output_size;
+pub mod over;
 pub mod padded;
 pub mod quarter_turn;
 pub mod ranked;

@@ -1,6 +1,6 @@
 //! The largest image that an operation may make.
 
-use crate::error::{Error, Result};
+use crate::error::{Limit, Result};
 use crate::image::Shape;
 
 /// Greatest width and height.
@@ -14,7 +14,7 @@ pub fn limited(op: &str, shape: Shape) -> Result<Shape> {
     let fits = shape.rows <= MAX_SIDE && shape.cols <= MAX_SIDE && pixels <= MAX_PIXELS;
     match fits {
         true => Ok(shape),
-        false => Err(Error::Limit(format!(
+        false => Err(Limit::Pixels.exceeded(format!(
             "`{op}` would make an image of {} x {} pixels; at most {MAX_SIDE} a side and {MAX_PIXELS} in all",
             shape.cols, shape.rows
         ))),

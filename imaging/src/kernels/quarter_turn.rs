@@ -50,64 +50,90 @@ impl Collective for QuarterTurn {
             context.spare.give(input);
             return Ok(result);
         }
-        // Block for another rank: its output rows, as wide as this rank's chunk is high.
-        let mut blocks: Vec<Vec<u8>> = (0..size)
-            .map(|other| vec![0; part(other).len() * height * pixel])
-            .collect();
-        for (other, block) in blocks.iter_mut().enumerate() {
-            self.block(context, &input, part(other).start, block);
-        }
-        context.spare.give(input);
-        let heights: Vec<usize> = (0..size)
-            .map(|r| partition(output.cols, size, r).len())
-            .collect();
-        let mut received: Vec<Vec<u8>> = heights
-            .iter()
-            .map(|height| vec![0; part(rank).len() * height * pixel])
-            .collect();
-        std::mem::swap(&mut received[rank], &mut blocks[rank]);
-        let sends: Vec<Outgoing<'_>> = (blocks.iter().enumerate())
-            .filter(|(to, bytes)| *to != rank && !bytes.is_empty())
-            .map(|(to, bytes)| Outgoing { to, bytes })
-            .collect();
-        let mut receives: Vec<Incoming<'_>> = (received.iter_mut().enumerate())
-            .filter(|(from, bytes)| *from != rank && !bytes.is_empty())
-            .map(|(from, bytes)| Incoming { from, bytes })
-            .collect();
-        context.halo.bytes += sends.iter().map(|s| s.bytes.len() as u64).sum::<u64>();
-        context.halo.exchanges += 1;
-        context.comm.exchange(&sends, &mut receives, &mut || ());
-        drop(blocks);
-        let row_bytes = output.row_bytes();
-        for (from, block) in received.iter().enumerate().filter(|(_, b)| !b.is_empty()) {
-            let rows = partition(output.cols, size, from);
-            let first = match self.clockwise {
-                true => output.cols - rows.end,
-                false => rows.start,
-            };
-            let at = first * pixel..(first + rows.len()) * pixel;
-            let target = result.data.bytes_mut().chunks_exact_mut(row_bytes);
-            for (target, source) in target.zip(block.chunks_exact(rows.len() * pixel)) {
-                target[at.clone()].copy_from_slice(source);
+        // Block for another rank: its output rows, as wide as this rank's chunk is high. One rank after the other, so
+        // that no more than a block each way is held beside the rows.
+        let mut input = Some(input);
+        for away in 0..size {
+            let (to, from) = ((rank + away) % size, (rank + size - away) % size);
+            let mut block = vec![0; part(to).len() * height * pixel];
+            if let Some(input) = &input {
+                self.block(context, input, part(to).start, &mut block);
             }
+            if away + 1 == size {
+                input
+                    .take()
+                    .into_iter()
+                    .for_each(|rows| context.spare.give(rows));
+                context.spare.make_room();
+            }
+            if away > 0 {
+                let height = partition(output.cols, size, from).len();
+                let mut theirs = vec![0; part(rank).len() * height * pixel];
+                trade(context, (to, &block), (from, &mut theirs));
+                block = theirs;
+            }
+            self.place(&mut result, from, size, &block);
         }
+        context.halo.exchanges += 1;
         Ok(result)
     }
 
     fn memory(&self, input: Shape, ranks: usize) -> usize {
-        // The blocks sent and received.
-        if ranks > 1 {
-            2 * input.bytes() / ranks
-        } else {
-            0
+        // A block that is made, one that is received, and one on its way; of two ranks the input is gone by then.
+        let block = input.bytes() / ranks / ranks;
+        match ranks {
+            1 => 0,
+            2 => block,
+            _ => 3 * block,
         }
     }
+}
+
+/// Sends a block to one rank and gets one from another.
+fn trade(
+    context: &mut Context<'_>,
+    (to, block): (usize, &[u8]),
+    (from, theirs): (usize, &mut [u8]),
+) {
+    let send = Outgoing { to, bytes: block };
+    let sends = match block.is_empty() {
+        true => Vec::new(),
+        false => vec![send],
+    };
+    let mut receives = match theirs.is_empty() {
+        true => Vec::new(),
+        false => vec![Incoming {
+            from,
+            bytes: theirs,
+        }],
+    };
+    context.halo.bytes += block.len() as u64;
+    context.comm.exchange(&sends, &mut receives, &mut || ());
 }
 
 /// Output rows turned by one thread at a time.
 const ROWS_AT_ONCE: usize = 128;
 
 impl QuarterTurn {
+    /// Puts what rank `from` made of its chunk into this rank's output rows.
+    fn place(&self, result: &mut Rows, from: usize, size: usize, block: &[u8]) {
+        let output = result.shape;
+        let pixel = output.channels() * output.sample.bytes();
+        let rows = partition(output.cols, size, from);
+        if block.is_empty() {
+            return;
+        }
+        let first = match self.clockwise {
+            true => output.cols - rows.end,
+            false => rows.start,
+        };
+        let at = first * pixel..(first + rows.len()) * pixel;
+        let target = result.data.bytes_mut().chunks_exact_mut(output.row_bytes());
+        for (target, source) in target.zip(block.chunks_exact(rows.len() * pixel)) {
+            target[at.clone()].copy_from_slice(source);
+        }
+    }
+
     /// Fills output rows from row `first` on with what this rank's chunk contributes to them.
     fn block(&self, context: &Context<'_>, input: &Rows, first: usize, block: &mut [u8]) {
         let shape = input.shape;

@@ -107,6 +107,9 @@ impl Separable {
 
     /// The two passes on a graphics device for 8-bit samples, rounded as [`crate::ops::gaussian::round`] does.
     pub fn gpu(&self, input: Shape) -> Option<Kernel> {
+        if input.color.bands().is_some() {
+            return None;
+        }
         let Fixed { taps, bits } = &self.eight;
         let data: Vec<u32> = (taps.iter())
             .flat_map(|&(distance, weight)| [distance as u32, weight as u32])

@@ -37,6 +37,10 @@ impl<S: Stencil> Local for Stenciled<S> {
         S::BORDER
     }
 
+    fn takes_bands(&self) -> bool {
+        true
+    }
+
     fn keeps_alpha(&self) -> bool {
         true
     }
@@ -46,7 +50,7 @@ impl<S: Stencil> Local for Stenciled<S> {
     }
 
     fn gpu(&self, input: Shape) -> Option<Kernel> {
-        let (kind, params) = self.0.formula()?;
+        let (kind, params) = self.0.formula().filter(|_| input.color.bands().is_none())?;
         let pass = Pass::new(&programs::STENCIL, input)
             .constant("KIND", kind)
             .params(&params)

@@ -2,7 +2,7 @@
 
 use super::iptc;
 use super::text::cut;
-use crate::codec::{FormatKind, exif};
+use crate::codec::{Format, FormatKind, exif};
 use crate::image::Metadata;
 use crate::warning::{Warning, WarningKind};
 
@@ -15,53 +15,10 @@ const ICC_PART: usize = SEGMENT - 14;
 /// The longest key word of a PNG.
 const KEYWORD: usize = 79;
 
-/// What a format has room for.
-struct Room {
-    exif: bool,
-    xmp: bool,
-    iptc: bool,
-    texts: bool,
-    geo: bool,
-    resolution: bool,
-}
-
-const NOTHING: Room = Room {
-    exif: false,
-    xmp: false,
-    iptc: false,
-    texts: false,
-    geo: false,
-    resolution: false,
-};
-
-fn room(kind: FormatKind) -> Room {
-    let photo = Room {
-        exif: true,
-        xmp: true,
-        iptc: true,
-        texts: true,
-        geo: false,
-        resolution: true,
-    };
-    match kind {
-        FormatKind::Jpeg | FormatKind::Png => photo,
-        FormatKind::Tiff => Room { geo: true, ..photo },
-        FormatKind::WebP => Room {
-            iptc: false,
-            ..photo
-        },
-        FormatKind::Avif => Room {
-            exif: true,
-            ..NOTHING
-        },
-        _ => NOTHING,
-    }
-}
-
 /// What files of that kind hold of the metadata. What is left out or cut is told; texts go to the EXIF
 /// block where there is no other place for them.
 pub fn fit(mut metadata: Metadata, kind: FormatKind, warnings: &mut Vec<Warning>) -> Metadata {
-    let room = room(kind);
+    let room = Format::of(kind).keeps();
     let mut lost = Vec::new();
     if !room.exif && metadata.exif.take().is_some() {
         lost.push("EXIF");

@@ -90,6 +90,10 @@ impl Local for Convolve {
         self.border
     }
 
+    fn takes_bands(&self) -> bool {
+        true
+    }
+
     fn keeps_alpha(&self) -> bool {
         true
     }

@@ -2,7 +2,8 @@
 
 use crate::color;
 use crate::error::Result;
-use crate::image::{Color, Element, SampleType, Shape};
+use crate::image::{Color, Element, Shape};
+use crate::kernels::over::over;
 use crate::op::{Channels, Group, Kind, Local, Op, Param, Step};
 use crate::window::{Band, Scratch, Window};
 
@@ -66,26 +67,9 @@ impl Flatten {
             for (t, s) in out.row::<T>(y).chunks_exact_mut(to).zip(source) {
                 let alpha = s[colors];
                 for (c, t) in t.iter_mut().enumerate() {
-                    *t = blend(s[c.min(colors - 1)], ground[c], alpha);
+                    *t = over(s[c.min(colors - 1)], ground[c], alpha);
                 }
             }
-        }
-    }
-}
-
-/// `v` over `ground`; integers are rounded half up.
-#[inline(always)]
-fn blend<T: Element>(v: T, ground: T, alpha: T) -> T {
-    match T::TYPE {
-        SampleType::U8 | SampleType::U16 => {
-            let whole = |v: T| v.to_f64() as u64;
-            let (top, alpha) = (T::TOP as u64, whole(alpha));
-            let sum = whole(v) * alpha + whole(ground) * (top - alpha);
-            T::saturate(((sum + top / 2) / top) as f64)
-        }
-        SampleType::F32 | SampleType::F64 => {
-            let alpha = alpha.to_f64().clamp(0.0, 1.0);
-            T::saturate(v.to_f64() * alpha + ground.to_f64() * (1.0 - alpha))
         }
     }
 }

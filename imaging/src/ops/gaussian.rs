@@ -45,6 +45,10 @@ impl Local for Gaussian {
         self.separable.border()
     }
 
+    fn takes_bands(&self) -> bool {
+        true
+    }
+
     fn keeps_alpha(&self) -> bool {
         true
     }

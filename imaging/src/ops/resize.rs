@@ -455,6 +455,6 @@ mod tests {
         let input = Shape::new(2000, 2, Color::Rgb, SampleType::U8);
         let pipeline = crate::Pipeline::parse("resize(width=1000000)").unwrap();
         let error = crate::Plan::new(&pipeline, input).map(|_| ()).unwrap_err();
-        assert!(matches!(error, Error::Limit(_)), "{error}");
+        assert!(matches!(error, Error::Limit { .. }), "{error}");
     }
 }

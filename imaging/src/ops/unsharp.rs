@@ -48,6 +48,10 @@ impl Local for Unsharp {
         self.separable.border()
     }
 
+    fn takes_bands(&self) -> bool {
+        true
+    }
+
     fn keeps_alpha(&self) -> bool {
         true
     }

@@ -30,9 +30,7 @@ impl Batch {
         self.orders
             .sort_by(|a, b| b.cost.total_cmp(&a.cost).then(a.task.cmp(&b.task)));
         let slots = world.slots();
-        let budget = settings
-            .memory
-            .map(|cap| cap.saturating_sub(world.base_bytes()));
+        let budget = settings.memory.map(|cap| cap.saturating_sub(self.base));
         let mut rest: f64 = self.orders.iter().map(|o| o.cost).sum();
         let images = self.orders.len();
         let mut sharing = true;

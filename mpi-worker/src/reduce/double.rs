@@ -40,24 +40,34 @@ pub fn two_product(a: f64, b: f64) -> Double {
     (p, ((ah * bh - p) + ah * bl + al * bh) + al * bl)
 }
 
+/// `a + b`.
 #[inline(always)]
-fn add(a: Double, b: Double) -> Double {
+pub fn add(a: Double, b: Double) -> Double {
     let (s, e) = two_sum(a.0, b.0);
     let (t, f) = two_sum(a.1, b.1);
     let (s, e) = quick_two_sum(s, e + t);
     quick_two_sum(s, e + f)
 }
 
+/// `a * b`.
 #[inline(always)]
-fn times(a: Double, b: f64) -> Double {
+pub fn times(a: Double, b: f64) -> Double {
     let (p, e) = two_product(a.0, b);
     quick_two_sum(p, e + a.1 * b)
 }
 
+/// `a * a`.
 #[inline(always)]
-fn square(a: Double) -> Double {
+pub fn square(a: Double) -> Double {
     let (p, e) = two_product(a.0, a.0);
     quick_two_sum(p, e + 2.0 * a.0 * a.1)
+}
+
+/// `a * b`.
+#[inline(always)]
+pub fn product(a: Double, b: Double) -> Double {
+    let (p, e) = two_product(a.0, b.0);
+    quick_two_sum(p, e + (a.0 * b.1 + a.1 * b.0))
 }
 
 /// `a / b`.

@@ -276,7 +276,7 @@ pub fn name(path: &Path, error: Error) -> Error {
     };
     match error {
         Error::Decode(text) => Error::Decode(with(text)),
-        Error::Limit(text) => Error::Limit(with(text)),
+        Error::Limit { limit, text } => limit.exceeded(with(text)),
         Error::Unsuitable(text) => Error::Unsuitable(with(text)),
         Error::Io(text) => Error::Io(with(text)),
         other => other,

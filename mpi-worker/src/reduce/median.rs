@@ -1,6 +1,9 @@
 //! The median: every rank keeps the values of the files it read, as keys that are ordered as the
 //! values are, and the ranks select index range by index range.
 //!
+//! Of images with alpha, colours count as much as they are seen: half of the weight lies on either side of their median,
+//! and what is wholly transparent is left out. Alpha itself is reduced as any other channel.
+//!
 //! The values of all files are kept in memory as far as that is allowed and in the temporary file
 //! beyond; a slab of a few indices of all files is in memory at a time.
 
@@ -12,18 +15,20 @@ use super::numbers;
 use super::output::Output;
 use super::partial::Partial;
 use super::select::Key;
+use super::slabs::{collect, trade};
 use super::spool::Store;
 use super::values::Block;
+use super::visible::{self, Weighing};
 use super::{Job, Results, picture};
 use crate::atomic::Digested;
-use imaging::comm::{Comm, Incoming, Outgoing, Reduce, agree};
+use imaging::comm::{Comm, Reduce, agree};
 use imaging::window::Band;
 use imaging::{Element, Error, Result, Rows, SampleType, Shape};
 use std::ops::Range;
 use std::sync::{Mutex, MutexGuard};
 
 /// The kept values of one file.
-struct Kept<V: bytemuck::Pod> {
+pub(super) struct Kept<V: bytemuck::Pod> {
     store: Store<V>,
     kind: Kind,
 }
@@ -66,7 +71,7 @@ impl<V: bytemuck::Pod + Send> Work for Keeping<'_, V> {
 }
 
 /// Reads all files, each on one rank.
-fn keep<V: bytemuck::Pod + Send>(
+pub(super) fn keep<V: bytemuck::Pod + Send>(
     comm: &dyn Comm,
     job: &Job<'_>,
     read: fn(&Job<'_>, usize) -> Result<Kept<V>>,
@@ -124,11 +129,11 @@ fn read_numbers(job: &Job<'_>, index: usize) -> Result<Kept<u64>> {
     Ok(Kept { store, kind })
 }
 
-/// Reads an image of samples `T`, kept as `key` says.
-fn read_image<T: Element, V: bytemuck::Pod>(
+/// Reads an image of samples `T`, kept as `key` says of a sample and its weight: the pixel's alpha for colours, else all.
+pub(super) fn read_image<T: Element, V: bytemuck::Pod>(
     job: &Job<'_>,
     index: usize,
-    key: fn(T) -> V,
+    key: fn(T, T) -> V,
 ) -> Result<Kept<V>> {
     let mut store: Store<V> = job.room.store(job.layout.values)?;
     let member = &job.members[index];
@@ -145,9 +150,18 @@ fn read_image<T: Element, V: bytemuck::Pod>(
         let samples = T::of(&rows.data);
         let at = first * shape.row_len();
         store.edit(at, samples.len(), true, &mut buffer, |all| {
-            all.iter_mut()
-                .zip(samples)
-                .for_each(|(kept, &sample)| *kept = key(sample));
+            let full = T::saturate(T::TOP);
+            if !shape.color.has_alpha() {
+                let all = all.iter_mut().zip(samples);
+                return all.for_each(|(kept, &sample)| *kept = key(sample, full));
+            }
+            let step = shape.channels();
+            for (kept, pixel) in all.chunks_exact_mut(step).zip(samples.chunks_exact(step)) {
+                for (c, kept) in kept.iter_mut().enumerate() {
+                    let weight = if c + 1 < step { pixel[step - 1] } else { full };
+                    *kept = key(pixel[c], weight);
+                }
+            }
         })?;
     }
     Ok(Kept {
@@ -157,16 +171,18 @@ fn read_image<T: Element, V: bytemuck::Pod>(
 }
 
 /// How kept values become keys and keys become results.
-struct Meaning<'f, V, K> {
-    key: &'f (dyn Fn(Kind, V) -> K + Sync),
+pub(super) struct Meaning<'f, V, K> {
+    pub key: &'f (dyn Fn(Kind, V) -> K + Sync),
     /// A key that makes its whole column not a number.
-    poison: Option<K>,
-    results: &'f dyn Fn(&[K], &[K]) -> Results,
+    pub poison: Option<K>,
+    /// How much keys count where they do not count alike.
+    pub weighing: Option<Weighing<K>>,
+    pub results: &'f dyn Fn(&[K], &[K]) -> Results,
 }
 
 /// Selects slab by slab. In every round each rank gets the keys of one slab from all ranks, and rank 0
 /// gets the results.
-fn select<V: bytemuck::Pod + Sync, K: Key>(
+pub(super) fn select<V: bytemuck::Pod + Sync, K: Key>(
     comm: &dyn Comm,
     job: &Job<'_>,
     kept: &[Kept<V>],
@@ -211,7 +227,7 @@ fn select<V: bytemuck::Pod + Sync, K: Key>(
                 job.threads,
                 &matrix,
                 columns,
-                meaning.poison,
+                (meaning.poison, meaning.weighing),
                 &mut low,
                 &mut high,
             );
@@ -246,42 +262,12 @@ fn load<V: bytemuck::Pod, K>(
     Ok(())
 }
 
-/// Sends each rank the keys of its slab and gets those of this rank's from all.
-fn trade<K: Key>(
-    comm: &dyn Comm,
-    own: &mut [Vec<K>],
-    held: &[usize],
-    columns: usize,
-    matrix: &mut [K],
-) {
-    let me = comm.rank();
-    let (mut sends, mut receives) = (Vec::new(), Vec::new());
-    let mut rest = matrix;
-    for (rank, keys) in own.iter().enumerate() {
-        let (part, after) = rest.split_at_mut(held[rank] * columns);
-        rest = after;
-        if rank == me {
-            part.copy_from_slice(keys);
-            continue;
-        }
-        if !keys.is_empty() {
-            let bytes = bytemuck::cast_slice(keys);
-            sends.push(Outgoing { to: rank, bytes });
-        }
-        if !part.is_empty() {
-            let bytes = bytemuck::cast_slice_mut(part);
-            receives.push(Incoming { from: rank, bytes });
-        }
-    }
-    comm.exchange(&sends, &mut receives, &mut || ());
-}
-
 /// Selects with all threads, each a range of columns.
 fn middle<K: Key>(
     threads: usize,
     matrix: &[K],
     columns: usize,
-    poison: Option<K>,
+    (poison, weighing): (Option<K>, Option<Weighing<K>>),
     low: &mut [K],
     high: &mut [K],
 ) {
@@ -305,6 +291,15 @@ fn middle<K: Key>(
                 &own
             }
         };
+        if let Some(weighing) = weighing {
+            let mut column = Vec::with_capacity(rows);
+            for j in 0..n {
+                column.clear();
+                column.extend(matrix.chunks_exact(n).map(|row| row[j]));
+                (low[j], high[j]) = weighing.middle(&mut column);
+            }
+            return;
+        }
         K::select(matrix, n, k, low, high);
         if let Some(poison) = poison {
             for row in matrix.chunks_exact(n) {
@@ -328,42 +323,6 @@ fn middle<K: Key>(
     });
 }
 
-/// Every rank's results on rank 0, in order; nothing on the others.
-fn collect<K: Key>(
-    comm: &dyn Comm,
-    (low, high): (Vec<K>, Vec<K>),
-    columns: impl Fn(usize) -> usize,
-) -> Vec<(Vec<K>, Vec<K>)> {
-    if comm.rank() > 0 {
-        let sends: Vec<Outgoing<'_>> = [&low, &high]
-            .into_iter()
-            .filter(|keys| !keys.is_empty())
-            .map(|keys| Outgoing {
-                to: 0,
-                bytes: bytemuck::cast_slice(keys),
-            })
-            .collect();
-        comm.exchange(&sends, &mut [], &mut || ());
-        return Vec::new();
-    }
-    let mut all = vec![(low, high)];
-    for rank in 1..comm.size() {
-        let zeros = vec![K::zeroed(); columns(rank)];
-        all.push((zeros.clone(), zeros));
-    }
-    let mut receives = Vec::new();
-    for (from, (low, high)) in all.iter_mut().enumerate().skip(1) {
-        for keys in [low, high] {
-            if !keys.is_empty() {
-                let bytes = bytemuck::cast_slice_mut(keys);
-                receives.push(Incoming { from, bytes });
-            }
-        }
-    }
-    comm.exchange(&[], &mut receives, &mut || ());
-    all
-}
-
 /// The mean of two doubles without overflow.
 fn between(a: f64, b: f64) -> f64 {
     let sum = a + b;
@@ -375,7 +334,7 @@ fn between(a: f64, b: f64) -> f64 {
     }
 }
 
-fn floats<K: Copy>(low: &[K], high: &[K], value: impl Fn(K) -> f64) -> Results {
+pub(super) fn floats<K: Copy>(low: &[K], high: &[K], value: impl Fn(K) -> f64) -> Results {
     let pairs = low.iter().zip(high);
     Results::Floats(pairs.map(|(&a, &b)| between(value(a), value(b))).collect())
 }
@@ -400,39 +359,50 @@ pub fn run(
     output: Option<Output>,
 ) -> Result<(bool, Option<Digested>)> {
     let odd = job.members.len() % 2 == 1;
+    if job
+        .layout
+        .picture
+        .is_some_and(|shape| shape.color.has_alpha())
+    {
+        return visible::run(comm, job, output);
+    }
     match job.layout.picture.map(|shape| shape.sample) {
         Some(SampleType::U8) => {
-            let kept = keep::<u8>(comm, job, |job, i| read_image(job, i, |v: u8| v))?;
+            let kept = keep::<u8>(comm, job, |job, i| read_image(job, i, |v: u8, _| v))?;
             let meaning = Meaning::<u8, u8> {
                 key: &|_, v| v,
                 poison: None,
+                weighing: None,
                 results: &|a, b| floats(a, b, f64::from),
             };
             Ok((true, select(comm, job, &kept, &meaning, output)?))
         }
         Some(SampleType::U16) => {
-            let kept = keep::<u16>(comm, job, |job, i| read_image(job, i, |v: u16| v))?;
+            let kept = keep::<u16>(comm, job, |job, i| read_image(job, i, |v: u16, _| v))?;
             let meaning = Meaning::<u16, u16> {
                 key: &|_, v| v,
                 poison: None,
+                weighing: None,
                 results: &|a, b| floats(a, b, f64::from),
             };
             Ok((true, select(comm, job, &kept, &meaning, output)?))
         }
         Some(SampleType::F32) => {
-            let kept = keep::<u32>(comm, job, |job, i| read_image(job, i, of_float32))?;
+            let kept = keep::<u32>(comm, job, |job, i| read_image(job, i, |v, _| of_float32(v)))?;
             let meaning = Meaning::<u32, u32> {
                 key: &|_, v| v,
                 poison: Some(u32::MAX),
+                weighing: None,
                 results: &|a, b| floats(a, b, |key| f64::from(to_float32(key))),
             };
             Ok((false, select(comm, job, &kept, &meaning, output)?))
         }
         Some(SampleType::F64) => {
-            let kept = keep::<u64>(comm, job, |job, i| read_image(job, i, of_float))?;
+            let kept = keep::<u64>(comm, job, |job, i| read_image(job, i, |v, _| of_float(v)))?;
             let meaning = Meaning::<u64, u64> {
                 key: &|_, v| v,
                 poison: Some(u64::MAX),
+                weighing: None,
                 results: &|a, b| floats(a, b, to_float),
             };
             Ok((false, select(comm, job, &kept, &meaning, output)?))
@@ -447,6 +417,7 @@ pub fn run(
                     let meaning = Meaning::<u64, u128> {
                         key: &|kind, v| (kind.integer(v) + (1 << 64)) as u128,
                         poison: None,
+                        weighing: None,
                         results: &|a, b| integers(a, b, odd, |key| key as i128 - (1 << 64)),
                     };
                     select(comm, job, &kept, &meaning, output)
@@ -460,6 +431,7 @@ pub fn run(
                     let meaning = Meaning::<u64, u64> {
                         key: &|_, v| v,
                         poison: None,
+                        weighing: None,
                         results: &|a, b| integers(a, b, odd, |key| kind.integer(key)),
                     };
                     select(comm, job, &kept, &meaning, output)
@@ -468,6 +440,7 @@ pub fn run(
                     let meaning = Meaning::<u64, u64> {
                         key: &|kind, v| kind.convert(v, Kind::Float),
                         poison: Some(u64::MAX),
+                        weighing: None,
                         results: &|a, b| floats(a, b, to_float),
                     };
                     select(comm, job, &kept, &meaning, output)

@@ -7,9 +7,11 @@
 
 mod board;
 mod crew;
+mod decimal;
 mod double;
 mod files;
 mod keys;
+mod lanes;
 mod layout;
 mod median;
 mod npy;
@@ -17,13 +19,16 @@ mod numbers;
 mod output;
 mod partial;
 mod picture;
+mod seen;
 mod select;
+mod slabs;
 mod spool;
 mod stack;
 mod text;
 mod tree;
 mod turned;
 mod values;
+mod visible;
 
 use crate::atomic::Digested;
 use imaging::codec::Limits;

@@ -118,7 +118,10 @@ impl Work for Numbers<'_> {
     }
 
     fn receiving(&self) -> Result<Partial> {
-        Partial::new(self.job.request.op, self.job.layout.values, &self.job.room)
+        let (op, layout) = (self.job.request.op, self.job.layout);
+        let picture = layout.picture.filter(|shape| shape.color.has_alpha());
+        let alpha = picture.map(|shape| shape.channels());
+        Partial::new(op, layout.values, alpha, &self.job.room)
     }
 }
 

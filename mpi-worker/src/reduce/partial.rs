@@ -1,9 +1,11 @@
 //! Partial results of the tree: for each index two or four doubles, in blocks.
+//!
+//! Of images with alpha, colours count as much as they are seen, see [`super::seen`].
 
 use super::double;
 use super::spool::{Room, Store};
 use super::values::Block;
-use super::{Op, Results};
+use super::{Op, Results, seen};
 use imaging::Result;
 use std::sync::Arc;
 
@@ -14,6 +16,8 @@ const SPAN: usize = 8192;
 pub struct Partial {
     op: Op,
     values: usize,
+    /// Samples of a pixel where the last is alpha.
+    alpha: Option<usize>,
     /// Files that went in.
     files: usize,
     store: Store<f64>,
@@ -30,11 +34,12 @@ fn span(values: usize) -> usize {
 
 impl Partial {
     /// Room for `values` indices of no file yet.
-    pub fn new(op: Op, values: usize, room: &Arc<Room>) -> Result<Partial> {
+    pub fn new(op: Op, values: usize, alpha: Option<usize>, room: &Arc<Room>) -> Result<Partial> {
         let blocks = values.div_ceil(span(values));
         Ok(Partial {
             op,
             values,
+            alpha,
             files: 0,
             store: room.store(blocks * span(values) * lanes(op))?,
             buffer: Vec::new(),
@@ -66,6 +71,7 @@ impl Partial {
             let n = (span - within).min(block.hi.len() - done);
             let hi = &block.hi[done..done + n];
             let lo = block.lo.get(done..done + n).unwrap_or_default();
+            let weights = block.weights.get(done..done + n).unwrap_or_default();
             let size = span * lanes(op);
             let fresh = files == 0 && n == span;
             self.store
@@ -75,6 +81,10 @@ impl Partial {
                         .map(|lane| &mut lane[within..within + n]);
                     let mut lane = || lanes.next().unwrap_or_default();
                     let (s, c) = (lane(), lane());
+                    if !weights.is_empty() {
+                        let lanes = [s, c, lane(), lane()];
+                        return seen::fold(op, files == 0, lanes, hi, weights);
+                    }
                     if files == 0 {
                         s.copy_from_slice(hi);
                         match lo.is_empty() {
@@ -99,7 +109,7 @@ impl Partial {
 
     /// Merges the partial result of the files after those of this one.
     pub fn merge(&mut self, next: &Partial) -> Result<()> {
-        let (op, span) = (self.op, span(self.values));
+        let (op, span, alpha) = (self.op, span(self.values), self.alpha);
         let (n1, n2) = (self.files as f64, next.files as f64);
         let mut other = Vec::new();
         let size = span * lanes(op);
@@ -114,6 +124,10 @@ impl Partial {
                 match op {
                     Op::Min => double::keep_least(s, c, s2, c2),
                     Op::Max => double::keep_greatest(s, c, s2, c2),
+                    Op::Std if alpha.is_some() => {
+                        double::merge_sums(s, c, s2, c2);
+                        double::merge_sums(lane(), lane(), lane2(), lane2());
+                    }
                     Op::Std => {
                         let (q, r, q2, r2) = (lane(), lane(), lane2(), lane2());
                         double::merge_moments(s, c, q, r, s2, c2, q2, r2, n1, n2);
@@ -159,6 +173,12 @@ impl Partial {
             let n = span.min(self.values - start);
             let (s, c) = (&all[..n], &all[span..span + n]);
             let pairs = s.iter().copied().zip(c.iter().copied());
+            if let Some(step) = self.alpha {
+                let lanes = all.chunks_exact(span).map(|lane| &lane[..n]);
+                let lanes: Vec<&[f64]> = lanes.collect();
+                each(Results::Floats(seen::results(self.op, &lanes, step, count)))?;
+                continue;
+            }
             each(match self.op {
                 Op::Std => {
                     let (q, r) = (&all[2 * span..][..n], &all[3 * span..][..n]);
@@ -181,11 +201,11 @@ impl Partial {
 }
 
 /// The sum of both parts; the lower one says nothing beside an infinity, and would take a zero's sign.
-fn whole((s, c): double::Double) -> f64 {
+pub fn whole((s, c): double::Double) -> f64 {
     if s.is_finite() && c != 0.0 { s + c } else { s }
 }
 
-fn mean(sum: double::Double, count: f64) -> f64 {
+pub fn mean(sum: double::Double, count: f64) -> f64 {
     let plain = sum.0 / count;
     let refined = double::divide(double::two_sum(sum.0, sum.1), count).0;
     match refined.is_finite() {

@@ -3,7 +3,7 @@
 use super::files::Opener;
 use super::layout::{Layout, describe, differs, name};
 use super::values::{BLOCK, Block, Source};
-use super::{Member, Request};
+use super::{Member, Request, visible};
 use imaging::codec::{OpenOptions, RowSource, open};
 use imaging::window::Band;
 use imaging::{Buffer, Element, Error, Result, Rows, Shape};
@@ -89,6 +89,14 @@ impl Source for Floats {
             }
         }
         self.at += n;
+        if shape.color.has_alpha() {
+            // Rows are whole pixels, and so is what is handed over at once.
+            for pixel in block.hi.chunks_exact(shape.channels()) {
+                let seen = visible::weight(pixel[pixel.len() - 1]);
+                block.weights.extend(pixel[1..].iter().map(|_| seen));
+                block.weights.push(1.0);
+            }
+        }
         Ok(())
     }
 }

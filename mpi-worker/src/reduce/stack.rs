@@ -8,6 +8,9 @@
 
 use super::board::{Board, Failure};
 use super::crew::{self, Done, Work};
+use super::lanes::{
+    Lane, Sample, add, add_squares, add_weighted, keep_greatest, keep_least, keep_visible,
+};
 use super::layout::name;
 use super::output::Output;
 use super::partial::Partial;
@@ -16,150 +19,12 @@ use super::{Job, Op, Results, double, picture};
 use crate::atomic::Digested;
 use imaging::comm::{Comm, Incoming, Outgoing, agree};
 use imaging::window::Band;
-use imaging::{Element, Error, Result, Rows, Shape, simd};
+use imaging::{Error, Limit, Result, Rows, Shape};
 use std::ops::Range;
 use std::sync::{Mutex, MutexGuard};
 
 /// Samples in one band of rows, about.
 const BAND: usize = 1 << 16;
-
-/// An 8- or 16-bit sample.
-trait Sample: Element {
-    fn widen(self) -> u32;
-}
-
-impl Sample for u8 {
-    #[inline(always)]
-    fn widen(self) -> u32 {
-        u32::from(self)
-    }
-}
-
-impl Sample for u16 {
-    #[inline(always)]
-    fn widen(self) -> u32 {
-        u32::from(self)
-    }
-}
-
-/// What sums are kept in.
-trait Lane: bytemuck::Pod + Send + Sync {
-    fn plus(self, sample: u32) -> Self;
-    fn plus_square(self, sample: u32) -> Self;
-    fn plus_wide(self, value: u64) -> Self;
-    fn least(self, other: Self) -> Self;
-    fn greatest(self, other: Self) -> Self;
-    fn merged(self, other: Self) -> Self;
-    fn widest(self) -> u64;
-    fn of(sample: u32) -> Self;
-}
-
-macro_rules! lane {
-    ($t:ty) => {
-        impl Lane for $t {
-            #[inline(always)]
-            fn plus(self, sample: u32) -> $t {
-                self.wrapping_add(sample as $t)
-            }
-            #[inline(always)]
-            fn plus_square(self, sample: u32) -> $t {
-                // 65535 squared fits 32 bits.
-                self.wrapping_add(sample.wrapping_mul(sample) as $t)
-            }
-            #[inline(always)]
-            fn plus_wide(self, value: u64) -> $t {
-                self.wrapping_add(value as $t)
-            }
-            #[inline(always)]
-            fn least(self, other: $t) -> $t {
-                self.min(other)
-            }
-            #[inline(always)]
-            fn greatest(self, other: $t) -> $t {
-                self.max(other)
-            }
-            #[inline(always)]
-            fn merged(self, other: $t) -> $t {
-                self.wrapping_add(other)
-            }
-            fn widest(self) -> u64 {
-                u64::from(self)
-            }
-            #[inline(always)]
-            fn of(sample: u32) -> $t {
-                sample as $t
-            }
-        }
-    };
-}
-lane!(u32);
-lane!(u64);
-
-simd! {
-    fn add<T: Sample, A: Lane>(sums: &mut [A], samples: &[T]) {
-        for (sum, sample) in sums.iter_mut().zip(samples) {
-            *sum = sum.plus(sample.widen());
-        }
-    }
-}
-
-simd! {
-    fn add_squares<T: Sample, A: Lane>(sums: &mut [A], samples: &[T]) {
-        for (sum, sample) in sums.iter_mut().zip(samples) {
-            *sum = sum.plus_square(sample.widen());
-        }
-    }
-}
-
-simd! {
-    fn keep_least<T: Sample, A: Lane>(kept: &mut [A], samples: &[T]) {
-        for (kept, sample) in kept.iter_mut().zip(samples) {
-            *kept = kept.least(A::of(sample.widen()));
-        }
-    }
-}
-
-simd! {
-    fn keep_greatest<T: Sample, A: Lane>(kept: &mut [A], samples: &[T]) {
-        for (kept, sample) in kept.iter_mut().zip(samples) {
-            *kept = kept.greatest(A::of(sample.widen()));
-        }
-    }
-}
-
-/// Adds colours times alpha, or their squares, and alpha as it is; `step` samples are a pixel.
-fn add_weighted<T: Sample, A: Lane>(sums: &mut [A], samples: &[T], step: usize, squares: bool) {
-    for (sums, pixel) in sums.chunks_exact_mut(step).zip(samples.chunks_exact(step)) {
-        let weight = u64::from(pixel[step - 1].widen());
-        for (sum, sample) in sums.iter_mut().zip(&pixel[..step - 1]) {
-            let sample = u64::from(sample.widen());
-            let value = if squares { sample * sample } else { sample };
-            *sum = sum.plus_wide(value * weight);
-        }
-        let alpha = if squares { weight * weight } else { weight };
-        sums[step - 1] = sums[step - 1].plus_wide(alpha);
-    }
-}
-
-/// Keeps the least or greatest of each sample; colours of pixels that are wholly transparent leave what is kept.
-fn keep_visible<T: Sample, A: Lane>(kept: &mut [A], samples: &[T], step: usize, least: bool) {
-    let keep = |kept: &mut A, sample: &T| {
-        let sample = A::of(sample.widen());
-        *kept = if least {
-            kept.least(sample)
-        } else {
-            kept.greatest(sample)
-        };
-    };
-    for (kept, pixel) in kept.chunks_exact_mut(step).zip(samples.chunks_exact(step)) {
-        let seen = pixel[step - 1].widen() > 0;
-        let from = if seen { 0 } else { step - 1 };
-        kept.iter_mut()
-            .zip(pixel)
-            .skip(from)
-            .for_each(|(k, s)| keep(k, s));
-    }
-}
 
 /// The accumulators of some rows; nothing is stored before the first image.
 struct Stripe<A: Lane, Q: Lane> {
@@ -579,7 +444,7 @@ pub fn run(
     if shape.color.has_alpha() {
         let most = top.pow(if job.request.op == Op::Std { 3 } else { 2 });
         if most.checked_mul(files).is_none() {
-            return Err(Error::Limit(format!(
+            return Err(Limit::Count.exceeded(format!(
                 "{files} images with alpha of {} bits are more than the {} whose weighted sums are exact \
                  (hint: flatten them first, sundog run -p flatten)",
                 shape.sample.bits(),

@@ -15,6 +15,8 @@ pub struct Block {
     pub hi: Vec<f64>,
     /// What rounding took away; empty when it is zero for all of them.
     pub lo: Vec<f64>,
+    /// How much each counts; empty when all count alike.
+    pub weights: Vec<f64>,
     /// Set to false by the first value that is not an integer of at most 64 bits.
     pub integers: bool,
 }
@@ -25,6 +27,7 @@ impl Block {
         Block {
             hi: Vec::with_capacity(BLOCK),
             lo: Vec::new(),
+            weights: Vec::new(),
             integers: true,
         }
     }
@@ -33,6 +36,7 @@ impl Block {
     pub fn clear(&mut self) {
         self.hi.clear();
         self.lo.clear();
+        self.weights.clear();
     }
 
     /// Adds a float.

@@ -149,7 +149,7 @@ impl Entry {
 
     fn plan(&self, task: &Task) -> std::result::Result<(Assignment, Option<u64>), Box<Finished>> {
         let refuse = |node: &str, error| {
-            let refused = matches!(error, Error::Limit(_));
+            let refused = matches!(error, Error::Limit { .. });
             let mut finished = Finished::failed(task.task, task.input.clone(), node, error);
             finished.refused = refused;
             Box::new(finished)

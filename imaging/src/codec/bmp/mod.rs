@@ -5,7 +5,7 @@
 mod header;
 mod read;
 
-use super::table::{Codec, Output, Reads, Target, Writer};
+use super::table::{Codec, Keeps, Output, Reads, Target, Writer};
 use super::whole::Whole;
 use super::{FormatKind, Header, Limits, OpenOptions, ReadSeek, RowSink, RowSource, WriteSeek};
 use crate::error::{Error, Result};
@@ -44,6 +44,8 @@ pub(super) static CODEC: Codec = Codec {
         ],
         bands: &[],
         pages: None,
+        keeps: Keeps::NOTHING,
+        stored: false,
         exact: true,
         create: |Target { output, shape, .. }| create(output, shape),
         memory: |_, shape| shape.row_bytes(),
@@ -331,7 +333,7 @@ mod tests {
         let bomb = file(65535, 65535, 24, 0, &[], &[]);
         assert!(matches!(
             probe(&mut std::io::Cursor::new(bomb), &small(), 0),
-            Err(Error::Limit(_))
+            Err(Error::Limit { .. })
         ));
     }
 }

@@ -12,6 +12,27 @@ pub struct Block {
     big: bool,
 }
 
+/// Where in a block there is room for a thumbnail.
+#[cfg(not(target_arch = "wasm32"))]
+pub struct Room {
+    /// Position of its bytes.
+    pub at: usize,
+    /// Position of the number that says how many they are.
+    pub len_at: usize,
+    big: bool,
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+impl Room {
+    /// The bytes of a number in the block.
+    pub fn number(&self, value: u32) -> [u8; 4] {
+        match self.big {
+            true => value.to_be_bytes(),
+            false => value.to_le_bytes(),
+        }
+    }
+}
+
 /// Which directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
@@ -280,6 +301,66 @@ impl Block {
             all.extend(entries.iter().filter_map(|&entry| self.value(entry)));
         }
         all
+    }
+
+    /// The position of the pointer to the thumbnail's directory, and that.
+    fn second(&self) -> Option<(usize, u32)> {
+        let main = self.directory(Place::Main)?;
+        let pointer = main + 2 + 12 * self.entries(main)?.len();
+        Some((pointer, self.long(pointer)?))
+    }
+
+    /// The JPEG that is the thumbnail; none where it is empty.
+    pub fn thumbnail(&self) -> Option<&[u8]> {
+        let (_, at) = self.second().filter(|(_, at)| *at != 0)?;
+        let number = |tag| {
+            let entry = self.entry_in(at as usize, tag)?;
+            self.long(entry + 8).map(|v| v as usize)
+        };
+        let [start, len] = THUMBNAIL.map(number);
+        let bytes = self.bytes.get(start?..start?.checked_add(len?)?)?;
+        Some(bytes).filter(|bytes| !bytes.is_empty())
+    }
+
+    /// Appends the directory of a thumbnail that is empty, and room for one.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn add_thumbnail(&mut self, room: usize) -> Option<Room> {
+        let (pointer, _) = self.second().filter(|(_, at)| *at == 0)?;
+        let entry = |tag: u16, kind: u16, value: [u8; 4]| {
+            let one = self.long_bytes(1);
+            [
+                &self.short_bytes(tag)[..],
+                &self.short_bytes(kind),
+                &one,
+                &value,
+            ]
+            .concat()
+        };
+        const COMPRESSION: u16 = 0x0103;
+        // An even position, as `append` makes it; the bytes follow the directory.
+        let at = self.bytes.len().next_multiple_of(2);
+        let start = at + 2 + 3 * 12 + 4;
+        let [a, b] = self.short_bytes(6);
+        let directory = [
+            self.short_bytes(3).to_vec(),
+            entry(COMPRESSION, SHORT, [a, b, 0, 0]),
+            entry(
+                THUMBNAIL[0],
+                LONG,
+                self.long_bytes(u32::try_from(start).ok()?),
+            ),
+            entry(THUMBNAIL[1], LONG, [0; 4]),
+            vec![0; 4 + room],
+        ]
+        .concat();
+        let at = self.append(&directory);
+        let bytes = self.long_bytes(at as u32);
+        self.put(pointer, &bytes);
+        Some(Room {
+            at: start,
+            len_at: at + 2 + 2 * 12 + 8,
+            big: self.big,
+        })
     }
 
     /// Overwrites the thumbnail and its directory; false where other values lie in them.

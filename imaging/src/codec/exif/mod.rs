@@ -5,6 +5,8 @@ mod block;
 
 use super::tiff;
 use crate::metadata::{Resolution, Text, cut};
+#[cfg(not(target_arch = "wasm32"))]
+pub(in crate::codec) use block::Room;
 use block::{Block, Place};
 
 const IMAGE_DESCRIPTION: u16 = 0x010E;
@@ -107,6 +109,21 @@ pub fn without_thumbnail(exif: Vec<u8>) -> Option<Vec<u8>> {
         Some(mut block) => block.cut_thumbnail().then(|| block.into_bytes()),
         None => Some(exif),
     }
+}
+
+/// The JPEG that is the block's thumbnail.
+pub fn thumbnail(exif: &[u8]) -> Option<Vec<u8>> {
+    let block = Block::of(exif)?;
+    block.thumbnail().map(<[u8]>::to_vec)
+}
+
+/// A block with room for a thumbnail of at most so many bytes, which is empty. None where the block is not sound or has
+/// one already.
+#[cfg(not(target_arch = "wasm32"))]
+pub(in crate::codec) fn with_room(exif: &[u8], room: usize) -> Option<(Vec<u8>, Room)> {
+    let mut block = Block::of(exif)?;
+    let place = block.add_thumbnail(room)?;
+    Some((block.into_bytes(), place))
 }
 
 /// The text of a tag in the first directory.

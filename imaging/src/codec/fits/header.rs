@@ -223,7 +223,7 @@ pub(super) fn parts(input: &mut dyn ReadSeek, limits: &Limits) -> Result<Vec<Par
             // What follows the last part is no part, whatever it is.
             Ok(_) => break,
             Err(error) if found.is_empty() => return Err(error),
-            Err(error @ Error::Limit(_)) => return Err(error),
+            Err(error @ Error::Limit { .. }) => return Err(error),
             Err(_) => break,
         };
         let data = cards.data().ok_or_else(|| bad("its size"))?;

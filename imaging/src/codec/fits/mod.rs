@@ -9,7 +9,7 @@ mod write;
 
 use super::limits::read_full;
 use super::raw;
-use super::table::{Codec, Output, Reads, Writer};
+use super::table::{Codec, Keeps, Output, Reads, Writer};
 use super::{FormatKind, Header, Limits, OpenOptions, PageKind, ReadSeek, RowSource};
 use crate::error::Result;
 use crate::image::{BufferMut, Color, Metadata, SampleType, Shape};
@@ -50,6 +50,8 @@ pub(super) static CODEC: Codec = Codec {
         ],
         bands: SAMPLES,
         pages: Some(PageKind::Pages),
+        keeps: Keeps::NOTHING,
+        stored: true,
         exact: true,
         create: write::create,
         memory: |_, shape| 4 * shape.row_bytes(),

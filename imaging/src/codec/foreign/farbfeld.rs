@@ -2,7 +2,7 @@
 
 use super::{Input, create, memory, read_by, sides};
 use crate::codec::FormatKind;
-use crate::codec::table::{Codec, Output, Reads, Writer};
+use crate::codec::table::{Codec, Keeps, Output, Reads, Writer};
 use crate::image::{Color, SampleType};
 use ::image::{ImageDecoder, ImageResult};
 
@@ -28,6 +28,8 @@ pub(in crate::codec) static CODEC: Codec = Codec {
         holds: &[(Color::Rgba, &[SampleType::U16])],
         bands: &[],
         pages: None,
+        keeps: Keeps::NOTHING,
+        stored: false,
         exact: true,
         create: |target| {
             Ok(create(

@@ -16,7 +16,7 @@ pub(super) use super::absent::exr;
 use super::table::Target;
 use super::whole::Whole;
 use super::{FormatKind, Header, Limits, PageKind, ReadSeek, RowSink, RowSource, WriteSeek};
-use crate::error::{Error, Result};
+use crate::error::{Error, Limit, Result};
 use crate::image::{Color, Metadata, Rows, SampleType, Shape};
 use ::image::error::{ImageError, LimitErrorKind};
 use ::image::{ColorType, ExtendedColorType, ImageDecoder, ImageResult};
@@ -46,11 +46,11 @@ fn failed(kind: FormatKind, error: ImageError) -> Error {
         }
         ImageError::IoError(e) => e.into(),
         ImageError::Limits(e) if matches!(e.kind(), LimitErrorKind::InsufficientMemory) => {
-            Error::Limit(format!(
+            Limit::Memory.exceeded(format!(
                 "the {title} needs more memory than the limit allows (raise it with --max-bytes)"
             ))
         }
-        ImageError::Limits(e) => Error::Limit(format!("the {title}: {e}")),
+        ImageError::Limits(e) => Limit::Pixels.exceeded(format!("the {title}: {e}")),
         other => Error::Decode(format!("not a sound {title}: {other}")),
     }
 }

@@ -53,7 +53,7 @@ fn broken_files_are_images_or_errors() {
         let mut taken = 0;
         for len in 0..bytes.len() {
             match try_decode(&bytes[..len]) {
-                Err(Error::Decode(_) | Error::Limit(_)) => {}
+                Err(Error::Decode(_) | Error::Limit { .. }) => {}
                 Err(other) => panic!("{kind:?} cut at {len}: {other}"),
                 Ok(image) => {
                     assert_eq!(image, whole, "{kind:?} cut at {len}");

@@ -6,7 +6,7 @@ mod read;
 mod write;
 
 use super::PageKind;
-use super::table::{Codec, Output, Reads, Writer};
+use super::table::{Codec, Keeps, Output, Reads, Writer};
 use crate::image::{Color, SampleType};
 
 /// GIF.
@@ -34,6 +34,8 @@ pub(super) static CODEC: Codec = Codec {
         ],
         bands: &[],
         pages: Some(PageKind::Animation),
+        keeps: Keeps::NOTHING,
+        stored: false,
         exact: false,
         create: write::create,
         // The frame, its indices, and the quantizer's network.

@@ -3,7 +3,7 @@
 use crate::codec::frames::{self, Dispose, Placed};
 use crate::codec::mend::Mended;
 use crate::codec::{FormatKind, Header, Limits, OpenOptions, PageKind, ReadSeek, RowSource};
-use crate::error::{Error, Result};
+use crate::error::{Error, Limit, Result};
 use crate::image::{Color, Metadata, SampleType, Shape};
 use crate::{Warning, WarningKind};
 use gif::{DecodeOptions, Decoder, DecodingError, DisposalMethod, MemoryLimit, Repeat};
@@ -67,7 +67,7 @@ fn walk<R: Read>(input: R, limits: &Limits) -> Result<Found> {
     let most = limits.max_metadata / size_of::<Placed>();
     while let Some(frame) = decoder.next_frame_info().map_err(failed)? {
         if frames.len() >= most {
-            return Err(Error::Limit(format!("a GIF of more than {most} frames")));
+            return Err(Limit::Count.exceeded(format!("a GIF of more than {most} frames")));
         }
         let placed = Placed {
             left: usize::from(frame.left),

@@ -3,7 +3,7 @@
 use super::branded;
 use super::picture::encode;
 use crate::codec::format::{Choice, Values};
-use crate::codec::table::{Codec, Output, Reads, Target, Writer};
+use crate::codec::table::{Codec, Keeps, Output, Reads, Target, Writer};
 use crate::codec::{FormatKind, RowSink, WriteSeek};
 use crate::error::{Error, Result};
 use crate::image::{Color, Metadata, Rows, SampleType, Shape};
@@ -43,6 +43,12 @@ pub(in crate::codec) static CODEC: Codec = Codec {
         ],
         bands: &[],
         pages: None,
+        keeps: Keeps {
+            icc: true,
+            exif: true,
+            ..Keeps::NOTHING
+        },
+        stored: false,
         exact: false,
         create,
         // The image, libheif's copy and planes, and what the encoder keeps of them.

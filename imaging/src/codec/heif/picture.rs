@@ -2,7 +2,7 @@
 
 use super::library::{HeifWriter, Library, Object, Status, needed};
 use crate::codec::{Limits, exif};
-use crate::error::{Error, Result};
+use crate::error::{Error, Limit, Result};
 use crate::image::{Color, Metadata, SampleType, Shape};
 use std::ffi::{c_int, c_void};
 use std::ptr::null_mut;
@@ -31,7 +31,7 @@ impl<'b> File<'b> {
         // SAFETY: it takes nothing.
         let context = unsafe { (library.context)() };
         if context.is_null() {
-            return Err(Error::Limit(format!("no memory to read a {title}")));
+            return Err(Limit::Memory.exceeded(format!("no memory to read a {title}")));
         }
         let mut file = File {
             library,

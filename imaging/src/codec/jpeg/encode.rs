@@ -3,6 +3,7 @@
 use super::Subsampling;
 use super::link::{Report, abort, guarded, install};
 use super::side;
+use super::thumbnail::{self, Thumbnail};
 use crate::codec::{RowSink, WriteSeek};
 use crate::error::{Error, Result};
 use crate::image::{Color, Metadata, Rows, Shape};
@@ -27,6 +28,7 @@ pub(super) struct Encoder {
     state: *mut State,
     shape: Shape,
     next: usize,
+    thumbnail: Option<Thumbnail>,
 }
 
 // SAFETY: both pointers are owned by this value alone, libjpeg keeps no thread-bound state in them,
@@ -35,7 +37,7 @@ unsafe impl Send for Encoder {}
 
 impl Encoder {
     pub fn new(
-        output: Box<dyn WriteSeek>,
+        mut output: Box<dyn WriteSeek>,
         quality: u8,
         subsampling: Subsampling,
         shape: Shape,
@@ -47,7 +49,13 @@ impl Encoder {
                 shape.cols, shape.rows
             )));
         }
+        let mut metadata = metadata.clone();
+        let wanted = metadata.thumbnail && thumbnail::possible(shape);
+        let block = metadata.exif.as_mut().filter(|_| wanted);
+        let thumbnail = block.and_then(|block| Thumbnail::new(block, shape));
+        let metadata = &metadata;
         let segments = side::segments(metadata)?;
+        let begins = output.stream_position()?;
         // SAFETY: plain C structs, for which zeros are valid (null pointers, first enum variants).
         let (errors, target, cinfo) =
             unsafe { (std::mem::zeroed(), std::mem::zeroed(), std::mem::zeroed()) };
@@ -63,11 +71,12 @@ impl Encoder {
             output,
             buffer: vec![0; BUFFER],
         }));
-        let encoder = Encoder {
+        let mut encoder = Encoder {
             cinfo: Box::into_raw(Box::new(cinfo)),
             state,
             shape,
             next: 0,
+            thumbnail,
         };
         // SAFETY: all pointers were just made and live as long as the encoder.
         unsafe {
@@ -109,6 +118,11 @@ impl Encoder {
                     cinfo.Y_density = y;
                 }
                 sys::jpeg_start_compress(cinfo, 1);
+                if let Some(thumbnail) = &mut encoder.thumbnail {
+                    // EXIF comes first, so that all that was written is in the buffer; then marker and length.
+                    let written = BUFFER - (*state).target.free_in_buffer;
+                    thumbnail.lies_at(begins + written as u64 + 4);
+                }
                 for (marker, body) in &segments {
                     sys::jpeg_write_marker(cinfo, *marker, body.as_ptr(), body.len() as u32);
                 }
@@ -139,6 +153,9 @@ impl RowSink for Encoder {
             })?;
         }
         self.next += rows.count;
+        if let Some(thumbnail) = &mut self.thumbnail {
+            thumbnail.add(rows);
+        }
         Ok(())
     }
 
@@ -149,6 +166,9 @@ impl RowSink for Encoder {
             guarded(&raw mut (*state).report, || {
                 sys::jpeg_finish_compress(&mut *cinfo)
             })?;
+            if let Some(thumbnail) = &self.thumbnail {
+                thumbnail.write(&mut *(*state).output)?;
+            }
             Ok((*state).output.flush()?)
         }
     }

@@ -13,10 +13,11 @@ mod late;
 mod link;
 mod progressive;
 mod side;
+mod thumbnail;
 
 use super::format::{Choice, Values};
 use super::mend::Mended;
-use super::table::{Codec, Output, Reads, Target, Writer};
+use super::table::{Codec, Keeps, Output, Reads, Target, Writer};
 use super::{FormatKind, Header, Limits, OpenOptions, ReadSeek, RowSink, RowSource};
 use crate::error::{Error, Result};
 use crate::image::{Color, SampleType};
@@ -76,6 +77,8 @@ pub(super) static CODEC: Codec = Codec {
         ],
         bands: &[],
         pages: None,
+        keeps: Keeps::PHOTO,
+        stored: false,
         exact: false,
         create,
         // 16 rows of the planes before and after the transform.

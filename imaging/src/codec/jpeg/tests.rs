@@ -110,7 +110,7 @@ fn bombs_are_refused_by_their_header() {
     file[at..at + 4].fill(0xFF);
     let refused = probe(&mut Cursor::new(&file), &Default::default()).unwrap_err();
     assert!(
-        matches!(&refused, Error::Limit(m) if m.contains("65535x65535")),
+        matches!(&refused, Error::Limit { text, .. } if text.contains("65535x65535")),
         "{refused}"
     );
     file[at..at + 2].fill(0);

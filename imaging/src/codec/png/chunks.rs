@@ -81,11 +81,11 @@ mod tests {
             assert!(check(Cursor::new(file(name, 900)), &limits).is_ok());
             assert!(matches!(
                 check(Cursor::new(file(name, 1001)), &limits),
-                Err(Error::Limit(_))
+                Err(Error::Limit { .. })
             ));
             assert!(matches!(
                 check(Cursor::new(file(name, 100_000_000)), &limits),
-                Err(Error::Limit(_))
+                Err(Error::Limit { .. })
             ));
         }
     }

@@ -36,6 +36,13 @@ pub fn mend<R: Read + Seek>(input: R, limits: &Limits) -> Result<(Mended<R>, Fou
         if !whole || at + 12 + len > end {
             // Cut within pixels, or before further frames, it is for the decoder to say so.
             let left = matches!(&name, b"IDAT" | b"fdAT") || frames > 1;
+            if frames > 1 {
+                // The first frame is read where it is whole; the decoder looks for what follows it.
+                found.cut = true;
+                if at <= end && ends(&mut file, &pixels)? {
+                    file.end(at, END);
+                }
+            }
             if at <= end && !left && ends(&mut file, &pixels)? {
                 file.end(at, END);
                 warnings.push(Warning::new(
@@ -115,6 +122,8 @@ pub struct Found {
     pub warnings: Vec<Warning>,
     /// Of an animation.
     pub frames: Vec<Placed>,
+    /// Whether an animation ends too early; its first frames may be whole.
+    pub cut: bool,
     /// Whether the first picture is for readers without animations and none of its frames.
     pub still_apart: bool,
 }

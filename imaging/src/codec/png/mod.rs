@@ -10,7 +10,7 @@ mod write;
 
 use super::PageKind;
 use super::format::{Choice, Values};
-use super::table::{Codec, Output, Reads, Writer};
+use super::table::{Codec, Keeps, Output, Reads, Writer};
 use crate::image::{Color, SampleType};
 
 /// Effort of the encoder.
@@ -67,6 +67,8 @@ pub(super) static CODEC: Codec = Codec {
         ],
         bands: &[],
         pages: Some(PageKind::Animation),
+        keeps: Keeps::PHOTO,
+        stored: false,
         exact: true,
         create: write::create,
         memory: |options, shape| write::memory(options.pick(0, &COMPRESSIONS), shape),

@@ -2,14 +2,14 @@
 //! forgiven see [`super::lenient`].
 
 use super::lenient::Found;
-use crate::Warning;
 use crate::codec::frames::{self, Placed};
 use crate::codec::mend::Mended;
 use crate::codec::whole::Whole;
 use crate::codec::{FormatKind, Header, Limits, OpenOptions, PageKind, ReadSeek, RowSource};
-use crate::error::{Error, Result};
+use crate::error::{Error, Limit, Result};
 use crate::image::{Color, Metadata, SampleType, Shape};
 use crate::window::Band;
+use crate::{Warning, WarningKind};
 use ::png::{BitDepth, ColorType, DecodeOptions, Decoder, DecodingError, Reader, Transformations};
 use std::io::{BufReader, ErrorKind, Read, Seek, SeekFrom};
 
@@ -24,9 +24,8 @@ fn error(error: DecodingError) -> Error {
             Error::Decode("truncated PNG: the file ends too early".into())
         }
         DecodingError::IoError(e) => e.into(),
-        DecodingError::LimitsExceeded => {
-            Error::Limit("the PNG's profiles and other metadata are larger than the limit".into())
-        }
+        DecodingError::LimitsExceeded => Limit::Metadata
+            .exceeded("the PNG's profiles and other metadata are larger than the limit"),
         other => Error::Decode(format!("not a sound PNG file: {other}")),
     }
 }
@@ -71,12 +70,17 @@ fn start<R: Read + Seek>(mut input: R, limits: &Limits) -> Result<Started<R>> {
         found.frames.clear();
         return finish(reader, metadata, found, shape, None);
     };
-    if found.frames.len() != control.num_frames as usize {
+    let (there, all) = (found.frames.len(), control.num_frames as usize);
+    if there == 0 || there > all || (there < all && !found.cut) {
         return Err(Error::Decode(format!(
-            "truncated PNG: {} of {} frames are there",
-            found.frames.len(),
-            control.num_frames
+            "not a sound PNG file: {there} frames where {all} are announced"
         )));
+    }
+    if found.cut {
+        found.warnings.push(Warning::new(
+            WarningKind::Damaged,
+            "the PNG is cut off within its animation",
+        ));
     }
     for frame in &mut found.frames {
         frame.opaque = !decoded.has_alpha();
@@ -118,6 +122,8 @@ fn finish<R: Read + Seek>(
 ) -> Result<Started<R>> {
     let info = reader.info();
     metadata.icc = info.icc_profile.as_ref().map(|icc| icc.to_vec());
+    let announced = info.animation_control.map_or(0, |c| c.num_frames) as usize;
+    let missing = found.cut && found.frames.len() < announced;
     let whole = match decoded {
         Some(_) => 3 * shape.bytes(),
         None if info.interlaced => shape.bytes(),
@@ -132,7 +138,8 @@ fn finish<R: Read + Seek>(
         page_kind: PageKind::Animation,
         stored: None,
         lossless: true,
-        pages: found.frames.len().max(1) as u32,
+        // Where some are missing, the first of those is a page that cannot be read.
+        pages: found.frames.len().max(1) as u32 + u32::from(missing),
         streams: !info.interlaced && decoded.is_none(),
         seekable: false,
         decoder_bytes: BUFFER + WINDOW + 3 * shape.row_bytes() + whole,
@@ -197,6 +204,11 @@ fn animation<R: Read + Seek>(started: Started<R>, decoded: Color, page: u32) -> 
         ..
     } = started;
     let Some(frame) = found.frames.get(page as usize) else {
+        if found.cut && page < header.pages {
+            return Err(Error::Decode(format!(
+                "truncated PNG: {page} of its frames are there"
+            )));
+        }
         return Err(crate::codec::no_page(page, header.pages));
     };
     metadata.delay_ms = Some(frame.delay_ms);

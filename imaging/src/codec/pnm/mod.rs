@@ -5,7 +5,7 @@
 mod header;
 mod read;
 
-use super::table::{Codec, Output, Reads, Target, Writer};
+use super::table::{Codec, Keeps, Output, Reads, Target, Writer};
 use super::{FormatKind, Header, Limits, OpenOptions, ReadSeek, RowSink, RowSource, WriteSeek};
 use crate::error::Result;
 use crate::image::{Color, Rows, SampleType, Shape};
@@ -47,6 +47,8 @@ pub(super) static CODEC: Codec = Codec {
         ],
         bands: &[],
         pages: None,
+        keeps: Keeps::NOTHING,
+        stored: false,
         exact: true,
         create: |Target { output, shape, .. }| create(output, shape),
         memory: |_, shape| shape.row_bytes(),
@@ -204,7 +206,7 @@ mod tests {
         assert!(try_decode(b"P5 0 1 255 ").is_err());
         assert!(matches!(
             try_decode(b"P5 65535 65535 255 "),
-            Err(Error::Limit(_))
+            Err(Error::Limit { .. })
         ));
     }
 

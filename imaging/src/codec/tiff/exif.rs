@@ -1,8 +1,8 @@
 //! What a TIFF says beside its pixels, carried into an EXIF block and out of one.
 //!
 //! An EXIF block is a small TIFF of its own. The fields that describe a photograph stand in the
-//! first directory of both, the rest in directories it points to; those that describe how pixels are
-//! stored stay behind. Values are copied, so maker notes that hold positions within their old file
+//! first directory of both, the rest in directories it points to; those that say how pixels are
+//! stored, or that have a place of their own, stay behind. Values are copied, so maker notes that hold positions within their old file
 //! lose what they point to, as with most programs that rewrite files.
 
 use super::directory::{Directory, Entry, File, kind_bytes};
@@ -15,9 +15,26 @@ use std::io::Cursor;
 
 const ORIENTATION: u16 = 274;
 const ICC: u16 = 34675;
-/// Fields of the first directory that are carried: description, maker, model, resolution, software,
-/// date, artist, host, copyright.
-const CARRIED: [u16; 11] = [270, 271, 272, 282, 283, 296, 305, 306, 315, 316, 33432];
+/// Description, maker, model, resolution, software, date, artist, host, copyright: however long they are.
+const COMMON: [u16; 11] = [270, 271, 272, 282, 283, 296, 305, 306, 315, 316, 33432];
+/// Bytes of other fields of a TIFF, which may be of any program's making; the block has to fit into other formats.
+const OTHERS: u64 = 4096;
+
+/// Whether a field of the first directory says how the pixels of its own file are stored, or is read and written apart.
+fn is_apart(tag: u16) -> bool {
+    matches!(
+        tag,
+        // Sizes, samples, strips, tiles, compression, colours, their tables and old JPEG's.
+        254..=266 | 273 | 274 | 277..=281 | 284 | 288..=293 | 297 | 301 | 317..=325 | 328 | 330
+            | 332 | 334 | 336 | 338..=347 | 400..=405 | 433..=435 | 512..=532 | 559
+            // A thumbnail's place, XMP, IPTC, Photoshop's, ICC, GeoTIFF, GDAL.
+            | 700 | 33550 | 33723 | 33922 | 34264 | 34377 | 34675 | 34735..=34737
+            | 37724 | 42112 | 42113
+            // Parts of pictures and of packings, and a digital negative's own.
+            | 32932 | 32995..=32998 | 34016..=34030 | 50674..=50675 | 50706..=51125 | 52525..=52557
+    )
+}
+
 /// Fields that point to the directories of exposure, position and interoperability.
 const DIRECTORIES: [u16; 3] = [34665, 34853, 40965];
 
@@ -30,6 +47,7 @@ pub fn metadata(
 ) -> Result<Metadata> {
     let mut side = Side {
         left: limits.max_metadata,
+        others: OTHERS,
         limits,
         warnings,
     };
@@ -69,6 +87,8 @@ pub fn metadata(
 /// Reading of side data: bounded, and lenient.
 struct Side<'a> {
     left: usize,
+    /// Most bytes of a field of the first directory that is not common.
+    others: u64,
     limits: &'a Limits,
     warnings: &'a mut Vec<Warning>,
 }
@@ -133,7 +153,10 @@ impl Side<'_> {
                 {
                     fields.push(Field::directory(entry.tag, inner));
                 }
-            } else if depth > 0 || CARRIED.contains(&entry.tag) {
+            } else if depth > 0
+                || COMMON.contains(&entry.tag)
+                || (!is_apart(entry.tag) && bytes_of(entry) <= self.others)
+            {
                 let Some(mut data) = self.bounded(file, entry)? else {
                     continue;
                 };
@@ -181,6 +204,10 @@ impl Side<'_> {
     }
 }
 
+fn bytes_of(entry: &Entry) -> u64 {
+    kind_bytes(entry.kind).saturating_mul(entry.count)
+}
+
 /// Reverses the bytes of each number.
 fn swap(data: &mut [u8], kind: u16) {
     let size = match kind {
@@ -197,6 +224,7 @@ pub fn fields_of(block: &[u8]) -> Vec<Field> {
     let limits = Limits::default();
     let mut side = Side {
         left: limits.max_metadata,
+        others: u64::MAX,
         limits: &limits,
         warnings: &mut Vec::new(),
     };

@@ -30,7 +30,7 @@ pub(super) use fields::{Field, serialise};
 
 use super::PageKind;
 use super::format::{Choice, Values};
-use super::table::{Codec, Output, Reads, Writer};
+use super::table::{Codec, Keeps, Output, Reads, Writer};
 use crate::image::{Color, SampleType, Stored};
 
 /// Compression of strips.
@@ -98,6 +98,11 @@ pub(super) static CODEC: Codec = Codec {
         ],
         bands: SAMPLES,
         pages: Some(PageKind::Pages),
+        keeps: Keeps {
+            geo: true,
+            ..Keeps::PHOTO
+        },
+        stored: true,
         exact: true,
         create: |target| {
             let compression = target.options.pick(0, &COMPRESSIONS);

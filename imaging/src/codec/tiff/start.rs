@@ -51,7 +51,8 @@ pub fn start(input: &mut dyn ReadSeek, limits: &Limits, page: u32) -> Result<Sta
             (GROUP + layout.chunk_row_bytes() * layout.planes(), 0)
         }
         (Packing::None, _) => (group, 0),
-        _ => (2 * group, 0),
+        // The packed bytes are read piece by piece into a buffer that grows.
+        _ => (2 * group + group / 4, 0),
     };
     let header = Header {
         kind: FormatKind::Tiff,

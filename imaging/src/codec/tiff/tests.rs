@@ -357,3 +357,63 @@ fn strips_that_shrink_much_are_searched_for_repetitions() {
     assert!(bytes.len() < 3000, "{} bytes", bytes.len());
     assert_eq!(round_trip(&image, &format).rows, image.rows);
 }
+
+#[test]
+fn all_that_an_exif_block_tells_is_kept_but_how_its_pixels_lay() {
+    const RATING: u16 = 0x4749;
+    const PRINT: u16 = 0xC4A5;
+    const STRIPS: u16 = 0x0111;
+    let mut block = exif::tests::block(true, 1);
+    let long = "p".repeat(9000);
+    for (tag, text) in [
+        (RATING, "five of five"),
+        (PRINT, &long),
+        (STRIPS, "no strip"),
+    ] {
+        block = exif::with_text(Some(block), tag, text);
+    }
+    let mut image = picture(5, 7, Color::Rgb, SampleType::U8);
+    image.metadata.exif = Some(block);
+    let format = Format::parse("tiff").unwrap();
+    let bytes = encode(&image, &format, KeepMetadata::All).unwrap();
+    assert!(bytes.windows(long.len()).any(|w| w == long.as_bytes()));
+    let again = decode(bytes, &Limits::default(), &OpenOptions::default()).unwrap();
+    assert_eq!(again.rows, image.rows);
+    let block = again.metadata.exif.unwrap();
+    assert_eq!(exif::text(&block, RATING).as_deref(), Some("five of five"));
+    assert_eq!(exif::text(&block, 0x010F).as_deref(), Some("abc"));
+    // Of a TIFF what is long and nobody's is left where it is: a JPEG has no room for it.
+    assert_eq!(exif::text(&block, PRINT), None);
+    assert_eq!(exif::text(&block, STRIPS), None);
+}
+
+#[test]
+fn inks_become_colours_by_the_files_profile() {
+    const SEPARATED: u16 = 5;
+    const ICC: u16 = 34675;
+    // No ink, all of the black, half of it, and cyan alone, which this profile makes a gray.
+    let inks = [0, 0, 0, 0, 0, 0, 0, 255, 0, 0, 0, 128, 255, 0, 0, 0];
+    let made = |icc: Option<Vec<u8>>| {
+        let mut made = Made::new(1, 4, &[8; 4], SEPARATED).chunks(&[&inks]);
+        if let Some(icc) = icc {
+            made.fields.push(Field::new(ICC, 7, icc.len(), icc));
+        }
+        let options = OpenOptions::default();
+        decode(made.bytes(), &Limits::default(), &options).unwrap()
+    };
+    let by_profile = made(Some(crate::color::inks()));
+    assert_eq!(by_profile.shape().color, Color::Rgb);
+    assert_eq!(by_profile.metadata.icc, Some(crate::color::srgb()));
+    let rgb = u8s(&by_profile);
+    assert_eq!(rgb[..6], [255, 255, 255, 0, 0, 0]);
+    assert!((117..=120).contains(&rgb[6]), "{rgb:?}");
+    assert!(
+        rgb[9] == rgb[10] && rgb[10] == rgb[11] && rgb[9] > 100,
+        "{rgb:?}"
+    );
+    // As ideal inks, cyan takes the red.
+    let ideal = made(None);
+    assert_eq!(ideal.metadata.icc, None);
+    assert_eq!(u8s(&ideal)[9..], [0, 255, 255]);
+    assert_eq!(u8s(&ideal)[..6], [255, 255, 255, 0, 0, 0]);
+}

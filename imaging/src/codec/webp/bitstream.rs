@@ -1,7 +1,7 @@
 //! The seam to libwebp: one bitstream to pixels and back.
 
 use super::container::bad;
-use crate::error::{Error, Result};
+use crate::error::{Error, Limit, Result};
 use crate::image::{Color, Shape};
 use libwebp_sys as sys;
 use std::os::raw::c_int;
@@ -46,7 +46,9 @@ fn check(status: sys::VP8StatusCode) -> Result<()> {
         Status::VP8_STATUS_NOT_ENOUGH_DATA | Status::VP8_STATUS_SUSPENDED => Err(Error::Decode(
             "truncated WebP: the picture ends too early".into(),
         )),
-        Status::VP8_STATUS_OUT_OF_MEMORY => Err(Error::Limit("no memory to decode a WebP".into())),
+        Status::VP8_STATUS_OUT_OF_MEMORY => {
+            Err(Limit::Memory.exceeded("no memory to decode a WebP"))
+        }
         Status::VP8_STATUS_UNSUPPORTED_FEATURE => Err(bad("a feature that libwebp does not know")),
         _ => Err(bad("its bitstream is corrupt")),
     }

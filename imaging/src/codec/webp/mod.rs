@@ -8,7 +8,7 @@ mod container;
 
 use super::format::{Choice, Values};
 use super::frames::{self, Placed};
-use super::table::{Codec, Output, Reads, Target, Writer};
+use super::table::{Codec, Keeps, Output, Reads, Target, Writer};
 use super::whole::Whole;
 use super::{
     FormatKind, Header, Limits, NextPage, OpenOptions, PageKind, ReadSeek, RowSink, RowSource,
@@ -59,6 +59,11 @@ pub(super) static CODEC: Codec = Codec {
         ],
         bands: &[],
         pages: Some(PageKind::Animation),
+        keeps: Keeps {
+            iptc: false,
+            ..Keeps::PHOTO
+        },
+        stored: false,
         exact: false,
         create,
         memory: |options, shape| encoder_memory(shape, options.flag(1)),
@@ -388,7 +393,7 @@ mod tests {
         let bytes = container::riff(canvas, 0, &chunks).unwrap();
         assert!(matches!(
             probe(&mut std::io::Cursor::new(bytes), &small(), 0),
-            Err(Error::Limit(_))
+            Err(Error::Limit { .. })
         ));
     }
 
