@@ -34,7 +34,7 @@ pub fn numbers(seed: u64, file: u64, count: u64, out: &mut dyn Write) -> io::Res
     let mut sequence = Sequence::new(seed, file);
     for _ in 0..count {
         // Millionths below 10^9, each as likely as the next but for one part in 2^34.
-        let millionths = (u128::from(sequence.next()) * 1_000_000_000 >> 64) as u64;
+        let millionths = ((u128::from(sequence.next()) * 1_000_000_000) >> 64) as u64;
         writeln!(
             out,
             "{}.{:06}",

@@ -68,13 +68,15 @@ enum Content {
 /// Where files go.
 enum Place {
     Directory(PathBuf),
-    Store {
-        store: Store,
-        /// Before the names, with a `/` at its end.
-        prefix: String,
-        runtime: Runtime,
-        scratch: Scratch,
-    },
+    Bucket(Box<Bucket>),
+}
+
+struct Bucket {
+    store: Store,
+    /// Before the names, with a `/` at its end.
+    prefix: String,
+    runtime: Runtime,
+    scratch: Scratch,
 }
 
 /// Makes the files.
@@ -149,7 +151,7 @@ fn place(output: &str) -> Result<Place> {
     })?;
     interrupt::remove_at_once(scratch.path());
     let key = key.trim_end_matches('/');
-    Ok(Place::Store {
+    Ok(Place::Bucket(Box::new(Bucket {
         store,
         prefix: match key {
             "" => String::new(),
@@ -157,7 +159,7 @@ fn place(output: &str) -> Result<Place> {
         },
         runtime: remote::runtime()?,
         scratch,
-    })
+    })))
 }
 
 /// Makes one file; returns its bytes.
@@ -181,12 +183,13 @@ fn one(
             let made = pending.commit();
             Ok(made.map_err(|e| Failure::failed(e.to_string()))?.bytes)
         }
-        Place::Store {
-            store,
-            prefix,
-            runtime,
-            scratch,
-        } => {
+        Place::Bucket(bucket) => {
+            let Bucket {
+                store,
+                prefix,
+                runtime,
+                scratch,
+            } = &**bucket;
             let path = scratch.path().join(name);
             let pending = Pending::scratch(&path).map_err(|e| Failure::failed(e.to_string()))?;
             write(&pending, seed, file, content)?;
