@@ -436,14 +436,18 @@ pub async fn run(
     stop_leading.cancel();
     let _ = tokio::time::timeout(ENDING, leading).await;
     let name = NodeId::new(&node.config.node)?;
-    for tried in 0..RETIRE_TRIES {
-        match node.jobs.queue.retire_node(&name).await {
-            Ok(_) => break,
-            // The broker may not have heard yet that nobody consumes from it.
-            Err(error) => tracing::debug!(%error, tried, "the queue of this node stays"),
+    let retire = async {
+        for tried in 0..RETIRE_TRIES {
+            match node.jobs.queue.retire_node(&name).await {
+                Ok(_) => break,
+                // The broker may not have heard yet that nobody consumes from it.
+                Err(error) => tracing::debug!(%error, tried, "the queue of this node stays"),
+            }
+            tokio::time::sleep(COMING_UP).await;
         }
-        tokio::time::sleep(COMING_UP).await;
-    }
+    };
+    // A broker that is away keeps nobody from ending.
+    let _ = tokio::time::timeout(ENDING, retire).await;
     Ok(())
 }
 

@@ -333,6 +333,11 @@ impl Lead {
                     .is_none_or(|known| known.round < job.round)
                 {
                     *job.trace() = self.traces.remove(&id);
+                    if job.plan.get().is_some() {
+                        // A further round, or nobody heard it; told twice it is one.
+                        self.outbox.started(&job);
+                        self.changed.insert(id.clone());
+                    }
                     self.jobs.insert(id, job);
                 }
                 self.step(Input::Loaded(loaded));
