@@ -11,7 +11,7 @@ use cloud::config::{Config, Location};
 use cloud::events::{self, Cursor, Topic};
 use dispatcher::jobs::{JobStatus, Jobs, Rules};
 use dispatcher::names;
-use protocol::state::TaskState;
+use protocol::state::{JobState, TaskState};
 use protocol::{Job, JobReceipt, TaskReceipt};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -103,10 +103,43 @@ impl Direct {
         list.iter().map(read_status).collect()
     }
 
+    pub(super) async fn some(
+        &self,
+        limit: usize,
+        state: Option<JobState>,
+        after: Option<&str>,
+    ) -> Result<Vec<Status>> {
+        let some = self.jobs.some(&self.owner, limit, state, after).await;
+        some.map_err(from_jobs)?.iter().map(read_status).collect()
+    }
+
+    pub(super) async fn some_results(
+        &self,
+        job: &str,
+        life: Duration,
+        limit: usize,
+        after: Option<u64>,
+    ) -> Result<Results> {
+        check_id(job)?;
+        let some = self.jobs.some_tasks(&self.owner, job, limit, after).await;
+        self.results_of(job, life, some.map_err(from_jobs)?).await
+    }
+
     pub(super) async fn results(&self, job: &str, life: Duration) -> Result<Results> {
+        check_id(job)?;
+        let all = self.task_receipts(job).await?;
+        self.results_of(job, life, all).await
+    }
+
+    async fn results_of(
+        &self,
+        job: &str,
+        life: Duration,
+        receipts: Vec<TaskReceipt>,
+    ) -> Result<Results> {
         let state = self.status(job).await?.state;
         let (mut results, mut failed) = (Vec::new(), Vec::new());
-        for receipt in self.task_receipts(job).await? {
+        for receipt in receipts {
             let outputs = names::outputs_of(job, &receipt);
             match receipt.state {
                 TaskState::Succeeded if !outputs.is_empty() => {

@@ -3,7 +3,7 @@
 use super::types::{Announced, Letter, Node, Results, Slot, Status, Target, Upload};
 use super::{check_id, is_loopback, problem, serving};
 use crate::exit::{Exit, Failure, Result};
-use protocol::{Job, JobReceipt};
+use protocol::{Job, JobReceipt, JobState};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use reqwest::{Method, StatusCode, Url};
 use serde::Deserialize;
@@ -262,10 +262,44 @@ impl Gateway {
         Ok(listed.jobs)
     }
 
+    pub(super) async fn some(
+        &self,
+        limit: usize,
+        state: Option<JobState>,
+        after: Option<&str>,
+    ) -> Result<Vec<Status>> {
+        let mut path = format!("v1/jobs?limit={limit}");
+        if let Some(state) = state {
+            path += &format!("&state={state}");
+        }
+        if let Some(after) = after {
+            check_id(after)?;
+            path += &format!("&after={after}");
+        }
+        let listed: Listed = self.ask(Method::GET, &path, None).await?;
+        Ok(listed.jobs)
+    }
+
     pub(super) async fn results(&self, job: &str, life: Duration) -> Result<Results> {
         check_id(job)?;
         let secs = life.as_secs().max(1);
         let path = format!("v1/jobs/{job}/results?expires={secs}");
+        self.ask(Method::GET, &path, None).await
+    }
+
+    pub(super) async fn some_results(
+        &self,
+        job: &str,
+        life: Duration,
+        limit: usize,
+        after: Option<u64>,
+    ) -> Result<Results> {
+        check_id(job)?;
+        let secs = life.as_secs().max(1);
+        let mut path = format!("v1/jobs/{job}/results?expires={secs}&limit={limit}");
+        if let Some(after) = after {
+            path += &format!("&after={after}");
+        }
         self.ask(Method::GET, &path, None).await
     }
 

@@ -31,7 +31,7 @@ pub use types::{
 };
 
 use crate::exit::{Failure, Result};
-use protocol::{Job, JobReceipt};
+use protocol::{Job, JobReceipt, JobState};
 use std::time::Duration;
 
 /// A way to the job system.
@@ -76,11 +76,38 @@ impl Client {
         }
     }
 
+    /// Some of them: at most `limit`, in that state alone, those after a job.
+    pub async fn some(
+        &self,
+        limit: usize,
+        state: Option<JobState>,
+        after: Option<&str>,
+    ) -> Result<Vec<Status>> {
+        match self {
+            Client::Gateway(gateway) => gateway.some(limit, state, after).await,
+            Client::Direct(direct) => direct.some(limit, state, after).await,
+        }
+    }
+
     /// What came out of a job, with links that live for so long.
     pub async fn results(&self, job: &str, life: Duration) -> Result<Results> {
         match self {
             Client::Gateway(gateway) => gateway.results(job, life).await,
             Client::Direct(direct) => direct.results(job, life).await,
+        }
+    }
+
+    /// What came out of at most `limit` of a job's tasks, those with numbers above `after`.
+    pub async fn some_results(
+        &self,
+        job: &str,
+        life: Duration,
+        limit: usize,
+        after: Option<u64>,
+    ) -> Result<Results> {
+        match self {
+            Client::Gateway(gateway) => gateway.some_results(job, life, limit, after).await,
+            Client::Direct(direct) => direct.some_results(job, life, limit, after).await,
         }
     }
 

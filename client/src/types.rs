@@ -23,6 +23,18 @@ pub struct Status {
     /// When it was submitted, RFC 3339 in UTC.
     #[serde(default)]
     pub submitted: String,
+    /// When work on it began, RFC 3339 in UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started: Option<String>,
+    /// When it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finished: Option<String>,
+    /// Milliseconds between the two.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ms: Option<u64>,
+    /// How urgent it is.
+    #[serde(default)]
+    pub priority: protocol::job::Priority,
     /// Tasks that have ended, by how; `tasks` is 0 until the job was split.
     #[serde(default)]
     pub counts: Counts,

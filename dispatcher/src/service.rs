@@ -284,6 +284,12 @@ impl Node {
             "slots": slots,
             "busy": busy,
             "load": self.load(),
+            "state": match self.closing.load(Ordering::Relaxed) {
+                true => "draining",
+                false => "working",
+            },
+            "in_hand": self.in_hand.all().len(),
+            "leads": self.own_conductor().is_some(),
             "ranks": self.world.ranks_alive(),
             "restarts": self.world.restarts(),
             "devices": devices,

@@ -29,6 +29,12 @@ pub struct Args {
     /// Fetch all outputs into this directory
     #[arg(long, value_name = "DIR")]
     download: Option<PathBuf>,
+    /// Of at most so many images
+    #[arg(long, value_name = "N", conflicts_with = "download", value_parser = clap::value_parser!(u32).range(1..))]
+    limit: Option<u32>,
+    /// Of images with numbers above this one; they count from 0
+    #[arg(long, value_name = "NUMBER", conflicts_with = "download")]
+    after: Option<u64>,
     /// How long links live, such as 90s, 10m, 2h or 7d
     #[arg(long, value_name = "TIME", value_parser = life, default_value = "1h")]
     expires: Duration,
@@ -45,7 +51,14 @@ pub fn run(args: Args) -> Result {
     };
     let args = &args;
     session::run(farewell, |client| async move {
-        let results = client.results(&args.job, args.expires).await?;
+        let results = match (args.limit, args.after) {
+            (None, None) => client.results(&args.job, args.expires).await?,
+            (limit, after) => {
+                let limit = limit.map_or(usize::MAX >> 1, |n| n as usize);
+                let some = client.some_results(&args.job, args.expires, limit, after);
+                some.await?
+            }
+        };
         let Some(dir) = &args.download else {
             match args.json {
                 true => output::json(&results),

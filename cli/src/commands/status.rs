@@ -4,6 +4,7 @@ use crate::jobs::session;
 use crate::output;
 use client::exit::{Exit, Result};
 use client::{Client, Status, ended};
+use protocol::JobState;
 use serde_json::json;
 
 /// One job.
@@ -31,6 +32,15 @@ pub struct Many {
 /// All jobs.
 #[derive(clap::Args)]
 pub struct All {
+    /// At most so many
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    limit: Option<u32>,
+    /// Only those in this state
+    #[arg(long, value_name = "STATE", value_parser = state)]
+    state: Option<JobState>,
+    /// Those that come after this one in the list
+    #[arg(long, value_name = "JOB")]
+    after: Option<String>,
     /// Print one JSON object a job
     #[arg(long)]
     json: bool,
@@ -52,7 +62,16 @@ pub fn status(args: One) -> Result {
 /// Prints all jobs of the user.
 pub fn list(args: All) -> Result {
     session::run(farewell, |client| async move {
-        let jobs = client.list().await?;
+        let all = args.limit.is_none() && args.state.is_none() && args.after.is_none();
+        let jobs = match all {
+            true => client.list().await?,
+            false => {
+                let limit = args.limit.map_or(usize::MAX >> 1, |n| n as usize);
+                client
+                    .some(limit, args.state, args.after.as_deref())
+                    .await?
+            }
+        };
         if !args.json && !jobs.is_empty() {
             let heads = ["JOB", "STATE", "DONE", "SUBMITTED"];
             let [job, state, done, submitted] = heads;
@@ -67,7 +86,10 @@ pub fn list(args: All) -> Result {
             }
         }
         if !args.json && jobs.is_empty() {
-            output::message("there are no jobs yet (hint: sundog submit)");
+            output::message(match all {
+                true => "there are no jobs yet (hint: sundog submit)",
+                false => "there is no such job",
+            });
         }
         Ok(Exit::Ok)
     })
@@ -157,6 +179,12 @@ fn each(args: Many, act: impl AsyncFn(&Client, &str, bool) -> Result<()>) -> Res
             }
         }
         Ok(first.unwrap_or(Exit::Ok))
+    })
+}
+
+fn state(text: &str) -> std::result::Result<JobState, String> {
+    serde_json::from_value(text.into()).map_err(|_| {
+        "expected queued, running, paused, succeeded, partial, failed or cancelled".into()
     })
 }
 

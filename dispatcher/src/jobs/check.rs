@@ -8,7 +8,7 @@ use protocol::Job;
 use worker::names::Template;
 
 /// What users may ask for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Rules {
     /// Entries in `inputs` (1000).
     pub max_inputs: usize,
@@ -20,6 +20,12 @@ pub struct Rules {
     pub local_inputs: bool,
     /// Which URLs inputs may be; they are read with the dispatcher's credentials.
     pub input_urls: InputUrls,
+    /// The most that `limits.max_pixels` may be (4 000 000 000).
+    pub max_pixels: u64,
+    /// The most that `limits.max_bytes` may be, where there is a bound.
+    pub max_bytes: Option<u64>,
+    /// The most that `limits.timeout_secs` may be (86 400).
+    pub timeout_secs: f64,
 }
 
 impl Default for Rules {
@@ -30,6 +36,9 @@ impl Default for Rules {
             max_spec_bytes: 1 << 20,
             local_inputs: false,
             input_urls: InputUrls::Any,
+            max_pixels: 4_000_000_000,
+            max_bytes: None,
+            timeout_secs: 86_400.0,
         }
     }
 }
@@ -37,10 +46,54 @@ impl Default for Rules {
 impl Rules {
     /// The usual ones, with what the environment allows as inputs.
     pub fn from_env() -> Result<Rules> {
+        let usual = Rules::default();
         Ok(Rules {
             input_urls: InputUrls::from_env()?,
-            ..Rules::default()
+            max_tasks: ceiling("SUNDOG_CEILING_TASKS")?.map_or(usual.max_tasks, |n| n as usize),
+            max_pixels: ceiling("SUNDOG_CEILING_PIXELS")?.unwrap_or(usual.max_pixels),
+            max_bytes: ceiling("SUNDOG_CEILING_BYTES")?,
+            timeout_secs: ceiling("SUNDOG_CEILING_SECS")?.map_or(usual.timeout_secs, |n| n as f64),
+            ..usual
         })
+    }
+}
+
+/// A bound that the operator sets.
+fn ceiling(name: &str) -> Result<Option<u64>> {
+    match std::env::var(name) {
+        Ok(text) if !text.is_empty() => match text.parse() {
+            Ok(bound) if bound > 0 => Ok(Some(bound)),
+            _ => Err(Error::invalid(
+                name,
+                format!("`{text}` is not a number above 0"),
+            )),
+        },
+        _ => Ok(None),
+    }
+}
+
+/// Refuses what is more than the operator allows: a job may ask for less.
+fn check_ceilings(job: &Job, rules: &Rules) -> Result<()> {
+    let limits = &job.limits;
+    let too_much = |key: &'static str, asked: String, most: String| {
+        let reason = format!("{asked} is more than the {most} that this job system allows");
+        Err(Error::invalid(key, reason))
+    };
+    if limits.max_pixels > rules.max_pixels {
+        let (asked, most) = (limits.max_pixels.to_string(), rules.max_pixels.to_string());
+        return too_much("limits.max_pixels", asked, most);
+    }
+    if let (Some(asked), Some(most)) = (&limits.max_bytes, rules.max_bytes)
+        && asked.0 > most
+    {
+        return too_much("limits.max_bytes", asked.0.to_string(), most.to_string());
+    }
+    match limits.timeout_secs {
+        Some(asked) if asked > rules.timeout_secs => {
+            let most = rules.timeout_secs.to_string();
+            too_much("limits.timeout_secs", asked.to_string(), most)
+        }
+        _ => Ok(()),
     }
 }
 
@@ -101,6 +154,7 @@ pub fn check(job: &Job, rules: &Rules, own: &str) -> Result<()> {
             format!("{secs} is not a time above 0 seconds"),
         ));
     }
+    check_ceilings(job, rules)?;
     check_promises(job)?;
     let attempts = job.schedule.max_attempts;
     if !(1..=100).contains(&attempts) {

@@ -4,8 +4,10 @@ use super::Jobs;
 use crate::error::Result;
 use crate::names;
 use crate::records;
+use ::jobs::Span;
 use cloud::links::Link;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use protocol::job::Priority;
 use protocol::receipt::Counts;
 use protocol::state::{JobState, TaskState};
 use protocol::{JobReceipt, StoredJob, TaskReceipt};
@@ -29,6 +31,17 @@ pub struct JobStatus {
     pub stage: String,
     /// When it was submitted, RFC 3339 in UTC.
     pub submitted: String,
+    /// When work on it began, RFC 3339 in UTC; in the last round, where it was tried again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub started: Option<String>,
+    /// When it ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub finished: Option<String>,
+    /// Milliseconds between the two.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ms: Option<u64>,
+    /// How urgent it is.
+    pub priority: Priority,
     /// Tasks that have ended, by how; `tasks` is 0 until the job was split.
     pub counts: Counts,
     /// Warnings of the tasks that have ended.
@@ -63,7 +76,19 @@ impl Jobs {
             }
             state => state,
         };
-        Ok(status(stored, state, counts))
+        let mut status = status(stored, state, counts);
+        if state.is_final() {
+            let round = names::current_round(&self.store, id).await?;
+            let end: Option<JobReceipt> = names::read(&self.store, &names::end(id, round)).await?;
+            if let Some(end) = end {
+                status.started = Some(end.started);
+                status.finished = Some(end.finished);
+                status.ms = Some(end.ms);
+            }
+        } else if let Some(plan) = records::plan(&self.store, id).await? {
+            status.started = Some(plan.started);
+        }
+        Ok(status)
     }
 
     /// All jobs of a user, the newest first.
@@ -84,6 +109,42 @@ impl Jobs {
             .try_filter_map(|status| async move { Ok(status) })
             .try_collect()
             .await
+    }
+
+    /// Some jobs of a user, the newest first: at most `limit`, those that come after `after`, in that state alone.
+    pub async fn some(
+        &self,
+        owner: &str,
+        limit: usize,
+        state: Option<JobState>,
+        after: Option<&str>,
+    ) -> Result<Vec<JobStatus>> {
+        super::check_owner(owner)?;
+        let marks = self.store.list(&names::owner(owner)).await?;
+        let ids = marks.iter().rev().filter_map(|m| m.name.rsplit('/').next());
+        let ids = ids.filter(|id| after.is_none_or(|after| *id < after));
+        let ids: Vec<String> = ids.map(str::to_owned).collect();
+        let mut found = Vec::new();
+        // A few more than are wanted are looked at together, since some may be in other states.
+        for some in ids.chunks(AT_ONCE.max(limit.min(64))) {
+            let looked = stream::iter(some.to_vec())
+                .map(|id| async move {
+                    match self.status(owner, &id).await {
+                        // A mark whose submitter died before it stored the job.
+                        Err(crate::Error::NoSuchJob(_)) => Ok(None),
+                        other => other.map(Some),
+                    }
+                })
+                .buffered(AT_ONCE);
+            let looked: Vec<Option<JobStatus>> = looked.try_collect().await?;
+            let fits = |status: &JobStatus| state.is_none_or(|state| status.state == state);
+            found.extend(looked.into_iter().flatten().filter(fits));
+            if found.len() >= limit {
+                break;
+            }
+        }
+        found.truncate(limit);
+        Ok(found)
     }
 
     /// Links to the outputs that there are so far.
@@ -124,6 +185,39 @@ impl Jobs {
     pub async fn tasks(&self, owner: &str, id: &str) -> Result<Vec<TaskReceipt>> {
         self.load(owner, id).await?;
         self.records(id).await
+    }
+
+    /// The receipts of some tasks that have ended so far: at most `limit`, those with numbers above `after`. Of a large job
+    /// only the pages that hold them are read.
+    pub async fn some_tasks(
+        &self,
+        owner: &str,
+        id: &str,
+        limit: usize,
+        after: Option<u64>,
+    ) -> Result<Vec<TaskReceipt>> {
+        let stored = self.load(owner, id).await?;
+        let fits = |receipt: &TaskReceipt| after.is_none_or(|after| receipt.task > after);
+        let plan = records::plan(&self.store, id).await?;
+        let tasks = plan.map_or(0, |plan| plan.tasks);
+        let mut found = Vec::new();
+        if records::pages(tasks) <= 1 {
+            found = self.records(id).await?;
+            found.retain(fits);
+        } else {
+            let round = names::current_round(&self.store, id).await?;
+            let attempts = stored.spec.schedule.max_attempts;
+            let first = after.map_or(0, |after| Span::place(after + 1).0);
+            for page in first..records::pages(tasks) {
+                let ends = records::ends(&self.store, id, round, page, attempts).await?;
+                found.extend(ends.entries.into_values().filter(fits));
+                if found.len() >= limit {
+                    break;
+                }
+            }
+        }
+        found.truncate(limit);
+        Ok(found)
     }
 
     /// How the tasks of a job ended that have, by number.
@@ -179,6 +273,10 @@ fn status(stored: StoredJob, state: JobState, counts: Counts) -> JobStatus {
         state,
         stage: stage.into(),
         submitted: stored.submitted,
+        started: None,
+        finished: None,
+        ms: None,
+        priority: stored.spec.schedule.priority,
         warnings: counts.warnings,
         counts,
     }

@@ -26,7 +26,7 @@ async fn users_see_their_own_jobs_alone() {
 #[tokio::test(flavor = "multi_thread")]
 async fn jobs_that_cannot_work_are_refused_by_key() {
     let site = Site::new();
-    let cases: [(&str, fn(&mut Job)); 13] = [
+    let cases: [(&str, fn(&mut Job)); 15] = [
         ("pipeline", |job| job.pipeline = "invrt".into()),
         ("format", |job| job.format = Some("jpg2".into())),
         ("inputs", |job| job.inputs = vec!["/etc/passwd".into()]),
@@ -42,6 +42,13 @@ async fn jobs_that_cannot_work_are_refused_by_key() {
         ("inputs", |job| job.inputs = vec!["s3://".into()]),
         ("output", |job| job.output = "s3://elsewhere/".into()),
         ("schedule.max_attempts", |job| job.schedule.max_attempts = 0),
+        // More than the operator allows.
+        ("limits.max_pixels", |job| {
+            job.limits.max_pixels = 1_000_000_000_000_000;
+        }),
+        ("limits.timeout_secs", |job| {
+            job.limits.timeout_secs = Some(1e8);
+        }),
     ];
     for (key, spoil) in cases {
         let mut job = job("none");

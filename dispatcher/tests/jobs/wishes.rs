@@ -48,6 +48,41 @@ async fn a_paused_job_begins_nothing_more_until_it_is_resumed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn lists_and_results_come_in_pages() {
+    let mut site = Site::new();
+    site.start("a", Probe::new());
+    let mut ids = Vec::new();
+    for images in [1, 0, 4] {
+        let id = site.submit(images, images == 0).await;
+        site.ended(&id).await;
+        ids.push(id);
+    }
+    ids.sort();
+    ids.reverse();
+    let some = async |limit, state, after| {
+        let some = site.jobs.some("ada", limit, state, after).await.unwrap();
+        some.into_iter()
+            .map(|status| status.job)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(some(2, None, None).await, ids[..2]);
+    assert_eq!(some(2, None, Some(&ids[1])).await, ids[2..]);
+    assert_eq!(some(9, Some(JobState::Failed), None).await.len(), 1);
+    assert!(some(9, Some(JobState::Running), None).await.is_empty());
+    let listed = site.jobs.some("ada", 9, None, None).await.unwrap();
+    let four = listed.iter().find(|job| job.counts.tasks == 4).unwrap();
+    assert!(four.started.is_some() && four.finished.is_some() && four.ms.is_some());
+    let tasks = async |limit, after| {
+        let some = site.jobs.some_tasks("ada", &four.job, limit, after).await;
+        let numbers = some.unwrap().into_iter().map(|receipt| receipt.task);
+        numbers.collect::<Vec<_>>()
+    };
+    assert_eq!(tasks(3, None).await, [0, 1, 2]);
+    assert_eq!(tasks(3, Some(2)).await, [3]);
+    assert!(tasks(3, Some(3)).await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn nothing_of_a_deleted_job_is_left() {
     let mut site = Site::new();
     let probe = Probe::new();

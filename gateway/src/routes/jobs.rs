@@ -7,7 +7,7 @@ use axum::extract::{Path, Query, Request, State};
 use axum::response::{IntoResponse as _, Response};
 use dispatcher::jobs::JobStatus;
 use http::{StatusCode, header};
-use protocol::Job;
+use protocol::{Job, JobState};
 use serde::Deserialize;
 use serde_json::json;
 use service::{Problem, User, body};
@@ -42,10 +42,29 @@ fn read(bytes: &[u8]) -> Result<Job, Problem> {
     })
 }
 
-pub(super) async fn list(State(gateway): State<Gateway>, user: User) -> Result<Response, Problem> {
-    let mut jobs = gateway.jobs.list(&user.name).await?;
-    // Ids that come from a client's key do not tell the time.
-    jobs.sort_by(|a, b| b.submitted.cmp(&a.submitted));
+/// Which jobs are listed.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Which {
+    limit: Option<usize>,
+    state: Option<JobState>,
+    after: Option<String>,
+}
+
+pub(super) async fn list(
+    State(gateway): State<Gateway>,
+    user: User,
+    which: Result<Query<Which>, QueryRejection>,
+) -> Result<Response, Problem> {
+    let Query(which) = which.map_err(|error| super::wrong_query(&error))?;
+    let limit = which.limit.unwrap_or(usize::MAX);
+    let jobs = &gateway.jobs;
+    let some = jobs.some(&user.name, limit, which.state, which.after.as_deref());
+    let mut jobs = some.await?;
+    if which.limit.is_none() {
+        // Ids that come from a client's key do not tell the time.
+        jobs.sort_by(|a, b| b.submitted.cmp(&a.submitted));
+    }
     Ok(axum::Json(json!({ "jobs": jobs })).into_response())
 }
 

@@ -21,6 +21,10 @@ pub(super) struct Life {
     /// Seconds that links live; an hour by default.
     #[serde(default = "hour")]
     expires: u64,
+    /// At most so many tasks.
+    limit: Option<usize>,
+    /// Those with numbers above this one.
+    after: Option<u64>,
 }
 
 fn hour() -> u64 {
@@ -74,10 +78,12 @@ pub(super) async fn results(
         let message = format!("{} seconds are outside 1..={week}", life.expires);
         return Err(Problem::invalid("expires", message));
     }
+    let (limit, after) = (life.limit.unwrap_or(usize::MAX), life.after);
     let life = Duration::from_secs(life.expires);
     // The state first: what it says has ended has its receipts.
     let state = gateway.jobs.status(&user.name, &id).await?.state;
-    let receipts = gateway.jobs.tasks(&user.name, &id).await?;
+    let jobs = &gateway.jobs;
+    let receipts = jobs.some_tasks(&user.name, &id, limit, after).await?;
     let (done, open): (Vec<_>, Vec<_>) = receipts
         .into_iter()
         .partition(|receipt| receipt.state == TaskState::Succeeded);
