@@ -319,7 +319,12 @@ impl Node {
             let new = names::create_hint(store, &name, &receipt).await?;
             let all = outputs.iter().map(String::as_str).chain([name.as_str()]);
             let all: Vec<&str> = all.collect();
-            if let Err(error) = store.sync_soon(&all).await {
+            // Others come along where there are some.
+            let synced = match self.in_hand.is_one() {
+                true => store.sync(&all).await,
+                false => store.sync_soon(&all).await,
+            };
+            if let Err(error) = synced {
                 if new {
                     store.delete(&name).await?;
                 }

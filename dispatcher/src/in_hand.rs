@@ -20,6 +20,11 @@ impl InHand {
         })
     }
 
+    /// Whether there is no more than one.
+    pub(crate) fn is_one(&self) -> bool {
+        self.spans().len() <= 1
+    }
+
     /// All of them.
     pub(crate) fn all(&self) -> Vec<Span> {
         self.spans().iter().cloned().collect()

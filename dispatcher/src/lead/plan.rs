@@ -112,8 +112,14 @@ async fn plan(node: &Arc<Node>, job: &Arc<Job>) -> Result<Vec<Loading>> {
         // By another who led.
         false => crate::records::plan(store, id).await?.unwrap_or(plan),
     };
-    let all: Vec<&str> = written.iter().map(String::as_str).collect();
-    store.sync_soon(&all).await?;
+    let (synced, head) = (store.clone(), names::plan(id));
+    // Work begins meanwhile: a plan that a loss of power takes is made again.
+    tokio::spawn(async move {
+        let all = written.iter().map(String::as_str).chain([head.as_str()]);
+        if let Err(error) = synced.sync_soon(&all.collect::<Vec<_>>()).await {
+            tracing::warn!(%error, "a plan is not safe yet");
+        }
+    });
     let _ = job.plan.set(plan);
     Ok(pages)
 }
