@@ -190,8 +190,8 @@ fn check(input: &str, pipeline: &str, output: &str, modes: &[(usize, usize)]) ->
             "{input} | {pipeline_text} | {output} on {ranks} x {threads}: {predicted:.1} MiB predicted, {taken:.1} taken ({share:.2})"
         );
         eprintln!("{line}");
-        // Of what takes next to nothing some is for the kernels' rows.
-        if predicted < 0.98 * taken || predicted > 1.1 * taken + 3.0 {
+        // Of what takes next to nothing some is for the kernels' rows, and a buffer grows by steps.
+        if predicted < 0.98 * taken - 1.0 || predicted > 1.1 * taken + 3.0 {
             wrong.push(line);
         }
     }

@@ -37,9 +37,10 @@ pub fn mend<R: Read + Seek>(input: R, limits: &Limits) -> Result<(Mended<R>, Fou
             // Cut within pixels, or before further frames, it is for the decoder to say so.
             let left = matches!(&name, b"IDAT" | b"fdAT") || frames > 1;
             if frames > 1 {
-                // The first frame is read where it is whole; the decoder looks for what follows it.
+                // The first frame is read where it is whole; the decoder looks for what follows it. Later ones end where
+                // the file does, which is for the decoder to say.
                 found.cut = true;
-                if at <= end && ends(&mut file, &pixels)? {
+                if at <= end && found.frames.len() <= 1 && ends(&mut file, &pixels)? {
                     file.end(at, END);
                 }
             }
