@@ -55,7 +55,7 @@ made = (
     .with_panel(number("Waiting tasks", "short", 'max(sundog_queue_messages{queue="tasks"})', "Depth of the queue of tasks."))
     .with_panel(number("Dispatchers", "short", 'max(sundog_queue_consumers{queue="tasks"})', "Consumers of the queue of tasks."))
     .with_panel(number("Ranks", "short", "sum(sundog_ranks_alive{@})", "Ranks that can work now."))
-    .with_panel(number("Dead letters", "short", 'max(sundog_queue_messages{queue="dead-letters"})', "Tasks that ran out of attempts; sundog dead-letters list."))
+    .with_panel(number("Dead letters", "short", 'max(sundog_queue_messages{queue="dead-letters"})', "Messages on the broker that no dispatcher can read. Inputs that failed for good are their owners': sundog dead-letters list."))
     .with_panel(number("Failed tasks, 1 h", "short", 'sum(increase(sundog_tasks_ended_total{state="failed", @}[1h]))', "Damaged inputs are among them; see Errors."))
     .with_row(board.Row("Throughput"))
     .with_panel(lines("Images", "ops", [(f"sum by (instance) (rate(sundog_images_total{{@}}[{WAIT}]))", "{{instance}}")], "Images a second, by dispatcher.", True))
