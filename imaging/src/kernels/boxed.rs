@@ -1,6 +1,6 @@
 //! Means of square windows by running sums: whatever the radius, a sample enters and leaves each sum once.
 //!
-//! Sums are integers, so it makes no difference where a walk begins; for floats see [`super::boxed_floats`].
+//! Sums are integers, so it makes no difference where a walk begins; for floats see `boxed_floats`.
 
 use super::padded::Padded;
 use super::{boxed_floats, round};
