@@ -78,18 +78,24 @@ impl Node {
             return;
         }
         let trace = delivery.trace.clone();
-        match self.run(&order, trace.as_deref()).await {
-            Some(reason) => {
-                tracing::info!(job = %order.span.job, reason, "a span is handed back");
-                let same = delivery.message(QueueName::Tasks);
-                let _ = delivery.replace(vec![same]).await;
-            }
-            None => {
-                if let Err(error) = delivery.ack().await {
-                    tracing::debug!(%error, "a message was not acknowledged; its span is done");
+        let back = self.run(&order, trace.as_deref()).await;
+        let traced = observe::ack(&order.span, &self.config.node, back.is_some());
+        trace::follow(&traced, trace.as_deref());
+        let settle = async {
+            match back {
+                Some(reason) => {
+                    tracing::info!(job = %order.span.job, reason, "a span is handed back");
+                    let same = delivery.message(QueueName::Tasks);
+                    let _ = delivery.replace(vec![same]).await;
+                }
+                None => {
+                    if let Err(error) = delivery.ack().await {
+                        tracing::debug!(%error, "a message was not acknowledged; its span is done");
+                    }
                 }
             }
-        }
+        };
+        settle.instrument(traced).await;
     }
 
     /// Runs a span that came through no queue; where it has to go back, that is through the queue.

@@ -91,6 +91,13 @@ pub(crate) fn task(span: &jobs::Span, task: u64, node: &str) -> Span {
     )
 }
 
+/// The span in which the message of a span of inputs is acknowledged, or handed back.
+pub(crate) fn ack(span: &jobs::Span, node: &str, back: bool) -> Span {
+    let (job, round, page, first) = (&*span.job, span.round, span.page, span.first);
+    let verdict = if back { "back" } else { "done" };
+    tracing::debug_span!("ack", node, job, round, page, first, verdict)
+}
+
 /// How long a message waited.
 pub(crate) fn waited(delivery: &Delivery) {
     if let Some(waited) = delivery.published.and_then(|at| at.elapsed().ok()) {
