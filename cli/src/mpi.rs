@@ -1,6 +1,5 @@
 //! Hands a request to ranks under `mpirun`.
 
-use crate::world::threads_each;
 use client::exit::{Exit, Failure, Result};
 use client::settings::Layers;
 use imaging::executor::Stop;
@@ -8,6 +7,7 @@ use protocol::Event;
 use std::path::{Path, PathBuf};
 use worker::batch::{Outcome, Request};
 use worker::bench;
+use worker::here::threads_each;
 use worker::mpirun::{Ask, Launcher, Line, in_path, is_executable};
 
 /// What starts the ranks, from flags over settings.

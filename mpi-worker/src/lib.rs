@@ -11,6 +11,7 @@ mod direct;
 pub mod dispense;
 pub mod elsewhere;
 pub mod generate;
+pub mod here;
 pub mod inputs;
 pub mod jobfile;
 pub mod leftovers;

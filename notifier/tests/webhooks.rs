@@ -2,90 +2,23 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod receiver;
 mod site;
 
 use async_trait::async_trait;
-use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::response::{IntoResponse as _, Response};
 use hmac::Mac as _;
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 use notifier::Config;
 use notifier::webhooks::Names;
+use receiver::{Got, Receiver};
 use serde_json::{Value, json};
 use site::{Ground, LIMIT, Site, client};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
-
-/// A request that the receiver got.
-#[derive(Clone, Debug)]
-struct Got {
-    headers: HeaderMap,
-    body: Bytes,
-}
-
-impl Got {
-    fn header(&self, name: &str) -> &str {
-        self.headers[name].to_str().unwrap()
-    }
-
-    fn event(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap()
-    }
-}
-
-/// Receives deliveries and answers as it is told.
-struct Receiver {
-    port: u16,
-    got: Arc<Mutex<Vec<Got>>>,
-    task: tokio::task::JoinHandle<()>,
-}
-
-impl Drop for Receiver {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-impl Receiver {
-    /// `answer` sees how many requests came before.
-    async fn start(answer: impl Fn(usize) -> Response + Send + Sync + 'static) -> Receiver {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let got: Arc<Mutex<Vec<Got>>> = Arc::default();
-        let (seen, answer) = (got.clone(), Arc::new(answer));
-        let router = Router::new().fallback(move |headers: HeaderMap, body: Bytes| async move {
-            let before = {
-                let mut seen = seen.lock().unwrap();
-                seen.push(Got { headers, body });
-                seen.len() - 1
-            };
-            answer(before)
-        });
-        let task = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        Receiver { port, got, task }
-    }
-
-    fn url(&self) -> String {
-        format!("http://127.0.0.1:{}/hook", self.port)
-    }
-
-    fn got(&self) -> Vec<Got> {
-        self.got.lock().unwrap().clone()
-    }
-
-    async fn wait(&self, n: usize) -> Vec<Got> {
-        let wait = async {
-            while self.got().len() < n {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-            self.got()
-        };
-        tokio::time::timeout(LIMIT, wait).await.expect("deliveries")
-    }
-}
 
 fn ok(_: usize) -> Response {
     StatusCode::NO_CONTENT.into_response()

@@ -2,7 +2,7 @@
 
 use crate::job_flags::Device;
 use crate::mpi::{self, Start};
-use crate::{interrupt, output, world};
+use crate::{interrupt, output};
 use client::exit::{Exit, Failure, Result};
 use client::settings;
 use imaging::comm::{serial::Serial, threads};
@@ -107,7 +107,7 @@ pub fn run(args: Args) -> Result {
         },
         floor: args.floor,
         input: args.input,
-        threads: world::threads_each(count(args.threads), ranks.unwrap_or(thread_ranks)),
+        threads: worker::here::threads_each(count(args.threads), ranks.unwrap_or(thread_ranks)),
         runs: args.runs as usize,
         device: match args.device {
             Device::Auto => protocol::job::Device::Auto,

@@ -200,7 +200,7 @@ pub fn drive(
     let mut emit = |event: Event| watcher.event(&event);
     let mut go = |request: &Request, emit: &mut (dyn FnMut(Event) + Send)| match request.job.ranks {
         Some(ranks) => mpi::run(request, ranks, start, &stop, &mut |event| emit(event)),
-        None => world::run_here(request, &stop, emit),
+        None => Ok(worker::here::run(request, &stop, emit)?),
     };
     let result = match remote::concerns(&request.job) {
         true => remote::run(request, layers, &stop, &mut go, finish, &mut emit),

@@ -45,7 +45,7 @@ pub fn make(post: &Post, job: Job, stop: Stop) {
         request.dry_run = true;
         // Ranks of mpirun plan as this process does.
         request.job.ranks = None;
-        let outcome = guarded(|| super::run::here(&request, &stop, &mut emit));
+        let outcome = guarded(|| worker::here::run(&request, &stop, &mut emit));
         if stop.is_set() {
             return;
         }

@@ -2,58 +2,19 @@
 
 use super::{News, Post, spawn};
 use crate::state::run::{Ended, Run};
-use imaging::comm::{Comm as _, serial::Serial, threads};
 use imaging::executor::{Stop, guarded};
 use imaging::{Error, Result};
 use protocol::event::TaskFinished;
 use protocol::state::TaskState;
 use protocol::{Event, Job, name};
 use std::collections::HashMap;
-use std::sync::Mutex;
-use worker::batch::{self, Outcome, Request};
+use worker::batch::{Outcome, Request};
+use worker::here;
 use worker::mpirun::{Ask, Launcher, Line};
 
 /// A request for a whole job.
 pub fn request(job: Job) -> Request {
-    Request {
-        job_id: batch::new_job_id(),
-        job,
-        only: None,
-        dry_run: false,
-        elsewhere: None,
-        commit: option_env!("SUNDOG_COMMIT").map(str::to_owned),
-    }
-}
-
-fn threads_each(asked: Option<usize>, ranks: usize) -> usize {
-    let cores = std::thread::available_parallelism().map_or(1, |n| n.get());
-    asked.unwrap_or_else(|| (cores / ranks.max(1)).max(1))
-}
-
-/// Runs a job in this process, on ranks that are threads where it asks for them.
-pub fn here(
-    request: &Request,
-    stop: &Stop,
-    emit: &mut (dyn FnMut(Event) + Send),
-) -> Result<Outcome> {
-    let ranks = request.job.thread_ranks.unwrap_or(1);
-    let each = threads_each(request.job.threads, ranks);
-    if ranks == 1 {
-        let comm = Serial::default();
-        return batch::run(&comm, Some(request), each, false, stop, &mut |e| emit(e));
-    }
-    let emit = Mutex::new(emit);
-    let outcomes = threads::run(ranks, |comm| {
-        let first = comm.rank() == 0;
-        let request = first.then_some(request);
-        batch::run(comm, request, each, false, stop, &mut |event| {
-            if first {
-                emit.lock().unwrap_or_else(|e| e.into_inner())(event);
-            }
-        })
-    });
-    let none = || Error::Io("a world of no ranks".into());
-    outcomes.into_iter().next().ok_or_else(none)?
+    here::request(job, option_env!("SUNDOG_COMMIT"))
 }
 
 /// Runs a job on `ranks` ranks of `mpirun`.
@@ -63,7 +24,7 @@ fn under_mpirun(
     stop: &Stop,
     emit: &mut dyn FnMut(Event),
 ) -> Result<Outcome> {
-    let each = threads_each(request.job.threads, ranks);
+    let each = here::threads_each(request.job.threads, ranks);
     let ask = Ask::Batch(Box::new(request.clone()), each);
     let (mut outcome, mut wrong) = (None, None);
     let world = Launcher::find(None, ranks, None)?.start(&ask)?;
@@ -105,7 +66,7 @@ pub fn start(
         };
         let outcome = guarded(|| match request.job.ranks {
             Some(ranks) => under_mpirun(&request, ranks, &stop, &mut emit),
-            None => here(&request, &stop, &mut emit),
+            None => here::run(&request, &stop, &mut emit),
         });
         post.send(News::Ended(match outcome {
             Ok(outcome) => Ok((outcome.state, outcome.receipt)),

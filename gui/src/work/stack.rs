@@ -14,7 +14,7 @@ pub fn preview(post: &Post, serial: u64, mut job: Job, stop: Stop) {
             let output = folder.path().join("stack.tif");
             job.output = name::to_text(&output);
             let mut failed = None;
-            run::here(&run::request(job.clone()), &stop, &mut |event| {
+            worker::here::run(&run::request(job.clone()), &stop, &mut |event| {
                 if let protocol::Event::TaskFinished(end) = event {
                     failed = end.reason;
                 }

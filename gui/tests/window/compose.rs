@@ -11,7 +11,7 @@ fn hash_of_run(desk: &Desk, out: &str) -> String {
     let request = gui::work::run::request(job);
     let stop = imaging::executor::Stop::default();
     let mut hash = String::new();
-    gui::work::run::here(&request, &stop, &mut |_| {}).unwrap();
+    worker::here::run(&request, &stop, &mut |_| {}).unwrap();
     let receipt = std::fs::read(desk.path(out).join("sundog-receipt.json")).unwrap();
     let receipt: protocol::JobReceipt = serde_json::from_slice(&receipt).unwrap();
     for task in receipt.tasks.iter().filter(|t| t.input.ends_with("a.ppm")) {

@@ -3,7 +3,7 @@
 mod services;
 
 use crate::mpi::Start;
-use crate::{output, world};
+use crate::output;
 use client::exit::{Exit, Result};
 use client::settings;
 use client::settings::Layers;
@@ -99,7 +99,7 @@ fn threads() -> Found {
     let online = std::fs::read_to_string("/proc/cpuinfo")
         .map(|t| t.lines().filter(|l| l.starts_with("processor")).count())
         .unwrap_or(0);
-    let usable = world::cores();
+    let usable = worker::here::cores();
     Found::Ok(match online > usable {
         true => format!(
             "{usable} of {online} cores (the rest is withheld by affinity or a control group)"

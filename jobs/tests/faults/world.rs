@@ -1,16 +1,14 @@
-//! Whatever is lost, doubled or comes in another order, and whoever dies: every job ends, with one result an input.
-#![allow(clippy::unwrap_used)]
+//! A cluster in simulated time that loses, doubles and delays what it is told, and whose nodes die.
 
 use jobs::conductor::{Beat, Conductor, Effect, Flags, Input, Loaded, Loading, Settings};
 use jobs::span::{End, Order, Report, Span};
 use jobs::{JobId, Ms};
-use proptest::prelude::*;
-use protocol::job::{Acceptance, Placement, Schedule};
+use protocol::job::Schedule;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How an image behaves.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Nature {
+pub enum Nature {
     Sound,
     Damaged,
     /// It fails so often in a way that passes.
@@ -20,67 +18,67 @@ enum Nature {
 }
 
 #[derive(Clone, Debug)]
-struct Wish {
-    inputs: Vec<Nature>,
-    owner: usize,
-    schedule: Schedule,
+pub struct Wish {
+    pub inputs: Vec<Nature>,
+    pub owner: usize,
+    pub schedule: Schedule,
     /// Cancelled at that time.
-    cancel: Option<Ms>,
+    pub cancel: Option<Ms>,
 }
 
 #[derive(Clone, Debug)]
-struct Trouble {
-    nodes: usize,
+pub struct Trouble {
+    pub nodes: usize,
     /// In thousandths of messages.
-    lost: u64,
-    doubled: u64,
-    late: u64,
+    pub lost: u64,
+    pub doubled: u64,
+    pub late: u64,
     /// Nodes that die, and when; each comes back as another.
-    deaths: Vec<(Ms, usize)>,
+    pub deaths: Vec<(Ms, usize)>,
     /// When another conductor takes over.
-    takeovers: Vec<Ms>,
-    seed: u64,
+    pub takeovers: Vec<Ms>,
+    pub seed: u64,
 }
 
-struct Running {
-    order: Order,
-    until: Ms,
+pub struct Running {
+    pub order: Order,
+    pub until: Ms,
 }
 
-struct Node {
-    name: String,
-    running: Vec<Running>,
+pub struct Node {
+    pub name: String,
+    pub running: Vec<Running>,
 }
 
 /// All that survives: the store.
 #[derive(Default)]
-struct Store {
-    receipts: BTreeMap<Span, Report>,
-    over: BTreeMap<String, BTreeMap<(u32, u32), End>>,
-    cancelled: BTreeSet<String>,
+pub struct Store {
+    pub receipts: BTreeMap<Span, Report>,
+    pub over: BTreeMap<String, BTreeMap<(u32, u32), End>>,
+    pub cancelled: BTreeSet<String>,
 }
 
-struct World {
-    wishes: BTreeMap<String, Wish>,
-    trouble: Trouble,
-    store: Store,
-    conductor: Conductor,
-    now: Ms,
-    dice: jobs::backoff::Dice,
-    nodes: Vec<Node>,
-    named: usize,
-    shared: Vec<(Ms, Order, bool)>,
+pub struct World {
+    pub wishes: BTreeMap<String, Wish>,
+    pub trouble: Trouble,
+    pub store: Store,
+    pub conductor: Conductor,
+    pub now: Ms,
+    pub dice: jobs::backoff::Dice,
+    pub nodes: Vec<Node>,
+    pub named: usize,
+    pub shared: Vec<(Ms, Order, bool)>,
     /// To the conductor.
-    letters: Vec<(Ms, Input)>,
-    accepted: BTreeMap<(String, u32, u32), End>,
-    ran: u64,
-    alone_with_others: bool,
+    pub letters: Vec<(Ms, Input)>,
+    pub accepted: BTreeMap<(String, u32, u32), End>,
+    pub ran: u64,
+    pub alone_with_others: bool,
 }
 
-const PAGE_OF_TESTS: usize = 8;
+pub const PAGE_OF_TESTS: usize = 8;
 
 impl World {
-    fn new(wishes: Vec<Wish>, trouble: Trouble) -> World {
+    pub fn new(wishes: Vec<Wish>, trouble: Trouble) -> World {
         let wishes = wishes.into_iter().enumerate();
         let mut world = World {
             wishes: wishes.map(|(n, wish)| (format!("J{n}"), wish)).collect(),
@@ -107,7 +105,7 @@ impl World {
         world
     }
 
-    fn add_node(&mut self) {
+    pub fn add_node(&mut self) {
         self.named += 1;
         self.nodes.push(Node {
             name: format!("n{}", self.named),
@@ -115,11 +113,11 @@ impl World {
         });
     }
 
-    fn chance(&mut self, thousandths: u64) -> bool {
+    pub fn chance(&mut self, thousandths: u64) -> bool {
         self.dice.below(1000) < thousandths
     }
 
-    fn tell(&mut self, input: Input) {
+    pub fn tell(&mut self, input: Input) {
         if self.chance(self.trouble.lost) {
             return;
         }
@@ -133,12 +131,12 @@ impl World {
         }
     }
 
-    fn pages(&self, id: &str) -> Vec<Vec<Nature>> {
+    pub fn pages(&self, id: &str) -> Vec<Vec<Nature>> {
         let chunks = self.wishes[id].inputs.chunks(PAGE_OF_TESTS);
         chunks.map(<[Nature]>::to_vec).collect()
     }
 
-    fn loaded(&self, id: &JobId) -> Loaded {
+    pub fn loaded(&self, id: &JobId) -> Loaded {
         let wish = &self.wishes[&**id];
         let most = wish.schedule.max_attempts;
         let pages = self
@@ -189,7 +187,7 @@ impl World {
     }
 
     /// Does what the conductor says; the store never fails here, but answers when it likes.
-    fn act(&mut self, effect: Effect) {
+    pub fn act(&mut self, effect: Effect) {
         match effect {
             Effect::Load(id, _) => {
                 let loaded = self.loaded(&id);
@@ -250,26 +248,26 @@ impl World {
         }
     }
 
-    fn step(&mut self, input: Input) {
+    pub fn step(&mut self, input: Input) {
         for effect in self.conductor.step(self.now, input) {
             self.act(effect);
         }
     }
 
-    fn take(&mut self, at: usize, order: Order) {
+    pub fn take(&mut self, at: usize, order: Order) {
         let until = self.now + 10 * u64::from(order.span.len()) + self.dice.below(20);
         let node = &mut self.nodes[at];
         self.alone_with_others |= order.alone && !node.running.is_empty();
         node.running.push(Running { order, until });
     }
 
-    fn nature(&self, span: &Span, input: u32) -> Nature {
+    pub fn nature(&self, span: &Span, input: u32) -> Nature {
         let pages = self.pages(&span.job);
         pages[span.page as usize][input as usize]
     }
 
     /// A node ends a span: commits, then says so.
-    fn commit(&mut self, at: usize, order: Order) {
+    pub fn commit(&mut self, at: usize, order: Order) {
         self.ran += 1;
         let span = order.span;
         let ends = (span.first..=span.last).map(|input| {
@@ -295,7 +293,7 @@ impl World {
     }
 
     /// A node dies: what it had comes to others again, who say so.
-    fn die(&mut self, at: usize) {
+    pub fn die(&mut self, at: usize) {
         let dead = self.nodes.remove(at);
         for Running { order, .. } in dead.running {
             self.shared.insert(0, (self.now, order, true));
@@ -303,7 +301,7 @@ impl World {
         self.add_node();
     }
 
-    fn second(&mut self) {
+    pub fn second(&mut self) {
         for at in 0..self.nodes.len() {
             let node = &self.nodes[at];
             let beat = Beat {
@@ -327,7 +325,7 @@ impl World {
         }
     }
 
-    fn turn(&mut self) {
+    pub fn turn(&mut self) {
         if self.now.is_multiple_of(1000) {
             self.second();
         }
@@ -374,7 +372,7 @@ impl World {
         self.now += 5;
     }
 
-    fn run_nodes(&mut self) {
+    pub fn run_nodes(&mut self) {
         let mut at = 0;
         while at < self.nodes.len() {
             let deadly = self.nodes[at].running.iter().any(|running| {
@@ -418,7 +416,7 @@ impl World {
         }
     }
 
-    fn run(&mut self) {
+    pub fn run(&mut self) {
         while self.store.over.len() < self.wishes.len() {
             self.turn();
             assert!(self.now < 3_600_000, "not ended: {:?}", self.conductor);
@@ -426,199 +424,11 @@ impl World {
     }
 }
 
-fn settings(seed: u64) -> Settings {
+pub fn settings(seed: u64) -> Settings {
     Settings {
         seed,
         patience: 3000,
         settle: 1000,
         ..Settings::default()
     }
-}
-
-fn nature() -> impl Strategy<Value = Nature> {
-    prop_oneof![
-        20 => Just(Nature::Sound),
-        2 => Just(Nature::Damaged),
-        2 => (1..5u32).prop_map(Nature::Shaky),
-        1 => Just(Nature::Deadly),
-    ]
-}
-
-fn schedule() -> impl Strategy<Value = Schedule> {
-    let placements = vec![Placement::Shared, Placement::Random, Placement::LeastLoaded];
-    let acceptances = vec![Acceptance::Mandatory, Acceptance::Optional];
-    (
-        prop::sample::select(placements),
-        prop::sample::select(acceptances),
-        1..5u32,
-    )
-        .prop_map(|(placement, acceptance, max_attempts)| Schedule {
-            placement,
-            acceptance,
-            max_attempts,
-            ..Schedule::default()
-        })
-}
-
-fn wish() -> impl Strategy<Value = Wish> {
-    let cancel = prop::option::weighted(0.2, (0..400u64).prop_map(|n| n * 5));
-    (
-        prop::collection::vec(nature(), 0..40),
-        0..3usize,
-        schedule(),
-        cancel,
-    )
-        .prop_map(|(inputs, owner, schedule, cancel)| Wish {
-            inputs,
-            owner,
-            schedule,
-            cancel,
-        })
-}
-
-fn trouble() -> impl Strategy<Value = Trouble> {
-    let times = |most| prop::collection::vec((0..1000u64).prop_map(|n| n * 5), 0..most);
-    let deaths = prop::collection::vec(((0..1000u64).prop_map(|n| n * 5), 0..9usize), 0..6);
-    (
-        1..5usize,
-        0..300u64,
-        0..300u64,
-        0..300u64,
-        deaths,
-        times(4),
-        any::<u64>(),
-    )
-        .prop_map(
-            |(nodes, lost, doubled, late, deaths, takeovers, seed)| Trouble {
-                nodes,
-                lost,
-                doubled,
-                late,
-                deaths,
-                takeovers,
-                seed,
-            },
-        )
-}
-
-/// What must hold afterwards.
-fn judge(world: &World) {
-    for (id, wish) in &world.wishes {
-        let ends = &world.store.over[id];
-        let cancelled = world.store.cancelled.contains(id);
-        for (number, nature) in wish.inputs.iter().enumerate() {
-            let key = (
-                (number / PAGE_OF_TESTS) as u32,
-                (number % PAGE_OF_TESTS) as u32,
-            );
-            let end = ends.get(&key);
-            let most = wish.schedule.max_attempts;
-            let right = match (nature, end) {
-                (_, None) => cancelled,
-                // It may have ended otherwise where nodes died over it by chance.
-                (Nature::Sound, Some(end)) => *end == End::Succeeded || *end == End::Passing,
-                (Nature::Damaged, Some(end)) => matches!(end, End::Failed | End::Passing),
-                (Nature::Shaky(n), Some(End::Succeeded)) => *n < most,
-                (Nature::Shaky(_) | Nature::Deadly, Some(end)) => *end == End::Passing,
-            };
-            assert!(right, "{id} {number}: {nature:?} ended as {end:?}");
-        }
-    }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
-
-    #[test]
-    fn every_job_ends_with_one_result_an_input(
-        wishes in prop::collection::vec(wish(), 1..4),
-        trouble in trouble(),
-    ) {
-        let mut world = World::new(wishes, trouble);
-        world.run();
-        judge(&world);
-    }
-}
-
-fn calm(nodes: usize) -> Trouble {
-    Trouble {
-        nodes,
-        lost: 0,
-        doubled: 0,
-        late: 0,
-        deaths: Vec::new(),
-        takeovers: Vec::new(),
-        seed: 5,
-    }
-}
-
-fn plain(inputs: Vec<Nature>) -> Wish {
-    Wish {
-        inputs,
-        owner: 0,
-        schedule: Schedule::default(),
-        cancel: None,
-    }
-}
-
-#[test]
-fn a_deadly_image_fails_alone_and_its_neighbours_succeed() {
-    let mut inputs = vec![Nature::Sound; 16];
-    inputs[5] = Nature::Deadly;
-    let mut world = World::new(vec![plain(inputs)], calm(3));
-    world.run();
-    judge(&world);
-    let ends = &world.store.over["J0"];
-    let failed: Vec<_> = ends
-        .iter()
-        .filter(|(_, end)| **end != End::Succeeded)
-        .collect();
-    assert_eq!(failed, [(&(0, 5), &End::Passing)]);
-    assert!(!world.alone_with_others);
-}
-
-#[test]
-fn what_passes_waits_one_four_and_sixteen_seconds_and_what_does_not_is_not_tried_again() {
-    let mut wish = plain(vec![Nature::Damaged, Nature::Shaky(3)]);
-    wish.schedule.max_attempts = 4;
-    let mut world = World::new(vec![wish], calm(1));
-    world.run();
-    judge(&world);
-    assert!((16_000..27_000).contains(&world.now), "{}", world.now);
-    // Both once, and one of them three times more.
-    assert_eq!(
-        world
-            .store
-            .receipts
-            .keys()
-            .map(|span| u64::from(span.len()))
-            .sum::<u64>(),
-        5
-    );
-}
-
-#[test]
-fn a_cancelled_job_ends_at_once_whatever_is_under_way() {
-    let mut wish = plain(vec![Nature::Sound; 400]);
-    wish.cancel = Some(100);
-    let mut world = World::new(vec![wish], calm(1));
-    world.run();
-    judge(&world);
-    assert!(world.now <= 150, "{}", world.now);
-}
-
-#[test]
-fn one_image_of_another_user_does_not_wait_for_a_thousand() {
-    let other = Wish {
-        owner: 1,
-        ..plain(vec![Nature::Sound])
-    };
-    let mut world = World::new(vec![plain(vec![Nature::Sound; 1000]), other], calm(2));
-    while !world.store.over.contains_key("J1") {
-        world.turn();
-    }
-    // It waits until nodes have said what they have, as after a take-over.
-    assert!(world.now < 1500, "{}", world.now);
-    assert!(!world.store.over.contains_key("J0"));
-    world.run();
 }
