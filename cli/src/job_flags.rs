@@ -19,7 +19,7 @@ pub struct JobFlags {
     #[arg(long)]
     name: Option<String>,
     /// jpeg(quality=90,subsampling=420), png(compression=fast), tiff(compression=deflate),
-    /// webp(quality=80) or webp(lossless), bmp, pnm; default: the input's
+    /// webp(quality=80) or webp(lossless), bmp, pnm; of reductions also txt, csv, npy; default: the input's
     #[arg(long, value_name = "F")]
     format: Option<String>,
     /// How images are spread over ranks [default: auto]

@@ -2,13 +2,10 @@
 
 use client::exit::{Failure, Result};
 use client::settings::{Layers, flatten, insert};
-use imaging::Pipeline;
-use imaging::codec::Format;
 use protocol::Job;
 use serde_json::{Map, Value};
 use std::path::Path;
 use worker::jobfile::{self, File};
-use worker::names::Template;
 
 /// What one command line asks for.
 pub struct Request<'a> {
@@ -57,11 +54,24 @@ pub fn job(request: &Request<'_>) -> Result<Job> {
     let mut job: Job = serde_json::from_value(Value::Object(tree))
         .map_err(|error| Failure::usage(jobfile::plain(&error.to_string())))?;
     worker::color::embed(&mut job).map_err(|error| Failure::usage(error.to_string()))?;
-    check(&job).map_err(|(key, message)| {
+    worker::check::job(&job).map_err(|(key, message)| {
         let place = place(request, file.as_ref(), key);
         Failure::usage(format!("{place}: {message}"))
     })?;
     Ok(job)
+}
+
+/// Refuses keys of a job file that a submitted job cannot have, by name.
+pub fn refuse(path: &Path, keys: &[&str], why: &str) -> Result<()> {
+    let file = jobfile::read::<Job>(path).map_err(Failure::usage)?;
+    let named = |key: &&&str| file.given.get(**key).is_some_and(|value| !value.is_null());
+    match keys.iter().find(named) {
+        Some(key) => {
+            let place = place_in(Some(path), &file, key);
+            Err(Failure::usage(format!("{place}: `{key}`: {why}")))
+        }
+        None => Ok(()),
+    }
 }
 
 fn is_job_key(key: &str) -> bool {
@@ -77,6 +87,7 @@ fn overlay(tree: &mut Map<String, Value>, key: &str, value: Value) {
         "thread_ranks" => drop(tree.remove("ranks")),
         // A job does one or the other.
         "pipeline" if value != "" => drop(tree.remove("reduce")),
+        "reduce.op" => drop(tree.remove("pipeline")),
         _ => {}
     }
     insert(tree, key, value);
@@ -110,70 +121,6 @@ fn place_in(path: Option<&Path>, file: &File<Job>, key: &str) -> String {
         Some(line) => format!("{name}:{line}"),
         None => name,
     }
-}
-
-/// What the types cannot say. The key at fault and what is wrong with it.
-fn check(job: &Job) -> std::result::Result<(), (&'static str, String)> {
-    if job.version != protocol::VERSION {
-        let known = protocol::VERSION;
-        return Err((
-            "version",
-            format!(
-                "{} is not known; this program reads version {known}",
-                job.version
-            ),
-        ));
-    }
-    Pipeline::from_json(&job.pipeline.to_value()).map_err(|e| ("pipeline", e.to_string()))?;
-    if let Some(format) = &job.format {
-        Format::parse(format).map_err(|e| ("format", e.to_string()))?;
-    }
-    if let Some(names) = &job.names {
-        Template::parse(names).map_err(|wrong| ("names", wrong))?;
-    }
-    worker::color::background(job).map_err(|e| ("background", e.to_string()))?;
-    let positive = [
-        ("ranks", job.ranks),
-        ("thread_ranks", job.thread_ranks),
-        ("threads", job.threads),
-    ];
-    for (key, value) in positive {
-        if let Some(v) = value.filter(|v| !(1..=65536).contains(v)) {
-            return Err((key, format!("{v} is outside 1..=65536")));
-        }
-    }
-    if job
-        .limits
-        .timeout_secs
-        .is_some_and(|t| !(t > 0.0 && t < 1e9))
-    {
-        return Err(("limits.timeout_secs", "not a time above 0 seconds".into()));
-    }
-    let schedule = &job.schedule;
-    if !(0.0..=1.0).contains(&schedule.speculate_after) {
-        return Err(("schedule.speculate_after", "outside 0..=1".into()));
-    }
-    if !(1.0..=1e6).contains(&schedule.speculate_ratio) {
-        return Err(("schedule.speculate_ratio", "outside 1..=1000000".into()));
-    }
-    if schedule.max_attempts == 0 {
-        return Err(("schedule.max_attempts", "outside 1..".into()));
-    }
-    if let Some(reduce) = &job.reduce {
-        if !job.pipeline.is_empty() {
-            return Err((
-                "reduce",
-                "a job has a pipeline or a reduction, not both".into(),
-            ));
-        }
-        if reduce.fan_in < 2 {
-            return Err(("reduce.fan_in", format!("{} is outside 2..", reduce.fan_in)));
-        }
-        if reduce.max_open_files == 0 {
-            return Err(("reduce.max_open_files", "0 is outside 1..".into()));
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

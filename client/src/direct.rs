@@ -4,7 +4,7 @@ use super::check_id;
 use super::follow::{Follow, Update};
 use super::problem::{from_cloud, from_jobs};
 use super::types::{
-    Announced, Failed, Letter, Node, Output, Results, Slot, Status, Target, Upload,
+    Announced, Failed, Input, Inputs, Letter, Node, Output, Results, Slot, Status, Target, Upload,
 };
 use crate::exit::{Failure, Result};
 use cloud::config::{Config, Location};
@@ -173,6 +173,34 @@ impl Direct {
             results,
             failed,
         })
+    }
+
+    pub(super) async fn inputs(
+        &self,
+        job: &str,
+        life: Duration,
+        limit: usize,
+        after: Option<u64>,
+    ) -> Result<Inputs> {
+        check_id(job)?;
+        let found = self.jobs.inputs(&self.owner, job, limit, after).await;
+        let mut inputs = Vec::new();
+        for (number, task) in found.map_err(from_jobs)? {
+            let url = match task.input.strip_prefix("uploads/") {
+                Some(below) if task.reason.is_none() => {
+                    let name = names::upload(&self.owner, below);
+                    Some(self.link(&name, life).await?.0)
+                }
+                _ => None,
+            };
+            inputs.push(Input {
+                number,
+                input: task.input,
+                url,
+                bytes: task.bytes,
+            });
+        }
+        Ok(Inputs { inputs })
     }
 
     /// An address of an output and its end.

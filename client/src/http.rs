@@ -1,6 +1,6 @@
 //! The job system through a gateway.
 
-use super::types::{Announced, Letter, Node, Results, Slot, Status, Target, Upload};
+use super::types::{Announced, Inputs, Letter, Node, Results, Slot, Status, Target, Upload};
 use super::{check_id, is_loopback, problem, serving};
 use crate::exit::{Exit, Failure, Result};
 use protocol::{Job, JobReceipt, JobState};
@@ -297,6 +297,22 @@ impl Gateway {
         check_id(job)?;
         let secs = life.as_secs().max(1);
         let mut path = format!("v1/jobs/{job}/results?expires={secs}&limit={limit}");
+        if let Some(after) = after {
+            path += &format!("&after={after}");
+        }
+        self.ask(Method::GET, &path, None).await
+    }
+
+    pub(super) async fn inputs(
+        &self,
+        job: &str,
+        life: Duration,
+        limit: usize,
+        after: Option<u64>,
+    ) -> Result<Inputs> {
+        check_id(job)?;
+        let secs = life.as_secs().max(1);
+        let mut path = format!("v1/jobs/{job}/inputs?expires={secs}&limit={limit}");
         if let Some(after) = after {
             path += &format!("&after={after}");
         }

@@ -27,7 +27,8 @@ pub use http::Gateway;
 pub use problem::{cause, from_cloud, from_jobs};
 pub use transfer::{Fetched, Transfer, is_loopback, plain_http};
 pub use types::{
-    Announced, Letter, Node, Output, Results, Slot, Status, Target, Tested, Upload, Webhook, ended,
+    Announced, Input, Inputs, Letter, Node, Output, Results, Slot, Status, Target, Tested, Upload,
+    Webhook, ended,
 };
 
 use crate::exit::{Failure, Result};
@@ -108,6 +109,20 @@ impl Client {
         match self {
             Client::Gateway(gateway) => gateway.some_results(job, life, limit, after).await,
             Client::Direct(direct) => direct.some_results(job, life, limit, after).await,
+        }
+    }
+
+    /// At most `limit` of a job's inputs, those with numbers above `after`, with links that live for so long.
+    pub async fn inputs(
+        &self,
+        job: &str,
+        life: Duration,
+        limit: usize,
+        after: Option<u64>,
+    ) -> Result<Inputs> {
+        match self {
+            Client::Gateway(gateway) => gateway.inputs(job, life, limit, after).await,
+            Client::Direct(direct) => direct.inputs(job, life, limit, after).await,
         }
     }
 

@@ -95,6 +95,28 @@ pub struct Output {
     pub height: Option<u64>,
 }
 
+/// An input of a job.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Input {
+    /// Its number: of an image that of its task, of a reduction's file its place.
+    pub number: u64,
+    /// What the job calls it.
+    pub input: String,
+    /// Where to get it, where it is an upload.
+    #[serde(default)]
+    pub url: Option<String>,
+    /// Its bytes.
+    #[serde(default)]
+    pub bytes: Option<u64>,
+}
+
+/// Some inputs of a job.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Inputs {
+    /// In order.
+    pub inputs: Vec<Input>,
+}
+
 /// A task without an output.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Failed {

@@ -17,6 +17,8 @@ use worker::names::{self, Facts, Template, Wish};
 const CHUNK: usize = 500;
 /// Files sent at once.
 const AT_ONCE: usize = 6;
+/// Inputs that a job names one by one at most.
+const MOST_NAMED: usize = 1000;
 /// Failures that are listed.
 const LISTED: usize = 5;
 
@@ -38,7 +40,10 @@ pub fn find(job: &Job) -> Result<(Vec<Local>, Vec<String>)> {
         .filter(|input| !is_url(input))
         .map(|input| name::to_path(input))
         .collect();
-    let found = worker::inputs::expand(&paths, None);
+    let found = match job.reduce {
+        Some(_) => inputs::expand_any(&paths, None),
+        None => inputs::expand(&paths, None),
+    };
     if !found.failures.is_empty() {
         let shown: Vec<String> = found
             .failures
@@ -131,7 +136,7 @@ fn facts<'a>(files: &'a [Local], format: Option<&Format>, at: usize) -> Option<F
 
 /// Refuses two files whose outputs would have one name, as far as files tell: before anything is sent.
 fn check_names(job: &Job, files: &[Local]) -> Result<()> {
-    if job.on_clash == OnClash::Number {
+    if job.on_clash == OnClash::Number || job.reduce.is_some() {
         return Ok(());
     }
     let wishes = outputs(job, files)?.into_iter().enumerate();
@@ -205,11 +210,26 @@ fn object_name(relative: &Path) -> String {
     parts.collect::<Vec<_>>().join("/")
 }
 
-/// Sends files, counting bytes on `bar` (a hidden one counts as well); returns what the job names to take them.
-pub async fn send(client: &Client, files: &[Local], bar: &ProgressBar) -> Result<Vec<String>> {
+/// Sends files, counting bytes on `bar` (a hidden one counts as well); returns what the job names to take them. `ordered`:
+/// their order matters, and every one of them is taken.
+pub async fn send(
+    client: &Client,
+    files: &[Local],
+    ordered: bool,
+    bar: &ProgressBar,
+) -> Result<Vec<String>> {
+    let each = ordered && files.len() <= MOST_NAMED;
+    if ordered && !each && !comes_in_order(files) {
+        return Err(Failure::usage(format!(
+            "{} files are more than the {MOST_NAMED} that a reduction can name in an order that is not that of their \
+             names (name a directory or a prefix instead; nothing was submitted)",
+            files.len()
+        )));
+    }
     let transfer = Transfer::new()?;
     bar.set_length(files.iter().map(|file| file.announced.bytes).sum());
     let mut inputs = Vec::new();
+    let mut named: HashMap<&Path, String> = HashMap::new();
     {
         for chunk in uploads(files) {
             let announced: Vec<Announced> = chunk.iter().map(|f| f.announced.clone()).collect();
@@ -219,13 +239,18 @@ pub async fn send(client: &Client, files: &[Local], bar: &ProgressBar) -> Result
                     "the gateway named other files than it was asked for",
                 ));
             }
+            // A file's own name is no pattern.
+            let own = |slot: &Slot| glob::Pattern::escape(&slot.input);
+            if each {
+                let both = chunk.iter().zip(&upload.slots);
+                named.extend(both.map(|(file, slot)| (file.path(), own(slot))));
+            }
             inputs.extend(upload.inputs);
             let explicit = chunk
                 .iter()
                 .zip(&upload.slots)
-                .filter(|(file, _)| file.explicit && is_passed_over(file));
-            // A file's own name is no pattern.
-            inputs.extend(explicit.map(|(_, slot)| glob::Pattern::escape(&slot.input)));
+                .filter(|(file, _)| !ordered && file.explicit && is_passed_over(file));
+            inputs.extend(explicit.map(|(_, slot)| own(slot)));
             stream::iter(chunk.iter().zip(upload.slots))
                 .map(|(file, slot)| one(client, &transfer, file, slot, bar))
                 .buffer_unordered(AT_ONCE)
@@ -233,7 +258,20 @@ pub async fn send(client: &Client, files: &[Local], bar: &ProgressBar) -> Result
                 .await?;
         }
     }
+    if each {
+        let names = files.iter().map(|file| named.remove(file.path()));
+        return Ok(names.flatten().collect());
+    }
     Ok(inputs)
+}
+
+/// Whether a dispatcher that looks through uploads takes all files of a reduction, in this order.
+fn comes_in_order(files: &[Local]) -> bool {
+    let name = |file: &Local| file.announced.name.clone();
+    let texts = || (files.iter()).all(|file| inputs::is_text(Path::new(&file.announced.name)));
+    let images = || files.iter().all(|file| !is_passed_over(file));
+    let ascending = files.windows(2).all(|two| name(&two[0]) < name(&two[1]));
+    ascending && (texts() || images())
 }
 
 async fn one(

@@ -48,8 +48,14 @@ pub(crate) struct Finish<'a> {
     pub(crate) task: &'a PlannedTask,
 }
 
+/// Why an input cannot be had, and whether that may pass.
+pub(crate) struct Unread {
+    pub(crate) reason: String,
+    pub(crate) passes: bool,
+}
+
 /// Whether what went wrong may go better another time; a damaged image stays so.
-fn may_pass(class: Reason) -> bool {
+pub(crate) fn may_pass(class: Reason) -> bool {
     matches!(
         class,
         Reason::RankLost | Reason::NodeLost | Reason::Store | Reason::Io | Reason::Timeout
@@ -71,48 +77,21 @@ impl Node {
             task,
         } = *what;
         let (id, job, attempt) = (&*order.span.job, &known.spec, order.span.attempt);
+        if let Some(reduce) = &job.reduce {
+            return self.reduce(known, reduce, what, room).await;
+        }
         let failed =
             |reason: &str| Box::new(self.verdict(number, task, attempt, TaskState::Failed, reason));
         let fetching = Instant::now();
         let copy = self.scratch.name();
-        let input = match self.sources.locate(&known.stored.owner, &task.input) {
-            Ok(Place::File(path)) => path,
-            Ok(Place::Object(store, key)) => {
-                let most = job.limits.max_bytes.map_or(MAX_INPUT, |size| size.0);
-                // A bucket of somebody else's may never answer, and is no fault of ours.
-                let foreign = store.address() != self.jobs.store.address();
-                let patience = job.limits.timeout_secs.unwrap_or(FOREIGN_SECS);
-                let patience = Duration::try_from_secs_f64(patience).unwrap_or(Duration::MAX);
-                let fetch = async {
-                    let fetch = fetch(&store, &key, copy.path(), most);
-                    match foreign {
-                        false => fetch.await,
-                        true => match tokio::time::timeout(patience, fetch).await {
-                            Ok(fetched) => fetched,
-                            Err(_) => Err(Error::State(format!(
-                                "{} did not give it within {} s",
-                                store.address(),
-                                patience.as_secs()
-                            ))),
-                        },
-                    }
-                };
-                match fetch.instrument(debug_span!("fetch")).await {
-                    Ok(path) => path,
-                    Err(error) if error.is_transient() && !foreign => return Err(error),
-                    Err(Error::Cloud(error @ cloud::Error::NotFound(_))) => {
-                        let failed = failed(&error.to_string());
-                        return Ok(Outcome::Final(failed, Reason::Store));
-                    }
-                    Err(error) => {
-                        let failed = failed(&error.to_string());
-                        return Ok(Outcome::Again(failed, Reason::Store));
-                    }
-                }
-            }
-            Err(error) if error.is_transient() => return Err(error),
-            Err(error) => {
-                return Ok(Outcome::Final(failed(&error.to_string()), Reason::Store));
+        let input = match self.input(known, &task.input, copy.path()).await? {
+            Ok(path) => path,
+            Err(Unread { reason, passes }) => {
+                let failed = failed(&reason);
+                return Ok(match passes {
+                    true => Outcome::Again(failed, Reason::Store),
+                    false => Outcome::Final(failed, Reason::Store),
+                });
             }
         };
         let fetched = fetching.elapsed();
@@ -149,6 +128,7 @@ impl Node {
             alone: attempt > 1,
             // It is read and sent to the store, and then removed.
             scratch: true,
+            step: None,
         };
         let watched = async {
             let finished = self.watched(&order.span, run).await?;
@@ -234,9 +214,60 @@ impl Node {
         })
     }
 
+    /// The file of an input: its own where the store is a directory, else a copy. What is wrong with it is no error,
+    /// which is a service's.
+    pub(crate) async fn input(
+        &self,
+        known: &Known,
+        input: &str,
+        copy: &Path,
+    ) -> Result<std::result::Result<PathBuf, Unread>> {
+        let job = &known.spec;
+        let unread = |error: &dyn std::fmt::Display, passes| {
+            let reason = error.to_string();
+            Ok(Err(Unread { reason, passes }))
+        };
+        match self.sources.locate(&known.stored.owner, input) {
+            Ok(Place::File(path)) => Ok(Ok(path)),
+            Ok(Place::Object(store, key)) => {
+                let most = job.limits.max_bytes.map_or(MAX_INPUT, |size| size.0);
+                // A bucket of somebody else's may never answer, and is no fault of ours.
+                let foreign = store.address() != self.jobs.store.address();
+                let patience = job.limits.timeout_secs.unwrap_or(FOREIGN_SECS);
+                let patience = Duration::try_from_secs_f64(patience).unwrap_or(Duration::MAX);
+                let fetch = async {
+                    let fetch = fetch(&store, &key, copy, most);
+                    match foreign {
+                        false => fetch.await,
+                        true => match tokio::time::timeout(patience, fetch).await {
+                            Ok(fetched) => fetched,
+                            Err(_) => Err(Error::State(format!(
+                                "{} did not give it within {} s",
+                                store.address(),
+                                patience.as_secs()
+                            ))),
+                        },
+                    }
+                };
+                match fetch.instrument(debug_span!("fetch")).await {
+                    Ok(path) => Ok(Ok(path)),
+                    Err(error) if error.is_transient() && !foreign => Err(error),
+                    Err(Error::Cloud(error @ cloud::Error::NotFound(_))) => unread(&error, false),
+                    Err(error) => unread(&error, true),
+                }
+            }
+            Err(error) if error.is_transient() => Err(error),
+            Err(error) => unread(&error, false),
+        }
+    }
+
     /// Runs a task, and stops it when its job is cancelled, when another node has committed its span, or when this
     /// dispatcher gives it back.
-    async fn watched(&self, span: &Span, task: Task) -> std::result::Result<Finished, Lost> {
+    pub(crate) async fn watched(
+        &self,
+        span: &Span,
+        task: Task,
+    ) -> std::result::Result<Finished, Lost> {
         let flight = task.id.clone();
         let run = self.world.submit(task);
         tokio::pin!(run);
@@ -257,7 +288,13 @@ impl Node {
 
     /// Stores an output, which the commit makes safe. One that is there is by an attempt whose commit is not there (yet): the same bytes, unless
     /// another build made them.
-    async fn put(&self, name: &str, file: &Path, hash: &str, media_type: &str) -> Result<()> {
+    pub(crate) async fn put(
+        &self,
+        name: &str,
+        file: &Path,
+        hash: &str,
+        media_type: &str,
+    ) -> Result<()> {
         let store = &self.jobs.store;
         if store.create_file_hint(name, file, media_type).await? == Created::New {
             return Ok(());
@@ -288,7 +325,7 @@ impl Node {
 }
 
 /// The file of an object: its own where the store is a directory, else a copy.
-async fn fetch(store: &Store, key: &str, copy: &Path, most: u64) -> Result<PathBuf> {
+pub(crate) async fn fetch(store: &Store, key: &str, copy: &Path, most: u64) -> Result<PathBuf> {
     if let Some(path) = store.file(key)? {
         return match store.exists(key).await? {
             true => Ok(path),

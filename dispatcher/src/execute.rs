@@ -386,11 +386,16 @@ impl Node {
         let found: Arc<PlanPage> = crate::records::plan_page(&self.jobs.store, id, page)
             .await?
             .into();
+        Ok(self.remember(key, found))
+    }
+
+    /// Keeps a page that was read for the next who needs it.
+    pub(crate) fn remember(&self, key: (String, u32), found: Arc<PlanPage>) -> Arc<PlanPage> {
         let mut plans = self.plans();
         if plans.len() >= 16 {
             plans.pop_first();
         }
-        Ok(plans.entry(key).or_insert(found).clone())
+        plans.entry(key).or_insert(found).clone()
     }
 
     /// The receipt of a task that ends without a run.

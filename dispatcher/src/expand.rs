@@ -12,7 +12,8 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use protocol::message::PlannedTask;
 use protocol::{Job, name};
 use std::collections::HashMap;
-use worker::inputs::{Kind, Skipped};
+use std::path::Path;
+use worker::inputs::{self, Kind, Skipped};
 
 /// Where inputs come from.
 #[derive(Clone, Debug)]
@@ -96,7 +97,7 @@ impl Sources {
 
     /// All tasks of a job. What cannot be read becomes a task with its reason; an error is a service's.
     pub(crate) async fn expand(&self, owner: &str, job: &Job) -> Result<Expanded> {
-        let mut found = Finds::default();
+        let mut found = Finds::of(job);
         for input in &job.inputs {
             match self.find(owner, input) {
                 Ok(Found::File(path)) => files(path, &mut found).await?,
@@ -112,7 +113,11 @@ impl Sources {
                 return Ok(found.into());
             }
         }
-        found.settle(job).await?;
+        match job.reduce {
+            // It has one output.
+            Some(_) => found.once(),
+            None => found.settle(job).await?,
+        }
         Ok(found.into())
     }
 }
@@ -157,7 +162,7 @@ pub struct UrlInput {
 /// What the inputs of a job that are URLs come to, as dispatchers would find them: objects by name, those below a
 /// prefix, those that match a pattern. What cannot be read has its reason; an error is a store's, or a URL's.
 pub async fn expand_urls(config: &Config, job: &Job) -> Result<(Vec<UrlInput>, Skipped)> {
-    let (mut found, mut stores) = (Finds::default(), HashMap::new());
+    let (mut found, mut stores) = (Finds::of(job), HashMap::new());
     for input in job.inputs.iter().filter(|input| Url::is_one(input)) {
         let url = Url::parse(input)?;
         let root = url.root();
@@ -193,8 +198,12 @@ pub async fn expand_urls(config: &Config, job: &Job) -> Result<(Vec<UrlInput>, S
 }
 
 async fn files(path: std::path::PathBuf, finds: &mut Finds) -> Result<()> {
+    let any = finds.any;
     let find = move || {
-        let found = worker::inputs::expand(&[path], None);
+        let found = match any {
+            true => worker::inputs::expand_any(&[path], None),
+            false => worker::inputs::expand(&[path], None),
+        };
         let inputs = found.inputs.into_iter().map(|input| {
             let bytes = std::fs::metadata(&input.path).ok().map(|found| found.len());
             (input, bytes)
@@ -297,10 +306,20 @@ async fn objects(named: &Named, finds: &mut Finds) -> Result<()> {
         judged.map(|(kind, own)| (meta, kind, own))
     }));
     let judged: Vec<_> = judged.buffered(AT_ONCE).try_collect().await?;
-    for (meta, kind, own) in judged {
-        match kind {
-            Kind::Image => finds.add(task(&meta, from), place(&meta), own),
-            kind => finds.skip(kind),
+    // Of a reduction whatever matches a pattern is taken, and of a prefix without images its files of numbers.
+    let images = judged.iter().any(|(_, kind, _)| *kind == Kind::Image);
+    let takes = |meta: &Meta| match (finds.any, wild) {
+        (false, _) => false,
+        (true, Some(_)) => true,
+        (true, None) => !images && inputs::is_text(Path::new(&meta.name)),
+    };
+    let taken: Vec<bool> = (judged.iter())
+        .map(|(meta, kind, _)| *kind == Kind::Image || *kind == Kind::Unknown && takes(meta))
+        .collect();
+    for ((meta, kind, own), taken) in judged.into_iter().zip(taken) {
+        match taken {
+            true => finds.add(task(&meta, from), place(&meta), own),
+            false => finds.skip(kind),
         }
     }
     Ok(())

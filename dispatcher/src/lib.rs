@@ -16,6 +16,7 @@ pub mod observe;
 mod problem;
 pub mod program;
 mod records;
+mod reduction;
 pub mod scratch;
 pub mod service;
 pub mod settings;
@@ -25,4 +26,5 @@ pub mod world;
 
 pub use error::{Error, Result};
 pub use expand::{UrlInput, expand_urls};
+pub use reduction::tree;
 pub use service::{Config, run};

@@ -24,6 +24,26 @@ pub fn plan_page(job: &str, page: u32) -> String {
     format!("jobs/{job}/r1/plan/{page}.json")
 }
 
+/// A page of the files of a reduction.
+pub fn plan_files(job: &str, page: u32) -> String {
+    format!("jobs/{job}/r1/files/{page}.json")
+}
+
+/// What the first file of a reduction is.
+pub fn first_file(job: &str, round: u32) -> String {
+    format!("jobs/{job}/r{round}/first.json")
+}
+
+/// Where the results of a tree's nodes lie until their job ends.
+pub fn partials(job: &str, round: u32) -> String {
+    format!("jobs/{job}/r{round}/partials")
+}
+
+/// The result of a node.
+pub fn partial(job: &str, round: u32, node: u64) -> String {
+    format!("{}/{node}.bin", partials(job, round))
+}
+
 /// Receipts of a round's spans.
 pub fn done(job: &str, round: u32) -> String {
     format!("jobs/{job}/r{round}/done")

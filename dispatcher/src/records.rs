@@ -6,10 +6,11 @@ use cloud::store::Store;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use jobs::records::SpanReceipt;
 use jobs::span::{PAGE, Span};
-use protocol::TaskReceipt;
 use protocol::message::{JobPlan, PlanPage};
 use protocol::state::TaskState;
+use protocol::{Job, TaskReceipt};
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 /// Objects read at once.
 pub(crate) const AT_ONCE: usize = 16;
@@ -37,16 +38,27 @@ pub(crate) async fn plan_page(store: &Store, id: &str, page: u32) -> Result<Plan
     found.ok_or_else(|| crate::Error::NoSuchJob(id.to_owned()))
 }
 
-/// How inputs of a page ended in a round, those included that earlier rounds kept. `attempts`: the most that there are.
+/// The rounds whose results a round has, itself the last. A reduction begins anew: what its nodes left for each other is
+/// gone with the round before.
+pub(crate) fn rounds(spec: &Job, round: u32) -> RangeInclusive<u32> {
+    match spec.reduce {
+        Some(_) => round..=round,
+        None => 1..=round,
+    }
+}
+
+/// How inputs of a page ended in the last of these rounds, those included that earlier ones kept. `attempts`: the most
+/// that there are.
 pub(crate) async fn ends(
     store: &Store,
     id: &str,
-    round: u32,
+    rounds: RangeInclusive<u32>,
     page: u32,
     attempts: u32,
 ) -> Result<Ends> {
     let mut ends = Ends::default();
-    for earlier in 1..round {
+    let round = *rounds.end();
+    for earlier in *rounds.start()..round {
         let kept = of_round(store, id, earlier, page, attempts).await?;
         let kept = kept.entries.into_iter();
         ends.entries

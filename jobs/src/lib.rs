@@ -13,9 +13,11 @@ pub mod records;
 pub mod simulate;
 pub mod span;
 mod text;
+pub mod tree;
 
 pub use conductor::Conductor;
 pub use span::Span;
+pub use tree::Tree;
 
 /// Milliseconds of some clock that only goes forward.
 pub type Ms = u64;

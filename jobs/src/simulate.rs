@@ -143,6 +143,7 @@ pub fn run(cluster: &Cluster) -> Outcome {
         schedule: Schedule::default(),
         stops: false,
         pages: None,
+        tree: None,
     };
     let nodes = cluster.nodes as usize;
     let mut world = World {
@@ -174,6 +175,7 @@ pub fn run(cluster: &Cluster) -> Outcome {
     inputs.push_back(Input::Planned {
         job: job.clone(),
         pages: loading.collect(),
+        tree: None,
     });
     for node in 0..cluster.nodes {
         let first = (BEAT * u64::from(node) / u64::from(cluster.nodes)) * 1000;

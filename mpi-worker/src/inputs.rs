@@ -118,13 +118,15 @@ pub fn expand_any(named: &[PathBuf], output: Option<&Path>) -> Found {
     find(named, output, true)
 }
 
+/// Whether a file without an image's first bytes is one of numbers by its name.
+pub fn is_text(path: &Path) -> bool {
+    let extension = path.extension().and_then(|e| e.to_str());
+    extension.is_some_and(|e| ["txt", "csv"].iter().any(|x| e.eq_ignore_ascii_case(x)))
+}
+
 impl Found {
     /// Takes text and CSV below `root` that was passed over since there were `first` such files.
     fn take_numbers(&mut self, root: &Path, first: usize) {
-        let is_text = |path: &Path| {
-            let extension = path.extension().and_then(|e| e.to_str());
-            extension.is_some_and(|e| ["txt", "csv"].iter().any(|x| e.eq_ignore_ascii_case(x)))
-        };
         let passed = self.passed.split_off(first);
         for (path, kind) in passed {
             if kind != Kind::Unknown || !is_text(&path) {

@@ -5,6 +5,7 @@
 pub mod atomic;
 pub mod batch;
 pub mod bench;
+pub mod check;
 pub mod color;
 pub mod device;
 mod direct;

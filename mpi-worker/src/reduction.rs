@@ -132,6 +132,11 @@ fn order(
     let Some(wanted) = &job.reduce else {
         return Err(Error::Pipeline("the job has no `reduce` section".into()));
     };
+    if wanted.keep_partials {
+        return Err(Error::Pipeline(
+            "`reduce.keep_partials`: here nothing of the tree is stored (leave it out; hint: sundog submit)".into(),
+        ));
+    }
     if job.output.is_empty() {
         return Err(Error::Pipeline("no output is named (give -o FILE)".into()));
     }
@@ -150,6 +155,11 @@ fn order(
     request.fan_in = wanted.fan_in;
     request.max_open_files = wanted.max_open_files;
     request.bits = wanted.bits;
+    request.target = job
+        .format
+        .as_deref()
+        .map(reduce::Target::parse)
+        .transpose()?;
     request.limits = settings.limits.clone();
     if let Some(cap) = settings.memory {
         // Half of what is left for partial results, half for rows being read and sorted.

@@ -89,6 +89,31 @@ impl OutputFile {
 }
 
 impl Order {
+    /// One of which nothing is known but its input.
+    pub fn plain(task: u64, input: String) -> Order {
+        Order {
+            task,
+            part: 0,
+            parts: 1,
+            input,
+            files: Vec::new(),
+            pages: 1,
+            mode: Mode::Auto,
+            reason: String::new(),
+            ranks: 0,
+            threads: 1,
+            memory: 0,
+            shared_memory: 0,
+            borrowed_memory: 0,
+            cost: 0.0,
+            serial: 0.0,
+            size: (0, 0),
+            warnings: Vec::new(),
+            device_threads: 0,
+            device_reason: String::new(),
+        }
+    }
+
     /// Where the input lies.
     pub fn input_path(&self) -> PathBuf {
         name::to_path(&self.input)
@@ -311,27 +336,7 @@ impl Finished {
 
     /// A task that failed before it could be ordered.
     pub fn failed(task: u64, input: String, node: &str, error: Error) -> Finished {
-        let order = Order {
-            task,
-            part: 0,
-            parts: 1,
-            input,
-            files: Vec::new(),
-            pages: 1,
-            mode: Mode::Auto,
-            reason: String::new(),
-            ranks: 0,
-            threads: 1,
-            memory: 0,
-            shared_memory: 0,
-            borrowed_memory: 0,
-            cost: 0.0,
-            serial: 0.0,
-            size: (0, 0),
-            warnings: Vec::new(),
-            device_threads: 0,
-            device_reason: String::new(),
-        };
+        let order = Order::plain(task, input);
         let mut finished = Finished::new(&order, node, None, 0, Err(error));
         finished.receipt.mode = None;
         finished.receipt.ranks = None;

@@ -328,6 +328,9 @@ pub struct Reduce {
     /// Samples of an output that is an image; those of the inputs where not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bits: Option<Bits>,
+    /// Results of the tree's nodes stay in the store when a submitted job has ended.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub keep_partials: bool,
 }
 
 /// The type of an image's samples.

@@ -54,6 +54,10 @@ pub struct JobPlan {
     pub skipped: BTreeMap<String, u64>,
     /// How many tasks it has, a page of them in each `jobs/<id>/r1/plan/<page>.json`.
     pub tasks: u64,
+    /// Of a reduction, whose tasks are the nodes of a tree: how many files it takes, a page of them in each
+    /// `jobs/<id>/r1/files/<page>.json`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files: Option<u64>,
 }
 
 /// A page of a [`JobPlan`].

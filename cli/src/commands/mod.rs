@@ -26,6 +26,7 @@ pub mod status;
 pub mod submit;
 pub mod token;
 pub mod verify;
+mod verify_job;
 pub mod watch;
 pub mod webhook;
 

@@ -65,8 +65,9 @@ pub struct Args {
     quiet: bool,
 }
 
+/// What a reduction computes.
 #[derive(Clone, Copy, ValueEnum)]
-enum Op {
+pub enum Op {
     /// Arithmetic mean
     Mean,
     /// Sum
@@ -135,7 +136,8 @@ fn entered(receipt: &Path) -> String {
 }
 
 impl Op {
-    fn name(self) -> String {
+    /// As job files call it.
+    pub fn name(self) -> String {
         let value = self.to_possible_value();
         value.map_or(String::new(), |v| v.get_name().to_owned())
     }

@@ -113,7 +113,8 @@ fn place(output: &str, tasks: &[TaskReceipt], scratch: &Path) -> PathBuf {
     }
 }
 
-fn difference(first: &TaskReceipt, second: Option<&TaskReceipt>) -> Option<String> {
+/// How what came of a task differs from what came of it before.
+pub fn difference(first: &TaskReceipt, second: Option<&TaskReceipt>) -> Option<String> {
     let Some(second) = second else {
         return Some("the input is no longer there".into());
     };

@@ -1,7 +1,8 @@
-//! `sundog verify`: outputs against the hashes in their receipt.
+//! `sundog verify`: outputs against the hashes in their receipt, or a job against its own or a run on one thread.
 
+use super::verify_job;
 use crate::{output, receipts, remote};
-use client::exit::{Exit, Result};
+use client::exit::{Exit, Failure, Result};
 use protocol::TaskReceipt;
 use protocol::state::TaskState;
 use serde_json::json;
@@ -12,8 +13,12 @@ use worker::elsewhere::is_url;
 /// Options.
 #[derive(clap::Args)]
 pub struct Args {
-    /// A job's receipt, or the directory that holds it
+    /// A receipt, the directory that holds it, or the id of a job
+    #[arg(value_name = "RECEIPT|JOB")]
     receipt: PathBuf,
+    /// Of a job: compute every output again from its inputs on one thread of this machine, and compare
+    #[arg(long)]
+    serial: bool,
     /// Print one JSON object per output
     #[arg(long)]
     json: bool,
@@ -21,6 +26,18 @@ pub struct Args {
 
 /// Compares every output; exit code 1 names those that differ.
 pub fn run(args: Args) -> Result {
+    if let Some(job) = args
+        .receipt
+        .to_str()
+        .filter(|text| verify_job::is_job(text))
+    {
+        return verify_job::run(job, args.serial, args.json);
+    }
+    if args.serial {
+        return Err(Failure::usage(
+            "--serial is for jobs of a job system (name one; hint: sundog list, or sundog reproduce RECEIPT)",
+        ));
+    }
     let receipt = receipts::read(&args.receipt)?;
     let (mut sound, mut wrong) = (0, 0);
     let spec = serde_json::to_vec(&receipt.spec).unwrap_or_default();

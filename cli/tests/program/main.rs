@@ -19,6 +19,7 @@ mod preview;
 mod processes;
 mod ranks;
 mod receipts;
+mod reductions;
 mod remote;
 mod serve;
 mod server;

@@ -59,12 +59,24 @@ impl Cluster {
             store,
             dispatcher: None,
         };
-        let mut command = cluster.command(dir);
-        command.args(["dispatcher", "--threads", "2", "--node", "n1"]);
-        let log = std::fs::File::create(dir.join("dispatcher.log")).unwrap();
-        command.stdout(Stdio::null()).stderr(log);
-        cluster.dispatcher = Some(command.spawn().unwrap());
+        cluster.dispatcher = Some(cluster.dispatcher(dir, "n1"));
         cluster
+    }
+
+    /// A dispatcher of that name, for the caller to end.
+    pub fn dispatcher(&self, dir: &Path, name: &str) -> Child {
+        let mut command = self.command(dir);
+        command.args(["dispatcher", "--threads", "2", "--node", name]);
+        let log = std::fs::File::create(dir.join(format!("{name}.log"))).unwrap();
+        command.stdout(Stdio::null()).stderr(log).spawn().unwrap()
+    }
+
+    /// Kills the dispatcher that it began with, as by `kill -9`.
+    pub fn kill(&mut self) {
+        if let Some(mut dispatcher) = self.dispatcher.take() {
+            dispatcher.kill().unwrap();
+            dispatcher.wait().unwrap();
+        }
     }
 
     /// The variables that name the services.

@@ -56,6 +56,8 @@ pub(super) const AT_ONCE: usize = 16;
 pub(super) struct Finds {
     pub(super) inputs: Vec<Input>,
     pub(super) skipped: Skipped,
+    /// Inputs may be something else than images.
+    pub(super) any: bool,
 }
 
 pub(super) struct Input {
@@ -66,6 +68,14 @@ pub(super) struct Input {
 }
 
 impl Finds {
+    /// Those of a job, of which nothing is known yet.
+    pub(super) fn of(job: &Job) -> Finds {
+        Finds {
+            any: job.reduce.is_some(),
+            ..Finds::default()
+        }
+    }
+
     pub(super) fn add(&mut self, task: PlannedTask, place: Place, own: Option<FormatKind>) {
         self.inputs.push(Input {
             task,

@@ -2,10 +2,8 @@
 
 use super::urls::{InputUrls, Url};
 use crate::error::{Error, Result};
-use imaging::Pipeline;
-use imaging::codec::Format;
-use protocol::Job;
-use worker::names::Template;
+use protocol::{Job, Pages};
+use worker::check::WORLD;
 
 /// What users may ask for.
 #[derive(Clone, Debug, PartialEq)]
@@ -107,13 +105,6 @@ pub fn check(job: &Job, rules: &Rules, own: &str) -> Result<()> {
             format!("{bytes} bytes of JSON are more than {most}"),
         ));
     }
-    if job.version != protocol::VERSION {
-        let (version, known) = (job.version, protocol::VERSION);
-        return Err(Error::invalid(
-            "version",
-            format!("{version} is not known; this program reads version {known}"),
-        ));
-    }
     if job.inputs.len() > rules.max_inputs {
         let (n, most) = (job.inputs.len(), rules.max_inputs);
         return Err(Error::invalid(
@@ -130,40 +121,11 @@ pub fn check(job: &Job, rules: &Rules, own: &str) -> Result<()> {
             "outputs of a submitted job stay with the job (leave it empty; hint: sundog results --download DIR)",
         ));
     }
-    if job.reduce.is_some() {
-        return Err(Error::invalid(
-            "reduce",
-            "reductions do not go through the queue (hint: sundog reduce)",
-        ));
-    }
-    let wrong =
-        |key: &'static str| move |error: imaging::Error| Error::invalid(key, error.to_string());
-    Pipeline::from_json(&job.pipeline.to_value()).map_err(wrong("pipeline"))?;
-    if let Some(format) = &job.format {
-        Format::parse(format).map_err(wrong("format"))?;
-    }
-    if let Some(names) = &job.names {
-        Template::parse(names).map_err(|reason| Error::invalid("names", reason))?;
-    }
+    worker::check::job(job).map_err(|(key, reason)| Error::invalid(key, reason))?;
     // No file of this machine is read for somebody else's job.
-    worker::color::choice(job).map_err(wrong("color"))?;
-    worker::color::background(job).map_err(wrong("background"))?;
-    if let Some(secs) = job.limits.timeout_secs.filter(|t| !(*t > 0.0 && *t < 1e9)) {
-        return Err(Error::invalid(
-            "limits.timeout_secs",
-            format!("{secs} is not a time above 0 seconds"),
-        ));
-    }
+    worker::color::choice(job).map_err(|error| Error::invalid("color", error.to_string()))?;
     check_ceilings(job, rules)?;
-    check_promises(job)?;
-    let attempts = job.schedule.max_attempts;
-    if !(1..=100).contains(&attempts) {
-        return Err(Error::invalid(
-            "schedule.max_attempts",
-            format!("{attempts} is outside 1..=100"),
-        ));
-    }
-    Ok(())
+    check_promises(job)
 }
 
 /// Refuses what dispatchers would not keep, rather than leaving it out in silence.
@@ -173,6 +135,19 @@ fn check_promises(job: &Job) -> Result<()> {
             "keep_times",
             job.keep_times,
             "outputs of jobs are objects, which have no times of their own (hint: sundog run)",
+        ),
+        ("ranks", job.ranks.is_some(), WORLD),
+        ("thread_ranks", job.thread_ranks.is_some(), WORLD),
+        ("threads", job.threads.is_some(), WORLD),
+        (
+            "names",
+            job.names.is_some() && job.reduce.is_some(),
+            "a reduction has one output, which is called by its operation (leave it out)",
+        ),
+        (
+            "pages",
+            job.pages != Pages::default() && job.reduce.is_some(),
+            "every page of a file enters a reduction (leave it out)",
         ),
         (
             "keep_mode",

@@ -2,6 +2,7 @@
 
 mod check;
 mod dead;
+mod inputs;
 mod status;
 mod urls;
 
@@ -204,7 +205,11 @@ impl Jobs {
                 "job {id} has not ended yet (hint: sundog watch {id})"
             )));
         };
-        let n = (end.counts.tasks - end.counts.succeeded) as usize;
+        let n = match (&end.spec.reduce, end.state) {
+            // All of it again: what its nodes left for each other is gone.
+            (Some(_), JobState::Failed | JobState::Cancelled) => end.counts.tasks as usize,
+            _ => (end.counts.tasks - end.counts.succeeded) as usize,
+        };
         if n == 0 {
             return Ok(0);
         }

@@ -209,7 +209,8 @@ impl Jobs {
             let attempts = stored.spec.schedule.max_attempts;
             let first = after.map_or(0, |after| Span::place(after + 1).0);
             for page in first..records::pages(tasks) {
-                let ends = records::ends(&self.store, id, round, page, attempts).await?;
+                let rounds = records::rounds(&stored.spec, round);
+                let ends = records::ends(&self.store, id, rounds, page, attempts).await?;
                 found.extend(ends.entries.into_values().filter(fits));
                 if found.len() >= limit {
                     break;
@@ -235,10 +236,14 @@ impl Jobs {
             return Ok(Vec::new());
         };
         let stored: Option<StoredJob> = names::read(&self.store, &names::spec(id)).await?;
-        let attempts = stored.map_or(1, |stored| stored.spec.schedule.max_attempts);
+        let Some(spec) = stored.map(|stored| stored.spec) else {
+            return Ok(Vec::new());
+        };
+        let attempts = spec.schedule.max_attempts;
         let mut all = Vec::new();
         for page in 0..records::pages(plan.tasks) {
-            let ends = records::ends(&self.store, id, round, page, attempts).await?;
+            let rounds = records::rounds(&spec, round);
+            let ends = records::ends(&self.store, id, rounds, page, attempts).await?;
             all.extend(ends.entries.into_values());
         }
         Ok(all)

@@ -55,7 +55,8 @@ async fn page_receipts(node: &Node, job: &Job, page: u32) -> Result<Vec<TaskRece
     let store = &node.jobs.store;
     let plan = records::plan_page(store, job.id(), page).await?;
     let attempts = job.stored.spec.schedule.max_attempts;
-    let mut ends = records::ends(store, job.id(), job.round, page, attempts).await?;
+    let rounds = records::rounds(&job.stored.spec, job.round);
+    let mut ends = records::ends(store, job.id(), rounds, page, attempts).await?;
     // What was told counts.
     for receipt in known() {
         ends.entries.insert(Span::place(receipt.task).1, receipt);
@@ -80,6 +81,13 @@ pub(super) async fn job(node: &Arc<Node>, job: &Arc<Job>, outbox: &Outbox) {
     let Some(head) = node.persist(|| receipt(node, job)).await else {
         return;
     };
+    if let Some(reduce) = &job.stored.spec.reduce
+        && !reduce.keep_partials
+    {
+        let (store, id, round) = (&node.jobs.store, job.id(), job.round);
+        node.persist(|| crate::reduction::remove_partials(store, id, round))
+            .await;
+    }
     outbox.flush().await;
     node.persist(|| async {
         tell_missing(node, job).await?;
@@ -159,6 +167,11 @@ async fn receipt(node: &Arc<Node>, job: &Arc<Job>) -> Result<JobReceipt> {
         started: job.begun.clone(),
         finished,
         state: match plan {
+            // Of a reduction there is a result or none.
+            Some(_) if spec.reduce.is_some() => match state(&counts, OnError::Stop) {
+                JobState::Partial => JobState::Failed,
+                state => state,
+            },
             Some(_) => state(&counts, spec.on_error),
             None => JobState::Cancelled,
         },

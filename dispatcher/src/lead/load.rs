@@ -67,6 +67,7 @@ async fn load(node: &Arc<Node>, id: &JobId, known: Option<u32>) -> Result<Done> 
         schedule: spec.schedule.clone(),
         stops: spec.on_error == protocol::job::OnError::Stop,
         pages: None,
+        tree: None,
     };
     let job = Arc::new(Job {
         round,
@@ -88,6 +89,7 @@ async fn load(node: &Arc<Node>, id: &JobId, known: Option<u32>) -> Result<Done> 
         tracing::info!(job = %id, tasks = plan.tasks, ended, "a job goes on");
         let _ = job.plan.set(plan);
         loaded.pages = Some(pages);
+        loaded.tree = job.tree();
     }
     Ok(Done::Loaded(job, Box::new(loaded)))
 }
@@ -97,7 +99,8 @@ async fn page(node: &Node, job: &Job, number: u32) -> Result<Loading> {
     let store = &node.jobs.store;
     let plan = records::plan_page(store, job.id(), number).await?;
     let attempts = job.stored.spec.schedule.max_attempts;
-    let mut ends = records::ends(store, job.id(), job.round, number, attempts).await?;
+    let rounds = records::rounds(&job.stored.spec, job.round);
+    let mut ends = records::ends(store, job.id(), rounds, number, attempts).await?;
     for receipt in hopeless(node, number, &plan.tasks) {
         ends.entries
             .entry(Span::place(receipt.task).1)

@@ -18,7 +18,7 @@ use cloud::queue::{Consumer, Delivery, NodeId, QueueName};
 use jobs::conductor::{Beat, Conductor, Input, Loaded, Loading, Settings};
 use jobs::records::{SpanReceipt, Told};
 use jobs::span::Order;
-use jobs::{JobId, Ms, NodeName};
+use jobs::{JobId, Ms, NodeName, Tree};
 use outbox::Outbox;
 use protocol::message::JobPlan;
 use protocol::{JobMessage, StoredJob, TaskReceipt};
@@ -75,6 +75,12 @@ impl Job {
 
     pub(crate) fn tasks(&self) -> u64 {
         self.plan.get().map_or(0, |plan| plan.tasks)
+    }
+
+    /// Of a reduction whose files are known.
+    fn tree(&self) -> Option<Tree> {
+        let reduce = self.stored.spec.reduce.as_ref()?;
+        Some(crate::reduction::tree(reduce, self.plan.get()?.files?))
     }
 }
 
@@ -345,7 +351,12 @@ impl Lead {
             Done::Planned(job, pages) => {
                 let id: JobId = job.id().into();
                 self.planning.remove(&id);
-                self.step(Input::Planned { job: id, pages });
+                let tree = job.tree();
+                self.step(Input::Planned {
+                    job: id,
+                    pages,
+                    tree,
+                });
             }
             Done::Receipt(receipt) => {
                 let span = &receipt.span;

@@ -7,6 +7,7 @@ use crate::jobs::Url;
 use crate::names;
 use crate::observe::{self, Reason};
 use crate::service::Node;
+use cloud::store::Store;
 use jobs::JobId;
 use jobs::conductor::{Input, Loading};
 use jobs::span::{End, PAGE, Span};
@@ -72,16 +73,24 @@ async fn plan(node: &Arc<Node>, job: &Arc<Job>) -> Result<Vec<Loading>> {
         }
         found => found?,
     };
-    let (mut pages, mut plan_pages) = (Vec::new(), 0);
-    let tasks: Vec<PlannedTask> = found.tasks;
+    let (mut pages, mut written) = (Vec::new(), Vec::new());
+    let (tasks, files): (Vec<PlannedTask>, _) = match &spec.reduce {
+        None => (found.tasks, None),
+        Some(reduce) => {
+            let files = found.tasks;
+            for (number, chunk) in (0..).zip(files.chunks(PAGE as usize)) {
+                let name = names::plan_files(id, number);
+                put_page(store, &name, chunk).await?;
+                written.push(name);
+            }
+            let nodes = crate::reduction::tasks(reduce, &files);
+            (nodes, Some(files.len() as u64))
+        }
+    };
     for (number, chunk) in (0..).zip(tasks.chunks(PAGE as usize)) {
-        let page = PlanPage {
-            version: protocol::VERSION,
-            tasks: chunk.to_vec(),
-        };
         let name = names::plan_page(id, number);
-        let bytes = names::to_json(&page).into();
-        store.put_hint(&name, bytes, "application/json").await?;
+        put_page(store, &name, chunk).await?;
+        written.push(name);
         let hopeless = load::hopeless(node, number, chunk);
         let ended = hopeless
             .iter()
@@ -95,7 +104,6 @@ async fn plan(node: &Arc<Node>, job: &Arc<Job>) -> Result<Vec<Loading>> {
             observe::task_ended(id, &receipt, Reason::Unsuitable);
             job.entries().insert(receipt.task, receipt);
         }
-        plan_pages += 1;
     }
     let plan = JobPlan {
         version: protocol::VERSION,
@@ -103,10 +111,8 @@ async fn plan(node: &Arc<Node>, job: &Arc<Job>) -> Result<Vec<Loading>> {
         started: now(),
         skipped: found.skipped,
         tasks: tasks.len() as u64,
+        files,
     };
-    let written: Vec<String> = (0..plan_pages)
-        .map(|page| names::plan_page(id, page))
-        .collect();
     let plan = match names::create_hint(store, &names::plan(id), &plan).await? {
         true => plan,
         // By another who led.
@@ -122,4 +128,13 @@ async fn plan(node: &Arc<Node>, job: &Arc<Job>) -> Result<Vec<Loading>> {
     });
     let _ = job.plan.set(plan);
     Ok(pages)
+}
+
+async fn put_page(store: &Store, name: &str, tasks: &[PlannedTask]) -> Result<()> {
+    let page = PlanPage {
+        version: protocol::VERSION,
+        tasks: tasks.to_vec(),
+    };
+    let bytes = names::to_json(&page).into();
+    Ok(store.put_hint(name, bytes, "application/json").await?)
 }

@@ -1,8 +1,10 @@
 //! Jobs from submit to receipt on the adapters in memory, with threads as ranks.
 #![allow(clippy::unwrap_used)]
 
+mod again;
 mod asking;
 mod long;
+mod reduce;
 mod schedule;
 mod single;
 mod site;

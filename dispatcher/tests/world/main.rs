@@ -68,6 +68,7 @@ impl Scratch {
             alone: false,
             device: Default::default(),
             scratch: false,
+            step: None,
         }
     }
 

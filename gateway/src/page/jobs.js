@@ -216,7 +216,8 @@ async function runAgain(job) {
 async function editAsNew(job) {
   try {
     const spec = await specOf(job);
-    await setSteps(spec.pipeline);
+    if (!spec.reduce) await setSteps(spec.pipeline);
+    setReduction(spec.reduce);
     setFormat(spec.format);
     byId("name").value = spec.name ?? "";
     useInputs(job, spec.inputs);

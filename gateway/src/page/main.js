@@ -28,8 +28,8 @@ async function open() {
 }
 
 async function submitJob() {
-  if (chosen.length === 0 && !earlier) throw new Error("Choose at least one image.");
-  const pipeline = readSteps();
+  if (chosen.length === 0 && !earlier) throw new Error(reducing() ? "Choose at least one file." : "Choose at least one image.");
+  const wanted = reducing() ? { reduce: readReduction() } : { pipeline: readSteps() };
   const format = byId("format").value;
   const sent = byId("sent");
   sent.hidden = false;
@@ -37,7 +37,7 @@ async function submitJob() {
   const inputs = earlier ?? (await upload(chosen, (share) => {
     sent.value = share;
   }));
-  const job = { name: byId("name").value, inputs, pipeline };
+  const job = { name: byId("name").value, inputs, ...wanted };
   if (format !== "") job.format = format;
   // The same key again after a lost answer is the same job.
   const key = { "Idempotency-Key": crypto.getRandomValues(new Uint32Array(4)).join("-") };

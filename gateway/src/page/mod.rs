@@ -18,7 +18,7 @@ const STYLE: &str = concat!(
     include_str!("../../../wasm/web/viewer.css")
 );
 /// One scope, in this order.
-const SCRIPTS: [&str; 13] = [
+const SCRIPTS: [&str; 14] = [
     include_str!("elements.js"),
     include_str!("../../../wasm/web/fields.js"),
     include_str!("../../../wasm/web/histogram.js"),
@@ -27,6 +27,7 @@ const SCRIPTS: [&str; 13] = [
     include_str!("api.js"),
     include_str!("pipeline.js"),
     include_str!("uploads.js"),
+    include_str!("reduce.js"),
     include_str!("preview.js"),
     include_str!("presets.js"),
     include_str!("results.js"),

@@ -74,6 +74,13 @@ function pair(result, looks) {
   const link = element("a", {
     href: safeUrl(result.url), target: "_blank", rel: "noopener noreferrer", textContent: result.output.replace(/^out\//, ""),
   });
+  if (isReduced(result)) {
+    const numbers = /\.(txt|csv|npy)$/.test(result.output);
+    const shown = numbers ? null : element("div", { className: "images" },
+      picture(result.url, `${name}, reduced`, `of ${name}`, () => thumbnail(looks, result.task, "after")));
+    return element("div", { className: "pair" }, shown, link,
+      element("p", { className: "soft", textContent: [`of ${name}`, ...size.filter(Boolean)].join(", ") }));
+  }
   const compare = element("button", { type: "button", textContent: "Compare", "aria-label": `Compare ${name} before and after`, onclick: () => compareResult(result, looks) });
   return element("div", { className: "pair" },
     element("div", { className: "images" },

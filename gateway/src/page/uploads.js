@@ -21,7 +21,8 @@ function choose(files) {
 
 function showChosen() {
   if (chosen.length > 0) noInputs();
-  previewFiles(chosen);
+  previewFiles(reducing() ? [] : chosen);
+  showTree();
   byId("chosen").replaceChildren(...chosen.map((file) => {
     const drop = () => {
       chosen = chosen.filter((other) => other !== file);

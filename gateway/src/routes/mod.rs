@@ -2,6 +2,7 @@
 
 mod dead;
 mod health;
+mod inputs;
 mod jobs;
 mod looks;
 mod objects;
@@ -32,6 +33,7 @@ pub fn router(gateway: Gateway) -> Router {
         .route("/v1/jobs/{id}/retry", post(jobs::retry))
         .route("/v1/jobs/{id}/pause", post(jobs::pause))
         .route("/v1/jobs/{id}/resume", post(jobs::resume))
+        .route("/v1/jobs/{id}/inputs", get(inputs::inputs))
         .route("/v1/jobs/{id}/results", get(results::results))
         .route("/v1/jobs/{id}/receipt", get(results::receipt))
         .route(

@@ -75,6 +75,7 @@ impl Stack {
                 fan_in: 5,
                 max_open_files: 5,
                 bits: self.bits,
+                keep_partials: false,
             }),
             ..Job::default()
         })

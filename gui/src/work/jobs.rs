@@ -321,7 +321,7 @@ async fn submit(client: &Client, mut job: Job, number: u64, post: &Post) -> Resu
                 number,
                 post,
                 &bar,
-                upload::send(client, &files, &bar),
+                upload::send(client, &files, job.reduce.is_some(), &bar),
             )
             .await?
         }

@@ -97,6 +97,22 @@ impl Conductor {
 
     fn cut(&mut self, id: &JobId, slots: u32) -> Option<(Span, u64)> {
         let job = self.jobs.get_mut(id)?;
+        if job.needs.is_some() {
+            let (page, input) = job.next_node()?;
+            let cost = job
+                .pages
+                .get(page as usize)
+                .map_or(0, |page| page.cost(input));
+            let span = Span {
+                job: id.clone(),
+                round: job.round,
+                page,
+                first: input,
+                last: input,
+                attempt: 1,
+            };
+            return Some((span, u64::from(cost)));
+        }
         let worth = job.worth(self.settings.span, slots);
         let page = job.pages.get_mut(job.feeding)?;
         let (first, last, cost) = page.cut(worth)?;

@@ -1,5 +1,6 @@
 //! A job as the conductor knows it.
 
+use super::needs::Needs;
 use super::{Flags, Loaded};
 use crate::page::Page;
 use crate::span::End;
@@ -36,6 +37,8 @@ pub(super) struct Job {
     /// Times that they could not be looked for.
     pub(super) plan_failures: u32,
     pub(super) pages: Vec<Page>,
+    /// Where its inputs are nodes of a tree.
+    pub(super) needs: Option<Needs>,
     /// No page before this one has inputs that were never sent.
     pub(super) feeding: usize,
     pub(super) left: u64,
@@ -64,6 +67,7 @@ impl Job {
             planned: false,
             plan_failures: 0,
             pages: Vec::new(),
+            needs: None,
             feeding: 0,
             left: 0,
             counted: Counted::default(),
@@ -77,7 +81,39 @@ impl Job {
 
     /// Whether something of it could be sent for the first time.
     pub(super) fn has_new(&self) -> bool {
-        self.is_fed() && !self.held && self.waiting < WAITING && self.feeding < self.pages.len()
+        let waits = match &self.needs {
+            Some(needs) => needs.has_next(),
+            None => self.feeding < self.pages.len(),
+        };
+        self.is_fed() && !self.held && self.waiting < WAITING && waits
+    }
+
+    /// Inputs of each page but the last.
+    fn per_page(&self) -> u64 {
+        let first = self.pages.first().map_or(1, Page::inputs);
+        u64::from(first.max(1))
+    }
+
+    /// Takes the next node of the tree whose inputs exist: its page, and its place in it.
+    pub(super) fn next_node(&mut self) -> Option<(u32, u32)> {
+        let per_page = self.per_page();
+        while let Some(node) = self.needs.as_mut()?.next() {
+            let (page, input) = ((node / per_page) as usize, (node % per_page) as u32);
+            if self.pages.get_mut(page)?.take(input) {
+                return Some((page as u32, input));
+            }
+        }
+        None
+    }
+
+    /// Whether an end ends the job: an error where that was asked for, and whatever leaves a tree without a result.
+    pub(super) fn is_ended_by(&self, end: End) -> bool {
+        match (end, &self.needs) {
+            (End::Succeeded, _) => false,
+            (_, Some(_)) => true,
+            (End::Failed | End::Passing, None) => self.stops,
+            (End::Rejected, None) => false,
+        }
     }
 
     /// Whether anything of it may be sent.
@@ -102,6 +138,10 @@ impl Job {
         }
         self.tries.remove(&(page, input));
         self.left -= 1;
+        let node = u64::from(page) * self.per_page() + u64::from(input);
+        if let (End::Succeeded, Some(needs)) = (end, &mut self.needs) {
+            needs.has(node);
+        }
         match end {
             End::Succeeded => self.counted.succeeded += 1,
             End::Failed | End::Passing => self.counted.failed += 1,

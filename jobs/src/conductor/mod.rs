@@ -5,12 +5,14 @@
 
 mod feed;
 mod job;
+mod needs;
 mod tick;
 mod told;
 
 use crate::backoff::Dice;
 use crate::fair::Fair;
 use crate::span::{End, Order, Report, Span};
+use crate::tree::Tree;
 use crate::{JobId, Ms, NodeName};
 use protocol::job::{Acceptance, Placement, Schedule};
 use std::collections::{BTreeMap, BTreeSet};
@@ -71,6 +73,9 @@ pub enum Input {
         job: JobId,
         /// Its pages.
         pages: Vec<Loading>,
+        /// Where its inputs are the nodes of a tree: each is run when those that it needs have succeeded, and one that
+        /// fails ends the job.
+        tree: Option<Tree>,
     },
     /// A job's inputs could not be looked for, in a way that may pass.
     PlanFailed(JobId),
@@ -145,6 +150,8 @@ pub struct Loaded {
     pub stops: bool,
     /// Its pages, where its inputs are known.
     pub pages: Option<Vec<Loading>>,
+    /// See [`Input::Planned`].
+    pub tree: Option<Tree>,
 }
 
 /// A page as the store has it.
@@ -253,7 +260,7 @@ impl Conductor {
             }
             Input::Loaded(loaded) => self.loaded(now, born, *loaded, &mut out),
             Input::Flags { job, flags } => self.wished(&job, flags, &mut out),
-            Input::Planned { job, pages } => self.planned(&job, pages, &mut out),
+            Input::Planned { job, pages, tree } => self.planned(&job, pages, tree, &mut out),
             Input::PlanFailed(job) => self.plan_failed(now, job),
             Input::Beat(beat) => self.beat(now, beat),
             Input::Began(span, node, since) => self.began(now, &span, node, since),

@@ -1,10 +1,12 @@
 //! What the conductor makes of what it is told about jobs and spans.
 
+use super::needs::Needs;
 use super::{Conductor, Due, Effect, Flags, Flight, Loaded, Loading};
 use crate::backoff;
 use crate::conductor::job::Job;
 use crate::page::Page;
 use crate::span::{End, Order, Report, Span};
+use crate::tree::Tree;
 use crate::{JobId, Ms, NodeName};
 
 impl Conductor {
@@ -35,7 +37,7 @@ impl Conductor {
             self.due.insert((settles, Due::Enter(id.clone())));
         }
         self.jobs.insert(id.clone(), job);
-        self.pages(&id, pages, true, out);
+        self.pages(&id, pages, loaded.tree, true, out);
         if loaded.over
             && let Some(job) = self.jobs.get_mut(&id)
             && !job.ending
@@ -46,28 +48,44 @@ impl Conductor {
         let _ = now;
     }
 
-    pub(super) fn planned(&mut self, id: &JobId, pages: Vec<Loading>, out: &mut Vec<Effect>) {
+    pub(super) fn planned(
+        &mut self,
+        id: &JobId,
+        pages: Vec<Loading>,
+        tree: Option<Tree>,
+        out: &mut Vec<Effect>,
+    ) {
         if self
             .jobs
             .get(id)
             .is_some_and(|job| !job.planned && !job.ending)
         {
-            self.pages(id, pages, false, out);
+            self.pages(id, pages, tree, false, out);
         }
     }
 
     /// `told`: what has ended is not new.
-    fn pages(&mut self, id: &JobId, pages: Vec<Loading>, told: bool, out: &mut Vec<Effect>) {
+    fn pages(
+        &mut self,
+        id: &JobId,
+        pages: Vec<Loading>,
+        tree: Option<Tree>,
+        told: bool,
+        out: &mut Vec<Effect>,
+    ) {
         let Some(job) = self.jobs.get_mut(id) else {
             return;
         };
         job.planned = true;
+        job.needs = tree.map(Needs::new);
+        let mut broken = false;
         job.left = pages.iter().map(|page| page.costs.len() as u64).sum();
         let mut again = Vec::new();
         for (number, page) in (0..).zip(pages) {
             job.pages.push(Page::new(page.costs, self.settings.span));
             let mut new = Vec::new();
             for (input, end) in page.ended {
+                broken |= job.needs.is_some() && job.is_ended_by(end);
                 if job.end(number, input, end) && !told {
                     new.push((input, end));
                 }
@@ -76,6 +94,10 @@ impl Conductor {
                 out.push(Effect::Accept(id.clone(), number, new));
             }
             again.extend(page.again.into_iter().map(|(input, n)| (number, input, n)));
+        }
+        if broken && !job.flags.cancelled && !job.ending {
+            job.flags.cancelled = true;
+            out.push(Effect::Stop(id.clone()));
         }
         let round = job.round;
         for (page, input, attempt) in again {
@@ -219,8 +241,8 @@ impl Conductor {
                 new.push((input, end));
             }
         }
-        let fails = |(_, end): &(u32, End)| matches!(end, End::Failed | End::Passing);
-        let stops = job.stops && !job.flags.cancelled && new.iter().any(fails);
+        let ends = |(_, end): &(u32, End)| job.is_ended_by(*end);
+        let stops = !job.flags.cancelled && new.iter().any(ends);
         let done = job.pages.get(span.page as usize).is_some_and(Page::is_done);
         if !new.is_empty() {
             out.push(Effect::Accept(span.job.clone(), span.page, new));

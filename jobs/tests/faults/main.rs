@@ -1,6 +1,7 @@
 //! Whatever is lost, doubled or comes in another order, and whoever dies: every job ends, with one result an input.
 #![allow(clippy::unwrap_used)]
 
+mod trees;
 mod world;
 
 use jobs::span::End;
@@ -46,6 +47,7 @@ fn wish() -> impl Strategy<Value = Wish> {
             owner,
             schedule,
             cancel,
+            tree: None,
         })
 }
 
@@ -131,6 +133,7 @@ fn plain(inputs: Vec<Nature>) -> Wish {
         owner: 0,
         schedule: Schedule::default(),
         cancel: None,
+        tree: None,
     }
 }
 

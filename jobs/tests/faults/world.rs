@@ -2,6 +2,7 @@
 
 use jobs::conductor::{Beat, Conductor, Effect, Flags, Input, Loaded, Loading, Settings};
 use jobs::span::{End, Order, Report, Span};
+use jobs::tree::{Needs, Tree};
 use jobs::{JobId, Ms};
 use protocol::job::Schedule;
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,6 +25,8 @@ pub struct Wish {
     pub schedule: Schedule,
     /// Cancelled at that time.
     pub cancel: Option<Ms>,
+    /// Where its inputs are the nodes of a tree.
+    pub tree: Option<Tree>,
 }
 
 #[derive(Clone, Debug)]
@@ -73,6 +76,9 @@ pub struct World {
     pub accepted: BTreeMap<(String, u32, u32), End>,
     pub ran: u64,
     pub alone_with_others: bool,
+    /// Spans that nodes began, and those of them that died with their nodes.
+    pub begun: u64,
+    pub died: u64,
 }
 
 pub const PAGE_OF_TESTS: usize = 8;
@@ -93,6 +99,8 @@ impl World {
             accepted: BTreeMap::new(),
             ran: 0,
             alone_with_others: false,
+            begun: 0,
+            died: 0,
             trouble,
         };
         for _ in 0..world.trouble.nodes {
@@ -183,6 +191,7 @@ impl World {
             schedule: wish.schedule.clone(),
             stops: false,
             pages: Some(pages.collect()),
+            tree: wish.tree.clone(),
         }
     }
 
@@ -233,7 +242,10 @@ impl World {
                     );
                 }
             }
-            Effect::Fold(..) | Effect::Stop(_) => {}
+            Effect::Fold(..) => {}
+            Effect::Stop(job) => {
+                self.store.cancelled.insert(job.to_string());
+            }
             Effect::Finish(job, round) => {
                 let loaded = self.loaded(&job);
                 let mut ends = BTreeMap::new();
@@ -254,7 +266,34 @@ impl World {
         }
     }
 
+    /// A node of a tree is only run when all that it needs is there.
+    fn check_needs(&self, span: &Span) {
+        let Some(tree) = &self.wishes[&*span.job].tree else {
+            return;
+        };
+        let number = u64::from(span.page) * PAGE_OF_TESTS as u64 + u64::from(span.first);
+        assert_eq!(span.first, span.last);
+        let Needs::Nodes(nodes) = tree.needs(number) else {
+            return;
+        };
+        for node in nodes {
+            let place = (
+                (node / PAGE_OF_TESTS as u64) as u32,
+                (node % PAGE_OF_TESTS as u64) as u32,
+            );
+            let has = |(other, report): (&Span, &Report)| {
+                other.job == span.job
+                    && other.page == place.0
+                    && report.ends.contains(&(place.1, End::Succeeded))
+            };
+            let there = self.store.receipts.iter().any(has);
+            assert!(there, "node {number} was run before node {node}");
+        }
+    }
+
     pub fn take(&mut self, at: usize, order: Order) {
+        self.check_needs(&order.span);
+        self.begun += 1;
         let until = self.now + 10 * u64::from(order.span.len()) + self.dice.below(20);
         let node = &mut self.nodes[at];
         self.alone_with_others |= order.alone && !node.running.is_empty();
@@ -295,6 +334,7 @@ impl World {
     /// A node dies: what it had comes to others again, who say so.
     pub fn die(&mut self, at: usize) {
         let dead = self.nodes.remove(at);
+        self.died += dead.running.len() as u64;
         for Running { order, .. } in dead.running {
             self.shared.insert(0, (self.now, order, true));
         }

@@ -1,7 +1,7 @@
 //! What the files have in common: numbers or images, and their shape.
 
 use super::Request;
-use super::files::{Content, Opener, sniff};
+use super::files::{Content, Opened, Opener, sniff};
 use super::npy::Npy;
 use super::text::Text;
 use imaging::codec::{Header, OpenOptions, probe, probe_page};
@@ -44,6 +44,12 @@ impl Layout {
 
     /// For the other ranks.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        let numbers = self.to_numbers();
+        numbers.iter().flat_map(|n| n.to_le_bytes()).collect()
+    }
+
+    /// All of it as numbers.
+    pub(crate) fn to_numbers(&self) -> Vec<u64> {
         let place = |shape: Shape| {
             let color = match shape.color {
                 Color::Bands(n) => COLORS.len() + usize::from(n),
@@ -55,16 +61,19 @@ impl Layout {
         let kind = self.picture.map_or(0, place);
         let mut numbers = vec![kind as u64, u64::from(self.orientation)];
         numbers.extend(self.dims.iter().map(|&n| n as u64));
-        numbers.iter().flat_map(|n| n.to_le_bytes()).collect()
+        numbers
     }
 
     /// The way back from [`Layout::to_bytes`].
     pub(crate) fn from_bytes(bytes: &[u8]) -> Layout {
         let (chunks, _) = bytes.as_chunks();
-        let numbers: Vec<usize> = chunks
-            .iter()
-            .map(|&b| u64::from_le_bytes(b) as usize)
-            .collect();
+        let numbers: Vec<u64> = chunks.iter().map(|&b| u64::from_le_bytes(b)).collect();
+        Layout::from_numbers(&numbers)
+    }
+
+    /// The way back from [`Layout::to_numbers`].
+    pub(crate) fn from_numbers(numbers: &[u64]) -> Layout {
+        let numbers: Vec<usize> = numbers.iter().map(|&n| n as usize).collect();
         let (kind, orientation) = match numbers[..] {
             [kind, orientation, ..] => (kind, orientation),
             _ => (0, 1),
@@ -139,114 +148,140 @@ pub fn differs(path: &Path, shape: &str, first: &Path, expected: &str) -> Error 
 /// Looks at the first bytes of every file. Text is not read to its end except for the first file;
 /// where its shape differs, that is found while it is read.
 pub fn find(opener: &Opener, request: &Request, stop: &Stop) -> Result<Found> {
-    let mut common: Option<Found> = None;
-    let mut all_pages = Vec::with_capacity(request.files.len());
-    let first = request.files.first().map_or(Path::new(""), |p| p.as_path());
-    let mut text_before = false;
-    for path in &request.files {
-        stop.check()?;
-        let named = |error: Error| name(path, error);
-        let mut file = opener.open(path)?;
-        let content = sniff(&mut file, path)?;
-        if let Some(Found { layout, .. }) = &common {
-            let image = content == Content::Image;
-            if image != layout.picture.is_some() {
-                let (what, other) = match image {
-                    true => ("an image", "numbers"),
-                    false => ("no image that is known here", "an image"),
-                };
+    let Some((path, others)) = request.files.split_first() else {
+        return Err(Error::Pipeline(
+            "no files to reduce: name at least one".into(),
+        ));
+    };
+    let mut found = first(opener, request, path, stop)?;
+    for other in others {
+        let pages = like(
+            opener,
+            request,
+            other,
+            (path, &found.layout, found.text),
+            stop,
+        )?;
+        found.pages.push(pages);
+    }
+    Ok(found)
+}
+
+/// What the first file is, which all others are compared with.
+pub fn first(opener: &Opener, request: &Request, path: &Path, stop: &Stop) -> Result<Found> {
+    stop.check()?;
+    let mut file = opener.open(path)?;
+    let mut found = Found {
+        layout: Layout::of_numbers(Vec::new()),
+        metadata: Metadata::default(),
+        header: None,
+        text: false,
+        picture: None,
+        pages: vec![1],
+    };
+    match sniff(&mut file, path)? {
+        Content::Text => {
+            let mut text = Text::new(file, path);
+            found.text = true;
+            found.header = text.header()?;
+            let values = text.count()?;
+            let columns = found.header.as_ref();
+            found.layout = match columns.map(|h| h.split([',', ';']).count()) {
+                Some(columns) if columns > 1 && values.is_multiple_of(columns) => {
+                    Layout::of_numbers(vec![values / columns, columns])
+                }
+                _ => Layout::of_numbers(vec![values]),
+            };
+        }
+        Content::Npy => {
+            found.layout = Layout::of_numbers(Npy::new(file, path)?.header().shape.clone());
+        }
+        Content::Image => {
+            let header = picture(&mut file, request, path, stop)?;
+            // It may only be opened again when this one is closed.
+            drop(file);
+            found.pages = vec![header.pages.max(1)];
+            found.layout = Layout::of_picture(header.shape, header.orientation.clamp(1, 8));
+            found.metadata = metadata(opener, request, path).map_err(|error| name(path, error))?;
+            found.picture = Some(header);
+        }
+    }
+    Ok(found)
+}
+
+/// Makes sure that a file is like the first one, whether that is text or not; its pages.
+pub fn like(
+    opener: &Opener,
+    request: &Request,
+    path: &Path,
+    (first, layout, text): (&Path, &Layout, bool),
+    stop: &Stop,
+) -> Result<u32> {
+    stop.check()?;
+    let mut file = opener.open(path)?;
+    let content = sniff(&mut file, path)?;
+    let image = content == Content::Image;
+    if image != layout.picture.is_some() {
+        let (what, other) = match image {
+            true => ("an image", "numbers"),
+            false => ("no image that is known here", "an image"),
+        };
+        return Err(Error::Unsuitable(format!(
+            "{}: {what}, but {} is {other}",
+            path.display(),
+            first.display()
+        )));
+    }
+    match content {
+        Content::Text => Ok(1),
+        Content::Npy => {
+            let dims = Npy::new(file, path)?.header().shape.clone();
+            // Beside text any shape of as many values may do, which is seen when it is read.
+            match text || dims == layout.dims {
+                true => Ok(1),
+                false => Err(differs(path, &describe(&dims), first, &layout.describe())),
+            }
+        }
+        Content::Image => {
+            let header = picture(&mut file, request, path, stop)?;
+            let orientation = header.orientation.clamp(1, 8);
+            let found = Layout::of_picture(header.shape, orientation);
+            if found.dims != layout.dims || found.picture != layout.picture {
+                return Err(differs(path, &found.describe(), first, &layout.describe()));
+            }
+            if orientation != layout.orientation {
                 return Err(Error::Unsuitable(format!(
-                    "{}: {what}, but {} is {other}",
+                    "{}: EXIF orientation {orientation}, but {} has {} (hint: `sundog run` turns images upright)",
                     path.display(),
-                    first.display()
+                    first.display(),
+                    layout.orientation
                 )));
             }
+            Ok(header.pages.max(1))
         }
-        let (mut header, mut pages) = (None, 1);
-        let found = match content {
-            Content::Text if common.is_some() => {
-                text_before = true;
-                all_pages.push(1);
-                continue;
-            }
-            Content::Text => {
-                text_before = true;
-                let mut text = Text::new(file, path);
-                header = text.header()?;
-                let values = text.count()?;
-                match header.as_ref().map(|h| h.split([',', ';']).count()) {
-                    Some(columns) if columns > 1 && values.is_multiple_of(columns) => {
-                        Layout::of_numbers(vec![values / columns, columns])
-                    }
-                    _ => Layout::of_numbers(vec![values]),
-                }
-            }
-            Content::Npy => Layout::of_numbers(Npy::new(file, path)?.header().shape.clone()),
-            Content::Image => {
-                let header = probe(&mut file, &request.limits).map_err(named)?;
-                pages = header.pages.max(1);
-                for page in 1..pages {
-                    stop.check()?;
-                    let other = probe_page(&mut file, &request.limits, page).map_err(named)?;
-                    if other.shape != header.shape {
-                        let orientation = header.orientation.clamp(1, 8);
-                        let shown =
-                            |h: &Header| Layout::of_picture(h.shape, orientation).describe();
-                        return Err(Error::Unsuitable(format!(
-                            "{}: page {} has {}, but its first has {} (all pages must have the same shape)",
-                            path.display(),
-                            page + 1,
-                            shown(&other),
-                            shown(&header)
-                        )));
-                    }
-                }
-                // The next one may only be opened when this one is closed.
-                drop(file);
-                let orientation = header.orientation.clamp(1, 8);
-                Layout::of_picture(header.shape, orientation)
-            }
-        };
-        all_pages.push(pages);
-        let Some(Found { layout, .. }) = &common else {
-            let metadata = match found.picture {
-                Some(_) => metadata(opener, request, path).map_err(named)?,
-                None => Metadata::default(),
-            };
-            common = Some(Found {
-                layout: found,
-                metadata,
-                header,
-                pages: Vec::new(),
-            });
-            continue;
-        };
-        let same = match text_before {
-            true => found.picture == layout.picture,
-            false => found.dims == layout.dims && found.picture == layout.picture,
-        };
-        if !same {
-            return Err(differs(path, &found.describe(), first, &layout.describe()));
-        }
-        if found.orientation != layout.orientation {
+    }
+}
+
+/// The header of an image whose pages are all alike.
+fn picture(file: &mut Opened, request: &Request, path: &Path, stop: &Stop) -> Result<Header> {
+    let named = |error: Error| name(path, error);
+    let header = probe(file, &request.limits).map_err(named)?;
+    for page in 1..header.pages.max(1) {
+        stop.check()?;
+        let other = probe_page(file, &request.limits, page).map_err(named)?;
+        if other.shape != header.shape {
+            let orientation = header.orientation.clamp(1, 8);
+            let shown = |h: &Header| Layout::of_picture(h.shape, orientation).describe();
             return Err(Error::Unsuitable(format!(
-                "{}: EXIF orientation {}, but {} has {} (hint: `sundog run` turns images upright)",
+                "{}: page {} has {}, but its first has {} (all pages must have the same shape)",
                 path.display(),
-                found.orientation,
-                first.display(),
-                layout.orientation
+                page + 1,
+                shown(&other),
+                shown(&header)
             )));
         }
     }
-    match common {
-        Some(found) => Ok(Found {
-            pages: all_pages,
-            ..found
-        }),
-        None => Err(Error::Pipeline(
-            "no files to reduce: name at least one".into(),
-        )),
-    }
+    Ok(header)
 }
 
 /// What rank 0 learns of the files before anything is computed.
@@ -255,8 +290,12 @@ pub struct Found {
     pub layout: Layout,
     /// Of the first image.
     pub metadata: Metadata,
-    /// The first line of the first text where it names columns.
+    /// The first line of the first file where it is text and names columns.
     pub header: Option<String>,
+    /// Whether the first file is text.
+    pub text: bool,
+    /// The header of the first file where it is an image.
+    pub picture: Option<Header>,
     /// Pages of each file; 1 for numbers.
     pub pages: Vec<u32>,
 }

@@ -10,6 +10,7 @@ mod crew;
 mod decimal;
 mod double;
 mod files;
+mod kept;
 mod keys;
 mod lanes;
 mod layout;
@@ -24,6 +25,8 @@ mod select;
 mod slabs;
 mod spool;
 mod stack;
+pub mod step;
+mod stripe;
 mod text;
 mod tree;
 mod turned;
@@ -40,6 +43,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 pub use layout::Layout;
+pub use output::Target;
 pub use protocol::job::{Bits, ReduceOp as Op};
 
 /// Memory for partial results unless the caller says otherwise; what does not fit is spooled.
@@ -66,6 +70,8 @@ pub struct Request {
     pub limits: Limits,
     /// Samples of an output that is an image; those of the inputs without.
     pub bits: Option<Bits>,
+    /// What the output is written as; by its name's extension without.
+    pub target: Option<Target>,
 }
 
 /// One of the things that are reduced: a file of numbers, or a page of an image file.
@@ -89,6 +95,7 @@ impl Request {
             temporary: std::env::temp_dir(),
             limits: Limits::default(),
             bits: None,
+            target: None,
         }
     }
 
@@ -226,7 +233,10 @@ fn begin(
     stop: &Stop,
     begun: &mut Option<output::Output>,
 ) -> Result<Vec<u8>> {
-    let target = output::Target::of(&request.output)?;
+    let target = match &request.target {
+        Some(target) => target.clone(),
+        None => Target::of(&request.output)?,
+    };
     let found = layout::find(opener, request, stop)?;
     let mut bytes: Vec<u8> = found.pages.iter().flat_map(|n| n.to_le_bytes()).collect();
     bytes.extend(found.layout.to_bytes());

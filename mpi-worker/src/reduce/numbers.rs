@@ -1,5 +1,5 @@
-//! Numbers and float images: groups of `fan_in` files are folded by the threads of all ranks, and
-//! their partial results are merged in the tree on rank 0.
+//! Numbers and float images: groups of `fan_in` files, with all their pages, are folded by the threads of all ranks,
+//! and their partial results are merged in the tree on rank 0.
 
 use super::Job;
 use super::board::{Board, Failure};
@@ -83,13 +83,16 @@ pub fn read(
 
 struct Numbers<'a> {
     job: &'a Job<'a>,
+    /// The first page of each file among all pages, and their number.
+    starts: Vec<usize>,
     tree: Tree,
     integers: AtomicBool,
 }
 
 impl Work for Numbers<'_> {
     fn files(&self, group: usize) -> Range<usize> {
-        children(group, self.job.members.len(), self.job.request.fan_in)
+        let files = children(group, self.starts.len() - 1, self.job.request.fan_in);
+        self.starts[files.start]..self.starts[files.end]
     }
 
     fn compute(&self, group: usize) -> Result<Done, Failure> {
@@ -132,13 +135,16 @@ pub fn run(
     output: Option<Output>,
 ) -> Result<(bool, Option<Digested>)> {
     let request = job.request;
-    let files = job.members.len();
+    let pages = (0..job.members.len()).filter(|&page| job.members[page].page == 0);
+    let starts: Vec<usize> = pages.chain([job.members.len()]).collect();
+    let files = starts.len() - 1;
     let crew: usize = (0..comm.size())
         .map(|rank| threads_of(comm, rank, job.threads, request.max_open_files))
         .sum();
     let board = Board::new(files.div_ceil(request.fan_in), 2 * crew);
     let numbers = Numbers {
         job,
+        starts,
         tree: Tree::new(files, request.fan_in),
         integers: AtomicBool::new(true),
     };

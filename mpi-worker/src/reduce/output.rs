@@ -40,6 +40,36 @@ impl Target {
             },
         }
     }
+
+    /// By its name: `txt`, `csv`, `npy` or an image format with its options.
+    pub fn parse(text: &str) -> Result<Target> {
+        match text {
+            "txt" => Ok(Target::Text),
+            "csv" => Ok(Target::Csv),
+            "npy" => Ok(Target::Npy),
+            other => Format::parse(other).map(Target::Image),
+        }
+    }
+
+    /// What names of such files end with.
+    pub fn extension(&self) -> &'static str {
+        match self {
+            Target::Text => "txt",
+            Target::Csv => "csv",
+            Target::Npy => "npy",
+            Target::Image(format) => format.extension(),
+        }
+    }
+
+    /// The media type of such files.
+    pub fn media_type(&self) -> &'static str {
+        match self {
+            Target::Text => "text/plain",
+            Target::Csv => "text/csv",
+            Target::Npy => "application/octet-stream",
+            Target::Image(format) => format.kind().media_type(),
+        }
+    }
 }
 
 /// The output being written.

@@ -11,18 +11,14 @@ use std::sync::{Mutex, MutexGuard};
 
 /// Number of nodes per level, from the leaves' groups to the root.
 pub fn levels(files: usize, fan_in: usize) -> Vec<usize> {
-    let mut levels = vec![files.div_ceil(fan_in)];
-    while let Some(&last) = levels.last()
-        && last > 1
-    {
-        levels.push(last.div_ceil(fan_in));
-    }
-    levels
+    let levels = jobs::tree::levels(files as u64, fan_in as u64);
+    levels.into_iter().map(|nodes| nodes as usize).collect()
 }
 
 /// The children of node `number` among `below` nodes or files.
 pub fn children(number: usize, below: usize, fan_in: usize) -> Range<usize> {
-    (number * fan_in).min(below)..((number + 1) * fan_in).min(below)
+    let children = jobs::tree::children(number as u64, below as u64, fan_in as u64);
+    children.start as usize..children.end as usize
 }
 
 /// Merges the partial results of the lowest level up to the root, from any number of threads.
@@ -121,20 +117,5 @@ impl Tree {
     /// The root's result, once every group was delivered.
     pub fn take_root(&self) -> Option<Partial> {
         self.lock().root.take()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn shape() {
-        assert_eq!(levels(1, 5), [1]);
-        assert_eq!(levels(5, 5), [1]);
-        assert_eq!(levels(6, 5), [2, 1]);
-        assert_eq!(levels(26, 5), [6, 2, 1]);
-        assert_eq!(levels(1000, 2).len(), 10);
-        assert_eq!(children(1, 7, 5), 5..7);
     }
 }

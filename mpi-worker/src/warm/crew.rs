@@ -1,15 +1,19 @@
 //! The threads of a rank, each at work on an image of its own, and its pool for images shared by rows.
 
 use super::wire::Task;
-use crate::task::{Finished, Order};
+use crate::reduce::step::Step;
+use crate::settings::Settings;
+use crate::task::{Done, FileDone, Finished, Order};
 use crate::watch::Watch;
-use crate::{shared, single};
+use crate::{reduce, shared, single};
 use imaging::comm::{Comm, agree};
-use imaging::executor::Stop;
+use imaging::executor::{Stop, guarded};
 use imaging::{Error, Result, Spare};
+use protocol::name;
 use serde::{Deserialize, Serialize};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 /// A task with its order, as rank 0 hands it to a rank.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -87,11 +91,33 @@ fn image(
         Ok(settings) => {
             let watch = Watch::start(settings.timeout);
             let _watched = watch.add(&stop);
-            single::run(&assignment.order, &settings, pool, stop.clone(), spare)
+            match &assignment.task.step {
+                Some(step) => run_step(step, assignment, &settings, &stop),
+                None => single::run(&assignment.order, &settings, pool, stop.clone(), spare),
+            }
         }
     };
     finished.receipt.attempt = assignment.task.attempt;
     finished
+}
+
+/// Runs a step of a reduction on the calling thread.
+fn run_step(step: &Step, assignment: &Assignment, settings: &Settings, stop: &Stop) -> Finished {
+    let start = Instant::now();
+    let output = name::to_path(&assignment.task.output);
+    let outcome = guarded(|| reduce::step::run(step, &output, settings, stop));
+    let spent = start.elapsed();
+    let outcome = single::late(outcome, start, settings).map(|digested| {
+        let mut done = Done::new(0.0);
+        done.ms.compute = single::ms(spent);
+        done.files.push(FileDone {
+            sizes: Vec::new(),
+            stored: Ok(digested),
+        });
+        done
+    });
+    let ms = spent.as_millis() as u64;
+    Finished::new(&assignment.order, &settings.node, None, ms, outcome)
 }
 
 /// The threads that share an image's rows, started when the first such image comes.

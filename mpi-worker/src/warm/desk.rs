@@ -282,6 +282,9 @@ impl<'a> Desk<'a> {
     fn by_rows(&self, ready: &Ready) -> Option<String> {
         let order = &ready.assignment.order;
         let slots = self.world.slots();
+        if ready.assignment.task.step.is_some() {
+            return None;
+        }
         match ready.assignment.task.mode {
             Mode::Rows => return Some("asked for by the job".into()),
             Mode::Images => return None,

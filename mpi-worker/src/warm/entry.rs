@@ -5,9 +5,11 @@ use super::line::Line;
 use super::wire::{Ask, Rank, Task};
 use crate::device;
 use crate::planner::{self, World};
-use crate::task::Finished;
+use crate::reduce::step;
+use crate::task::{Finished, Order, OutputFile};
 use imaging::executor::Stop;
 use imaging::{Error, Result};
+use protocol::job::Mode;
 use protocol::name;
 use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -155,6 +157,17 @@ impl Entry {
             Box::new(finished)
         };
         let settings = task.settings().map_err(|error| refuse("", error))?;
+        if task.step.is_some() {
+            let mut order = Order::plain(task.task, task.input.clone());
+            order.files = vec![OutputFile::first(task.output.clone())];
+            order.memory = step::memory(&settings);
+            (order.ranks, order.mode) = (1, Mode::Images);
+            let assignment = Assignment {
+                task: task.clone(),
+                order,
+            };
+            return Ok((assignment, settings.memory));
+        }
         let (input, output) = (name::to_path(&task.input), name::to_path(&task.output));
         let probed = distinct(&input, &output)
             .and_then(|()| planner::probe(&input, &settings))

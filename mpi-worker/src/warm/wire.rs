@@ -1,5 +1,6 @@
 //! What a warm world is asked and what it answers, one line of JSON each.
 
+use crate::reduce::step::Step;
 use crate::settings::Settings;
 use crate::task::Finished;
 use imaging::Result;
@@ -60,6 +61,9 @@ pub struct Task {
     /// The output is read and removed soon: nothing waits until it is safe from a loss of power.
     #[serde(default)]
     pub scratch: bool,
+    /// A step of a reduction in place of an image; its paths are in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<Box<Step>>,
 }
 
 fn first() -> u32 {

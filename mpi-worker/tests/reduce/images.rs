@@ -6,7 +6,7 @@ use imaging::{Buffer, Color, Image, SampleType, Shape};
 use std::path::PathBuf;
 use worker::reduce::{Bits, Op, Request};
 
-fn picture(random: &mut Random, shape: Shape) -> Image {
+pub(super) fn picture(random: &mut Random, shape: Shape) -> Image {
     let len = shape.rows * shape.row_len();
     let data = match shape.sample {
         SampleType::U8 => Buffer::U8((0..len).map(|_| random.next() as u8).collect()),

@@ -3,6 +3,7 @@
 
 mod images;
 mod numbers;
+mod steps;
 
 use imaging::Error;
 use imaging::comm::{serial::Serial, threads};
