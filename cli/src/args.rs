@@ -68,6 +68,8 @@ pub enum Command {
     Retry(commands::status::Many),
     /// Remove everything of jobs now: receipts and outputs; work on them ends
     Delete(commands::status::Many),
+    /// Remove everything of a user; for administrators
+    Erase(commands::erase::Args),
     /// Print your jobs, the newest first
     List(commands::status::All),
     /// Print the nodes that work

@@ -146,7 +146,8 @@ fn count(text: &str) -> Result<u64, String> {
 }
 
 /// A time with its unit; seconds without.
-fn seconds(text: &str) -> Result<f64, String> {
+/// A time in seconds, as people write it.
+pub fn seconds(text: &str) -> Result<f64, String> {
     let units = [
         ("ms", 1e-3),
         ("s", 1.0),

@@ -26,7 +26,7 @@ const UPLOAD_LIFE: Duration = Duration::from_secs(3600);
 /// Broker, Redis and store.
 #[derive(Debug)]
 pub struct Direct {
-    jobs: Jobs,
+    pub(super) jobs: Jobs,
     owner: String,
     /// The store's directory, where it is one: its files need no links.
     directory: Option<PathBuf>,

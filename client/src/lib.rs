@@ -3,6 +3,7 @@
 //! What the command line and the window share lies here: settings and which job system they lead to ([`connect`]),
 //! uploads and downloads, the stream of a job's events, and how failures are told. Nothing here prints.
 
+mod account;
 mod direct;
 pub mod download;
 pub mod exit;
@@ -20,6 +21,7 @@ mod types;
 pub mod upload;
 mod webhooks;
 
+pub use account::Erased;
 pub use direct::Direct;
 pub use find::{connect, services, user};
 pub use follow::{Follow, Update};

@@ -5,10 +5,13 @@
 mod counted;
 mod exact;
 mod files;
+mod part;
 mod quick;
 mod staged;
 mod sync;
 mod unnamed;
+
+pub use part::{Part, Whole};
 
 use crate::error::{Error, Result};
 use crate::links::{Access, Limits, Link, LinkKey, PATH};

@@ -138,6 +138,22 @@ pub fn upload(owner: &str, path: &str) -> String {
     format!("uploads/{owner}/{path}")
 }
 
+/// All that a user uploaded.
+pub fn uploads(owner: &str) -> String {
+    format!("uploads/{owner}")
+}
+
+/// Everything of a user beside jobs: uploads, what failed, webhooks and marks.
+pub fn of_owner(owner: &str) -> [String; 5] {
+    [
+        uploads(owner),
+        format!("{LETTERS}/{owner}"),
+        format!("webhooks/{owner}"),
+        format!("webhook-states/{owner}"),
+        self::owner(owner),
+    ]
+}
+
 /// Marks a job as a user's.
 pub fn owned(owner: &str, job: &str) -> String {
     format!("owners/{owner}/{job}")

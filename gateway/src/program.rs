@@ -4,9 +4,12 @@ use crate::links::Secret;
 use crate::run::{self, Config};
 use dispatcher::jobs::Jobs;
 use notifier::Notifier;
+use notifier::program::Webhooks;
+use service::audit::Audit;
 use service::program::Failed;
+use service::rates::Shares;
 use service::signals::Ends;
-use service::{Tokens, access};
+use service::{Entrance, Tokens, access};
 use std::io::Write as _;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
@@ -31,6 +34,53 @@ pub struct Settings {
     /// Folder for files until they are objects; beside the store, or else the system's
     #[arg(long, value_name = "DIR")]
     pub scratch: Option<PathBuf>,
+    /// What is admitted.
+    #[command(flatten)]
+    pub admits: Admits,
+    /// Where webhooks may lead that users make here; as those who deliver them are set.
+    #[command(flatten)]
+    pub webhooks: Webhooks,
+}
+
+/// What a gateway admits at once, as flags and variables of the environment.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Admits {
+    /// Connections at once; silent ones make room for others, and a user gets a share
+    #[arg(
+        long,
+        env = "SUNDOG_CONNECTIONS",
+        value_name = "N",
+        default_value_t = 1024,
+        value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(16..=1_000_000)
+    )]
+    pub connections: usize,
+    /// File for a line of JSON of everything that users do; the log where not given
+    #[arg(long, env = "SUNDOG_AUDIT_FILE", value_name = "FILE")]
+    pub audit_file: Option<PathBuf>,
+}
+
+impl Admits {
+    /// The way in for those who have one of these tokens.
+    pub fn entrance(&self, tokens: Tokens) -> Result<Entrance, String> {
+        let shares = Shares::from_env().map_err(|error| error.to_string())?;
+        let entrance = Entrance::new(tokens, shares.of(self.connections));
+        let Some(path) = &self.audit_file else {
+            return Ok(entrance);
+        };
+        let audit = Audit::file(path).map_err(|error| {
+            let path = path.display();
+            format!("the audit's file {path} cannot be written: {error} (hint: SUNDOG_AUDIT_FILE)")
+        });
+        Ok(entrance.with_audit(audit?))
+    }
+
+    /// What the service admits.
+    pub fn limits(&self) -> service::Limits {
+        service::Limits {
+            connections: self.connections,
+            ..service::Limits::default()
+        }
+    }
 }
 
 /// Serves until it is asked to end.
@@ -55,11 +105,15 @@ pub async fn serve(settings: &Settings, jobs: Jobs, ends: Ends) -> Result<(), Fa
         }
     };
     tracing::info!(%public, "the gateway listens");
-    // Live events, so that clients need one address alone; webhooks are the notifier's business.
-    let config = notifier::Config::default();
+    // Live events, so that clients need one address alone; that webhooks are delivered is the notifier's business.
+    let connections = settings.admits.connections;
+    let config = settings.webhooks.config().beside(connections);
     let notifier = Notifier::new(config, jobs.clone(), ends.shutdown.clone());
-    let events = notifier::router(&notifier, &tokens);
-    let mut config = Config::new(tokens, secret, public);
+    let entrance = settings.admits.entrance(tokens);
+    let entrance = entrance.map_err(Failed::setting)?;
+    let events = notifier::api(&notifier, &entrance);
+    let mut config = Config::new(entrance, secret, public);
+    config.service = settings.admits.limits();
     config.scratch = settings.scratch.clone();
     let served = run::run(config, jobs, listener, events, ends.shutdown).await;
     served.map_err(|error| match error {
@@ -90,4 +144,28 @@ pub fn page(public: &Url, token: &str) -> Url {
     let mut link = public.clone();
     link.set_fragment(Some(&format!("token={token}")));
     link
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser as _;
+
+    #[derive(clap::Parser)]
+    struct Program {
+        #[command(flatten)]
+        settings: Settings,
+    }
+
+    #[test]
+    fn webhooks_may_lead_where_those_who_deliver_them_may_go() {
+        let config = |more: &[&str]| {
+            let all = ["gateway"].iter().chain(more);
+            Program::try_parse_from(all).map(|program| program.settings.webhooks.config())
+        };
+        let allowed = config(&["--webhook-allow", "10.0.0.0/8", "--webhook-http", "allow"]);
+        let allowed = allowed.unwrap_or_else(|error| panic!("{error}")).webhooks;
+        assert!(allowed.http && allowed.allow.len() == 1);
+        assert!(config(&["--connections", "3"]).is_err());
+    }
 }

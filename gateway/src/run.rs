@@ -2,19 +2,18 @@
 
 use crate::links::Secret;
 use crate::page::Page;
+use crate::receiving::{Pace, Receiving};
 use crate::routes;
-use axum::Router;
 use axum::extract::FromRef;
 use cloud::links::LinkKey;
-use dispatcher::jobs::Jobs;
+use dispatcher::jobs::{Jobs, Weights};
 use dispatcher::scratch::Scratch;
-use service::Tokens;
+use service::{Api, Entrance, Tokens};
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use url::Url;
@@ -32,8 +31,10 @@ pub struct Limits {
     pub upload_life: Duration,
     /// Bytes of the body that announces an upload, or of a job (4 MiB).
     pub body_bytes: usize,
-    /// Files that are received at once (32); further ones wait.
+    /// Files that are received at once (32), a quarter of them of one owner; further ones wait.
     pub receiving: usize,
+    /// How slowly they may come (1 KiB/s, looked at every 10 s).
+    pub pace: Pace,
     /// Time for a request other than an upload or download (60 s).
     pub request: Duration,
 }
@@ -47,6 +48,10 @@ impl Default for Limits {
             upload_life: Duration::from_secs(24 * 3600),
             body_bytes: 4 << 20,
             receiving: 32,
+            pace: Pace {
+                least: 1024,
+                window: Duration::from_secs(10),
+            },
             request: Duration::from_secs(60),
         }
     }
@@ -55,8 +60,8 @@ impl Default for Limits {
 /// How a gateway works.
 #[derive(Clone)]
 pub struct Config {
-    /// Who may come in.
-    pub tokens: Tokens,
+    /// Who may come in, and how often.
+    pub entrance: Entrance,
     /// What links to a local store are signed with.
     pub secret: Secret,
     /// Where clients reach this gateway, such as `http://127.0.0.1:8080/`.
@@ -72,7 +77,7 @@ pub struct Config {
 impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Config")
-            .field("tokens", &self.tokens)
+            .field("entrance", &self.entrance)
             .field("public", &self.public.as_str())
             .field("limits", &self.limits)
             .finish_non_exhaustive()
@@ -81,9 +86,9 @@ impl fmt::Debug for Config {
 
 impl Config {
     /// The defaults for a gateway that clients reach at `public`.
-    pub fn new(tokens: Tokens, secret: Secret, public: Url) -> Config {
+    pub fn new(entrance: impl Into<Entrance>, secret: Secret, public: Url) -> Config {
         Config {
-            tokens,
+            entrance: entrance.into(),
             secret,
             public,
             scratch: None,
@@ -97,21 +102,25 @@ impl Config {
 #[derive(Clone)]
 pub struct Gateway {
     pub(crate) jobs: Jobs,
-    pub(crate) tokens: Tokens,
+    pub(crate) entrance: Entrance,
     /// Signs and checks links to a local store.
     pub(crate) key: LinkKey,
     pub(crate) limits: Limits,
     pub(crate) page: Arc<Page>,
     pub(crate) scratch: Arc<Scratch>,
     /// Places for files that are received.
-    pub(crate) receiving: Arc<Semaphore>,
+    pub(crate) receiving: Arc<Receiving>,
     /// What the services behind answered last.
     pub(crate) ready: Arc<crate::routes::Ready>,
+    /// Bytes of jobs that have ended.
+    pub(crate) weights: Arc<Weights>,
+    /// What the API is, made of its routes.
+    pub(crate) description: Arc<OnceLock<crate::routes::Description>>,
 }
 
 impl FromRef<Gateway> for Tokens {
     fn from_ref(gateway: &Gateway) -> Tokens {
-        gateway.tokens.clone()
+        gateway.entrance.tokens().clone()
     }
 }
 
@@ -139,13 +148,15 @@ impl Gateway {
         let page = Page::new(&jobs.store).await?;
         Ok(Gateway {
             jobs,
-            tokens: config.tokens.clone(),
+            entrance: config.entrance.clone(),
             key,
             limits: config.limits,
             page: Arc::new(page),
             scratch: Arc::new(scratch),
             ready: Arc::default(),
-            receiving: Arc::new(Semaphore::new(config.limits.receiving.max(1))),
+            weights: Arc::default(),
+            description: Arc::default(),
+            receiving: Receiving::new(config.limits.receiving),
         })
     }
 }
@@ -171,13 +182,13 @@ pub async fn run(
     config: Config,
     jobs: Jobs,
     listener: TcpListener,
-    extra: Router,
+    extra: Api,
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
     let polled = dispatcher::observe::watch_queues(jobs.queue.clone(), shutdown.clone());
     let gateway = Gateway::new(&config, jobs).await?;
     let _polling = AbortOnDropHandle::new(tokio::spawn(polled));
-    let router = routes::router(gateway).merge(extra);
+    let router = routes::router_with(gateway, extra);
     service::serve(listener, router, config.service, shutdown).await;
     Ok(())
 }

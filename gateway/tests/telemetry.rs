@@ -78,7 +78,7 @@ async fn a_job_through_the_broker_is_one_trace_and_counted_everywhere() {
         Secret::random().unwrap(),
         gate.parse().unwrap(),
     );
-    let extra = axum::Router::new();
+    let extra = service::Api::new(&config.entrance);
     let gateway = gateway::run(config, jobs.clone(), listener, extra, shutdown.clone());
     let (listener, told) = listen().await;
     let config = notifier::Config::default();

@@ -15,4 +15,4 @@ mod sse;
 mod watch;
 pub mod webhooks;
 
-pub use server::{Config, Notifier, router, run};
+pub use server::{Config, Notifier, api, run};

@@ -8,7 +8,7 @@ use axum::Router;
 use axum::extract::{FromRef, State};
 use axum::routing::get;
 use dispatcher::jobs::Jobs;
-use service::{Limits, Problem, Tokens, telemetry};
+use service::{Api, Entrance, Limits, Problem, Tokens, telemetry};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -43,6 +43,18 @@ impl Default for Config {
             keep_bytes: 64 << 20,
             write_stall: Duration::from_secs(30),
             webhooks: webhooks::Config::default(),
+        }
+    }
+}
+
+impl Config {
+    /// For a notifier whose streams go beside other requests over so many connections: half of them at most, and an eighth for
+    /// one user, so that nobody keeps the others out.
+    pub fn beside(self, connections: usize) -> Config {
+        Config {
+            watchers: (connections / 2).max(1),
+            watchers_per_user: (connections / 8).max(1),
+            ..self
         }
     }
 }
@@ -124,10 +136,10 @@ impl FromRef<App> for Tokens {
 }
 
 /// `/v1/jobs/{id}/events`, `/v1/events` and `/v1/webhooks`, to be served alone or beside other addresses.
-pub fn router(notifier: &Notifier, tokens: &Tokens) -> Router {
-    sse::router().merge(webhooks::router()).with_state(App {
+pub fn api(notifier: &Notifier, entrance: &Entrance) -> Api {
+    webhooks::add(sse::add(Api::new(entrance))).with_state(App {
         notifier: notifier.clone(),
-        tokens: tokens.clone(),
+        tokens: entrance.tokens().clone(),
     })
 }
 
@@ -150,9 +162,11 @@ pub async fn run(
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
         .with_state(notifier.clone());
-    let router = router(&notifier, &tokens)
+    let entrance = Entrance::from(tokens);
+    let router = api(&notifier, &entrance)
+        .merge(telemetry::metrics::api(&entrance))
+        .into_router()
         .merge(health)
-        .merge(telemetry::metrics::router(Some(tokens)))
         .fallback(service::listen::no_route)
         .method_not_allowed_fallback(service::listen::no_method);
     let serve = service::serve(listener, router, limits, shutdown.clone());

@@ -6,16 +6,14 @@ use crate::seats::Seat;
 use crate::server::App;
 use crate::watch::{After, Watch};
 use crate::{Config, Notifier};
-use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::response::Response;
-use axum::routing::get;
 use bytes::{BufMut as _, Bytes, BytesMut};
 use cloud::events::Cursor;
 use futures_util::{Stream, stream};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
-use service::{Problem, User};
+use service::{Api, Operation, Problem, User};
 use std::convert::Infallible;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -26,10 +24,34 @@ const LAST: HeaderName = HeaderName::from_static("last-event-id");
 const UNBUFFERED: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 /// The two addresses.
-pub fn router() -> Router<App> {
-    Router::new()
-        .route("/v1/jobs/{id}/events", get(job))
-        .route("/v1/events", get(all))
+pub fn add(api: Api<App>) -> Api<App> {
+    let stream = |operation: Operation| {
+        let id = serde_json::json!({"type": "string"});
+        operation
+            .tag("events")
+            .header(
+                "Last-Event-ID",
+                "The id of the last event that was seen, to go on behind it.",
+                id,
+            )
+            .answer_as(
+                200,
+                "events as they happen, with comments in between so that it is known to live",
+                "text/event-stream",
+            )
+            .endless()
+    };
+    api.add(
+        stream(Operation::get("/v1/jobs/{id}/events", "followJob", "Follows the events of a job"))
+            .about("Begins with what has happened; numbers of events have no gaps.")
+            .id("Id of a job."),
+        job,
+    )
+    .add(
+        stream(Operation::get("/v1/events", "followAll", "Follows the events of all your jobs"))
+            .about("Begins with what happens next, or behind Last-Event-ID; with 0, with all that is kept."),
+        all,
+    )
 }
 
 async fn job(

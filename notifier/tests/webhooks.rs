@@ -60,6 +60,37 @@ async fn create(site: &Site, token: &str, wish: Value) -> (StatusCode, Value) {
     )
 }
 
+/// Under a key of the client's.
+async fn keyed(site: &Site, token: &str, key: &str, wish: &Value) -> (StatusCode, Value) {
+    let url = format!("{}/v1/webhooks", site.url);
+    let request = client().post(url).bearer_auth(token);
+    let request = request.header("content-type", "application/json");
+    let request = request.header("idempotency-key", key);
+    let response = request.body(wish.to_string()).send().await.unwrap();
+    let status = response.status();
+    let text = response.text().await.unwrap();
+    (status, serde_json::from_str(&text).unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_key_is_the_same_webhook() {
+    let ground = Ground::memory();
+    let site = ground.start(config()).await;
+    let wish = json!({"url": "http://127.0.0.1:9/a"});
+    let (status, first) = keyed(&site, &ground.ada, "k", &wish).await;
+    assert_eq!(status, 201, "{first}");
+    // As after a lost answer: the secret is told again.
+    let again = keyed(&site, &ground.ada, "k", &wish).await;
+    assert_eq!(again, (status, first.clone()));
+    assert!(first["secret"].is_string());
+    let other = json!({"url": "http://127.0.0.1:9/b"});
+    assert_eq!(keyed(&site, &ground.ada, "k", &other).await.0, 409);
+    let (_, of_bob) = keyed(&site, &ground.bob, "k", &wish).await;
+    assert_ne!(of_bob["id"], first["id"]);
+    let (_, list) = get(&site, &ground.ada, "/v1/webhooks").await;
+    assert_eq!(list["webhooks"].as_array().unwrap().len(), 1);
+}
+
 async fn made(site: &Site, token: &str, wish: Value) -> Value {
     let (status, made) = create(site, token, wish).await;
     assert_eq!(status, 201, "{made}");

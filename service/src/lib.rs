@@ -1,15 +1,22 @@
-//! What all HTTP services of Sundog share: who may do what ([`access`]), how errors are told
+//! What all HTTP services of Sundog share: who may do what ([`access`]) and how much of it ([`rates`]), routes with their
+//! descriptions ([`api`]), how errors are told
 //! ([`problem`]), reading bodies ([`body`]), and serving within limits ([`mod@listen`]). All services, also those
 //! without HTTP, tell of themselves by [`telemetry`] and run as a [`program`] that ends by [`signals`].
 
 pub mod access;
+pub mod api;
+pub mod audit;
 pub mod body;
+pub mod idempotency;
 pub mod listen;
+mod places;
 pub mod problem;
 pub mod program;
+pub mod rates;
 pub mod signals;
 pub mod telemetry;
 
-pub use access::{Tokens, User};
+pub use access::{Entrance, Tokens, User};
+pub use api::{Api, Operation, Scope};
 pub use listen::{Limits, listen, serve};
 pub use problem::{Code, Problem};

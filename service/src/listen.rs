@@ -1,23 +1,27 @@
 //! Listening and serving: refused off loopback without tokens, bounded in time, size and number, and ended
 //! gracefully.
 
+use crate::places::{Busy, Place, Places};
 use crate::problem::{Code, Problem};
+use crate::telemetry::request::{self, RequestId};
 use crate::telemetry::trace;
 use axum::Router;
+use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, MatchedPath, Request};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
+use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::service::TowerToHyperService;
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -49,8 +53,11 @@ pub enum Error {
 /// What one service admits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Connections at once (1024); further ones wait.
+    /// Connections at once (1024). When all are taken, silent ones make room; where none is silent, further ones only
+    /// learn whether the service lives.
     pub connections: usize,
+    /// Time for the first request of a connection (10 s).
+    pub first: Duration,
     /// Time for the head of a request, and for which a connection may lie idle (30 s).
     pub head: Duration,
     /// Bytes of a request's head (64 KiB).
@@ -69,6 +76,7 @@ impl Default for Limits {
     fn default() -> Limits {
         Limits {
             connections: 1024,
+            first: Duration::from_secs(10),
             head: Duration::from_secs(30),
             head_bytes: 64 << 10,
             body_stall: Duration::from_secs(30),
@@ -98,18 +106,21 @@ pub async fn serve(
     shutdown: CancellationToken,
 ) {
     let router = guarded(router, limits);
-    let places = Arc::new(Semaphore::new(limits.connections.max(1)));
+    let places = Places::new(limits.connections);
     let graceful = GracefulShutdown::new();
     let (tracker, kill) = (TaskTracker::new(), CancellationToken::new());
     loop {
         let accepted = tokio::select! {
             () = shutdown.cancelled() => break,
-            accepted = accept(&listener, &places) => accepted,
+            accepted = accept(&listener) => accepted,
         };
-        let Some((stream, place)) = accepted else {
-            break;
+        let place = tokio::select! {
+            () = shutdown.cancelled() => break,
+            place = places.take() => place,
         };
-        let connection = connection(stream, router.clone(), limits);
+        let (stream, peer) = accepted;
+        let place = Arc::new(place);
+        let connection = connection(stream, peer, &place, router.clone(), limits);
         let connection = graceful.watch(connection);
         let kill = kill.clone();
         tracker.spawn(async move {
@@ -117,9 +128,10 @@ pub async fn serve(
                 ended = connection => if let Err(error) = ended {
                     tracing::debug!(%error, "a connection ended early");
                 },
+                () = place.end.cancelled() => tracing::debug!("a silent connection makes room"),
+                () = silent(&place, limits.first) => tracing::debug!("a connection asks for nothing"),
                 () = kill.cancelled() => {}
             }
-            drop(place);
         });
     }
     drop(listener);
@@ -134,18 +146,22 @@ pub async fn serve(
     tracker.wait().await;
 }
 
-/// The next connection and its place. None if there never will be one.
-async fn accept(
-    listener: &TcpListener,
-    places: &Arc<Semaphore>,
-) -> Option<(TcpStream, OwnedSemaphorePermit)> {
-    let place = places.clone().acquire_owned().await.ok()?;
+/// Ends when a connection has sent no request in its first time.
+async fn silent(place: &Place, first: Duration) {
+    tokio::time::sleep(first).await;
+    if place.asked() {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// The next connection.
+async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => {
+            Ok((stream, peer)) => {
                 // Answers are small; waiting to fill a packet only delays them.
                 let _ = stream.set_nodelay(true);
-                return Some((stream, place));
+                return (stream, peer);
             }
             Err(error) => {
                 // The client went away, or there are no more file descriptors: the latter passes.
@@ -157,24 +173,91 @@ async fn accept(
 }
 
 type Io = TokioIo<Pin<Box<TimeoutStream<TcpStream>>>>;
-type Service =
-    TowerToHyperService<tower::util::MapRequest<Router, fn(http::Request<Incoming>) -> Request>>;
+
+/// One connection's requests.
+#[derive(Debug)]
+struct Answering {
+    router: Router,
+    place: Arc<Place>,
+    peer: SocketAddr,
+}
+
+/// Where a request comes from.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(pub SocketAddr);
+
+impl hyper::service::Service<http::Request<Incoming>> for Answering {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+    fn call(&self, request: http::Request<Incoming>) -> Self::Future {
+        let busy = self.place.busy();
+        if self.place.reserved && !QUIET.contains(&request.uri().path()) {
+            let full = Problem::new(
+                Code::Unavailable,
+                "all connections are at work (try again soon)",
+            );
+            let mut full = full.into_response();
+            let close = HeaderValue::from_static("close");
+            full.headers_mut().insert(header::CONNECTION, close);
+            return Box::pin(std::future::ready(Ok(full)));
+        }
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(Peer(self.peer));
+        let answer = self.router.clone().oneshot(request);
+        Box::pin(async move {
+            let response = answer.await?;
+            Ok(response.map(|body| Body::new(Held { body, _busy: busy })))
+        })
+    }
+}
+
+/// A body under way: its connection is at work until its end.
+struct Held {
+    body: Body,
+    _busy: Busy,
+}
+
+impl http_body::Body for Held {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> http_body::SizeHint {
+        self.body.size_hint()
+    }
+}
 
 fn connection(
     stream: TcpStream,
+    peer: SocketAddr,
+    place: &Arc<Place>,
     router: Router,
     limits: Limits,
-) -> hyper::server::conn::http1::Connection<Io, Service> {
+) -> hyper::server::conn::http1::Connection<Io, Answering> {
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(limits.write_stall));
-    let convert: fn(http::Request<Incoming>) -> Request =
-        |request| request.map(axum::body::Body::new);
-    let service = TowerToHyperService::new(router.map_request(convert));
+    let answering = Answering {
+        router,
+        place: place.clone(),
+        peer,
+    };
     hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.head)
         .max_buf_size(limits.head_bytes.max(8192))
-        .serve_connection(TokioIo::new(Box::pin(stream)), service)
+        .serve_connection(TokioIo::new(Box::pin(stream)), answering)
 }
 
 /// The router with what holds for all of its answers.
@@ -201,7 +284,9 @@ fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
 const QUIET: [&str; 3] = ["/healthz", "/metrics", "/readyz"];
 
 /// Counts requests by route; never by path, which is the client's. A client's trace goes on here.
-async fn count(request: Request, next: Next) -> Response {
+async fn count(mut request: Request, next: Next) -> Response {
+    let id = RequestId::of(request.headers());
+    request.extensions_mut().insert(id.clone());
     let route = request.extensions().get::<MatchedPath>();
     let route = route.map_or_else(|| "other".to_owned(), |route| route.as_str().to_owned());
     let method = match request.method().as_str() {
@@ -217,13 +302,17 @@ async fn count(request: Request, next: Next) -> Response {
             otel.status_code = Empty,
             method,
             route,
+            request = id.as_str(),
             status = Empty,
         ),
     };
     let parent = request.headers().get("traceparent");
     trace::follow(&span, parent.and_then(|parent| parent.to_str().ok()));
     let begun = Instant::now();
-    let response = next.run(request).instrument(span.clone()).await;
+    let mut response = next.run(request).instrument(span.clone()).await;
+    if let Some(value) = id.value() {
+        response.headers_mut().insert(request::HEADER, value);
+    }
     let status = response.status().as_u16().to_string();
     span.record("status", response.status().as_u16());
     if response.status().is_server_error() {

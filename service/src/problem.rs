@@ -33,6 +33,19 @@ pub enum Code {
 }
 
 impl Code {
+    /// All of them.
+    pub const ALL: [Code; 9] = [
+        Code::Invalid,
+        Code::Unauthorized,
+        Code::Forbidden,
+        Code::NotFound,
+        Code::Conflict,
+        Code::TooLarge,
+        Code::Busy,
+        Code::Unavailable,
+        Code::Internal,
+    ];
+
     /// The word in JSON.
     pub fn name(self) -> &'static str {
         match self {
@@ -73,7 +86,11 @@ pub struct Problem {
     message: String,
     key: Option<String>,
     status: Option<StatusCode>,
+    retry: u64,
 }
+
+/// Seconds after which it may go, where nobody knows better.
+const RETRY: u64 = 2;
 
 impl Problem {
     /// An error of that code. The message goes to the client as it is.
@@ -83,6 +100,7 @@ impl Problem {
             message: message.into(),
             key: None,
             status: None,
+            retry: RETRY,
         }
     }
 
@@ -111,6 +129,12 @@ impl Problem {
     /// The same error with another status of its class, such as 405 for an invalid method.
     pub fn with_status(mut self, status: StatusCode) -> Problem {
         self.status = Some(status);
+        self
+    }
+
+    /// The same error with the seconds after which it may go.
+    pub fn with_retry(mut self, secs: u64) -> Problem {
+        self.retry = secs.max(1);
         self
     }
 
@@ -165,7 +189,7 @@ impl IntoResponse for Problem {
                 headers.insert(WWW_AUTHENTICATE, challenge);
             }
             Code::Busy | Code::Unavailable => {
-                headers.insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
+                headers.insert(header::RETRY_AFTER, self.retry.into());
             }
             _ => {}
         }

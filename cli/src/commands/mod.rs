@@ -6,6 +6,7 @@ pub mod config;
 pub mod dispatcher;
 pub mod docs;
 pub mod doctor;
+pub mod erase;
 pub mod gateway;
 pub mod generate;
 pub mod gui;
@@ -68,6 +69,7 @@ pub fn run() -> Result {
         Command::Pause(args) => status::pause(args),
         Command::Resume(args) => status::resume(args),
         Command::Delete(args) => status::delete(args),
+        Command::Erase(args) => erase::run(args),
         Command::Retry(args) => status::retry(args),
         Command::List(args) => status::list(args),
         Command::Nodes(args) => nodes::run(args),

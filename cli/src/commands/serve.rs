@@ -8,6 +8,7 @@ use client::serving::{Announcement, Serving};
 use client::settings::{self, Layers};
 use dispatcher::jobs::{Jobs, Rules};
 use dispatcher::settings::Settings as Node;
+use gateway::program::Admits;
 use notifier::program::Webhooks;
 use service::Tokens;
 use service::signals::Ends;
@@ -40,6 +41,8 @@ pub struct Args {
     node: Node,
     #[command(flatten)]
     webhooks: Webhooks,
+    #[command(flatten)]
+    admits: Admits,
     /// Print one JSON object with address, link, directory and process
     #[arg(long)]
     json: bool,
@@ -74,10 +77,13 @@ async fn serve(args: &Args, layers: &Layers, home: &Home) -> Result {
         Some(_) => 0,
         None => jobs.unfinished().await.map_err(client::from_jobs)?,
     };
-    let notifier = args.webhooks.config();
+    let notifier = args.webhooks.config().beside(args.admits.connections);
     let notifier = notifier::Notifier::new(notifier, jobs.clone(), shutdown.clone());
-    let streams = notifier::router(&notifier, &tokens);
-    let entrance = gateway::Config::new(tokens, secret, address.clone());
+    let guard = args.admits.entrance(tokens);
+    let guard = guard.map_err(Failure::usage)?;
+    let streams = notifier::api(&notifier, &guard);
+    let mut entrance = gateway::Config::new(guard, secret, address.clone());
+    entrance.service = args.admits.limits();
     let serving = Serving {
         version: 1,
         address: address.to_string(),

@@ -2,8 +2,9 @@
 
 use crate::output;
 use client::exit::{Exit, Failure, Result};
-use service::access;
+use service::access::{self, Grant};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 /// Options.
 #[derive(clap::Args)]
@@ -16,9 +17,11 @@ pub struct Args {
 enum Action {
     /// Draw a token for a user, and add its hash to a tokens file
     #[command(after_help = "\
-Example:
+Examples:
   sundog token add ada --file /etc/sundog/tokens.toml
+  sundog token add robot --scope submit --expires 90d --file /etc/sundog/tokens.toml
 
+For a change of tokens without a gap: add the new one, hand it out, then revoke the old one by its hash.
 Prints the token, which nobody can see again. Services read the file again when it changes; removing a
 user's lines takes the token away.")]
     Add {
@@ -32,9 +35,15 @@ user's lines takes the token away.")]
             hide_env_values = true
         )]
         file: PathBuf,
-        /// Let the user see to everybody's dead letters
+        /// Let the user see to everybody's dead letters, and to what concerns all
         #[arg(long)]
         admin: bool,
+        /// What the token is good for; both where not given
+        #[arg(long = "scope", value_name = "SCOPE")]
+        scopes: Vec<Scope>,
+        /// How long the token is good, such as 12h or 90d; without end where not given
+        #[arg(long, value_name = "TIME", value_parser = term)]
+        expires: Option<Duration>,
     },
     /// Print whose tokens a tokens file has, and the first digits of their hashes
     List {
@@ -73,13 +82,45 @@ list` prints.")]
     },
 }
 
+/// What a token may be good for.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Scope {
+    /// To look at jobs and results
+    Read,
+    /// To submit, cancel and delete
+    Submit,
+}
+
+fn term(text: &str) -> std::result::Result<Duration, String> {
+    let secs = crate::job_flags::seconds(text)?;
+    match (1.0..=3650.0 * 86400.0).contains(&secs) {
+        true => Ok(Duration::from_secs(secs as u64)),
+        false => Err("a token is good for 1s to 3650d".into()),
+    }
+}
+
 /// Digits of a hash by which one token is told from another.
 const DIGITS: usize = 8;
 
 /// Does what is asked for.
 pub fn run(args: Args) -> Result {
     match args.action {
-        Action::Add { user, file, admin } => add(user, &file, admin),
+        Action::Add {
+            user,
+            file,
+            admin,
+            scopes,
+            expires,
+        } => {
+            let has = |scope| scopes.is_empty() || scopes.contains(&scope);
+            let grant = Grant {
+                admin,
+                read: has(Scope::Read),
+                submit: has(Scope::Submit),
+                expires: expires.map(|life| SystemTime::now() + life),
+            };
+            add(user, &file, grant)
+        }
         Action::List { file, json } => list(&file, json),
         Action::Revoke { which, file } => revoke(&which, &file),
     }
@@ -98,10 +139,22 @@ fn list(file: &Path, json: bool) -> Result {
         match json {
             true => output::json(&serde_json::json!({
                 "user": user.name, "admin": user.admin, "hash": hash,
+                "scopes": user.scopes(), "expires": user.expires.map(access::rfc3339),
             })),
             false => {
-                let admin = if user.admin { "  admin" } else { "" };
-                output::line(format!("{hash}  {}{admin}", user.name));
+                let mut more = if user.admin { "  admin" } else { "" }.to_owned();
+                if !(user.read && user.submit) {
+                    more += &format!("  only {}", user.scopes().join(", "));
+                }
+                if let Some(end) = user.expires {
+                    let word = if end <= SystemTime::now() {
+                        "ended"
+                    } else {
+                        "until"
+                    };
+                    more += &format!("  {word} {}", access::rfc3339(end));
+                }
+                output::line(format!("{hash}  {}{more}", user.name));
             }
         }
     }
@@ -133,12 +186,12 @@ fn revoke(which: &str, file: &Path) -> Result {
     Ok(Exit::Ok)
 }
 
-fn add(user: Option<String>, file: &Path, admin: bool) -> Result {
+fn add(user: Option<String>, file: &Path, grant: Grant) -> Result {
     let user = match user {
         Some(user) => user,
         None => client::user()?,
     };
-    let token = access::add(file, &user, admin).map_err(failure)?;
+    let token = access::grant(file, &user, grant).map_err(failure)?;
     output::line(token);
     output::message(&format!(
         "the token of {user}; its hash is in {}",

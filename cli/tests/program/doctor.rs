@@ -4,6 +4,7 @@ use crate::services::{self, S3_SECRET, objects, store, told};
 use crate::{lines, program};
 use cloud::testing::{Redis, available};
 use serde_json::Value;
+use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
@@ -127,6 +128,62 @@ fn a_store_without_permission_is_named_with_its_fix() {
     told.broken("store", &["file/store"], "SUNDOG_STORE");
 }
 
+/// A store that answers a browser's question, whether a page of this origin may come.
+fn lets_in(origin: &str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let answer = format!(
+        "HTTP/1.1 200 OK\r\naccess-control-allow-origin: {origin}\r\naccess-control-allow-methods: GET, PUT\r\n\
+         content-length: 0\r\nconnection: close\r\n\r\n"
+    );
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut head = [0; 4096];
+            let n = stream.read(&mut head).unwrap();
+            let asked = String::from_utf8_lossy(&head[..n]).to_lowercase();
+            let asks =
+                asked.starts_with("options ") && asked.contains("origin: https://page.example");
+            let refused =
+                "HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+            let text = if asks { &answer } else { refused };
+            let _ = stream.write_all(text.as_bytes());
+        }
+    });
+    format!("http://{address}")
+}
+
+#[test]
+fn a_store_that_does_not_let_the_page_in_is_seen() {
+    let dir = tempfile::tempdir().unwrap();
+    let found = |endpoint: String| {
+        let environment = [
+            set("SUNDOG_STORE", "s3://bucket/sundog"),
+            set("SUNDOG_S3_ENDPOINT", endpoint),
+            set("SUNDOG_PUBLIC_URL", "https://page.example/"),
+            set("AWS_ACCESS_KEY_ID", "ada"),
+            set("AWS_SECRET_ACCESS_KEY", "hush"),
+            set("AWS_REGION", "us-east-1"),
+        ];
+        let told = Told::by(&mut doctor(dir.path(), &environment));
+        let found = told
+            .checks
+            .iter()
+            .find(|found| found["check"] == "page and store");
+        found.unwrap().clone()
+    };
+    assert_eq!(found(lets_in("https://page.example"))["state"], "ok");
+    let other = found(lets_in("https://other.example"));
+    assert_eq!(other["state"], "missing", "{other}");
+    assert!(
+        other["found"]
+            .as_str()
+            .unwrap()
+            .contains("https://page.example")
+    );
+    assert!(other["fix"].as_str().unwrap().contains("put-bucket-cors"));
+}
+
 #[test]
 fn settings_and_passwords_that_are_wrong_are_named_without_being_told() {
     let dir = tempfile::tempdir().unwrap();
@@ -160,4 +217,43 @@ fn settings_and_passwords_that_are_wrong_are_named_without_being_told() {
     let told = Told::by(&mut doctor(dir, &right));
     assert_eq!(told.code, 1);
     told.broken("Redis", &["refused", "no answer"], "start Redis");
+}
+
+#[test]
+fn what_a_run_over_a_folder_would_meet_is_told() {
+    let dir = crate::photos();
+    let dir = dir.path();
+    let look = |folder: &str| {
+        let (code, text, err) = crate::run(dir, &["doctor", folder, "--json"]);
+        assert!(err.is_empty(), "{err}");
+        (code, lines(&text))
+    };
+    let state = |checks: &[Value], check: &str| {
+        let found = checks.iter().find(|found| found["check"] == check).unwrap();
+        (
+            found["state"].as_str().unwrap().to_owned(),
+            found["found"].to_string(),
+        )
+    };
+    let (code, checks) = look("photos");
+    assert_eq!((code, checks.len()), (0, 4));
+    assert!(
+        checks.iter().all(|found| found["state"] == "ok"),
+        "{checks:?}"
+    );
+    assert!(state(&checks, "images").1.contains("3 "), "{checks:?}");
+    std::fs::write(dir.join("photos/broken.png"), "none").unwrap();
+    std::fs::copy(dir.join("photos/a.ppm"), dir.join("photos/A.pnm")).unwrap();
+    std::fs::write(dir.join("photos/.DS_Store"), "x").unwrap();
+    let (code, checks) = look("photos");
+    assert_eq!(code, 1);
+    let (state_of, found) = state(&checks, "headers");
+    assert!(
+        state_of == "broken" && found.contains("broken.png: "),
+        "{found}"
+    );
+    let (state_of, found) = state(&checks, "names");
+    assert!(state_of == "missing" && found.contains("A.pnm"), "{found}");
+    assert!(state(&checks, "images").1.contains("1 junk"));
+    assert_eq!(look("nowhere").0, 1);
 }

@@ -24,6 +24,10 @@ pub struct Rules {
     pub max_bytes: Option<u64>,
     /// The most that `limits.timeout_secs` may be (86 400).
     pub timeout_secs: f64,
+    /// Jobs of one user that have not ended, where there is a bound.
+    pub open_jobs: Option<u64>,
+    /// Bytes of one user's uploads and jobs, where there is a bound.
+    pub stored_bytes: Option<u64>,
 }
 
 impl Default for Rules {
@@ -37,6 +41,8 @@ impl Default for Rules {
             max_pixels: 4_000_000_000,
             max_bytes: None,
             timeout_secs: 86_400.0,
+            open_jobs: None,
+            stored_bytes: None,
         }
     }
 }
@@ -51,6 +57,8 @@ impl Rules {
             max_pixels: ceiling("SUNDOG_CEILING_PIXELS")?.unwrap_or(usual.max_pixels),
             max_bytes: ceiling("SUNDOG_CEILING_BYTES")?,
             timeout_secs: ceiling("SUNDOG_CEILING_SECS")?.map_or(usual.timeout_secs, |n| n as f64),
+            open_jobs: ceiling("SUNDOG_CEILING_OPEN_JOBS")?,
+            stored_bytes: ceiling("SUNDOG_CEILING_STORED")?,
             ..usual
         })
     }

@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::names;
 use cloud::queue::QueueName;
 use protocol::StoredJob;
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -17,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub const LOOK: u16 = 1000;
 
 /// A task that was given up, or a message that is none of ours.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct DeadLetter {
     /// Its job, where it can be read.
     pub job: Option<String>,

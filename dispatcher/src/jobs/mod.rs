@@ -4,6 +4,7 @@ mod check;
 mod dead;
 mod inputs;
 mod status;
+mod uploads;
 mod urls;
 
 pub use check::{Rules, check};
@@ -11,6 +12,7 @@ pub(crate) use check::{check_upload, check_url, file_of};
 pub use dead::{DeadLetter, LOOK};
 pub use status::{JobStatus, Output};
 pub(crate) use status::{add, to_field};
+pub use uploads::{Upload, UploadedFile, Usage, Weights};
 pub use urls::InputUrls;
 pub(crate) use urls::{Url, is_below};
 

@@ -11,6 +11,7 @@ use protocol::job::Priority;
 use protocol::receipt::Counts;
 use protocol::state::{JobState, TaskState};
 use protocol::{JobReceipt, StoredJob, TaskReceipt};
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -19,7 +20,7 @@ use std::time::Duration;
 const AT_ONCE: usize = 16;
 
 /// Where a job is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct JobStatus {
     /// Its id.
     pub job: String,

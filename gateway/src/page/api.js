@@ -1,16 +1,4 @@
 // The service: requests with the token, and events as they come.
-const TOKEN = "sundog-token";
-
-// From the address bar, where no server sees it, and out of it at once.
-function takeToken() {
-  const fragment = new URLSearchParams(location.hash.slice(1));
-  if (fragment.has("token")) {
-    sessionStorage.setItem(TOKEN, fragment.get("token"));
-    history.replaceState(null, "", location.pathname + location.search);
-  }
-  return sessionStorage.getItem(TOKEN);
-}
-
 class Refused extends Error {
   constructor(status, message) {
     super(message);
@@ -38,10 +26,7 @@ async function call(method, path, body, headers) {
   } catch {
     // Not from the service itself: a proxy, say.
   }
-  if (answer.status === 401) {
-    sessionStorage.removeItem(TOKEN);
-    askForToken(message);
-  }
+  if (answer.status === 401) begin(null, message);
   throw new Refused(answer.status, message);
 }
 

@@ -238,7 +238,8 @@ async function refreshAll() {
     const { jobs: list } = await call("GET", "/v1/jobs");
     list.forEach(showJob);
     arrange();
-    say("notice", "");
+    // What others say stays.
+    if (byId("notice").textContent.startsWith("No connection")) say("notice", "");
   } catch (error) {
     say("notice", `No connection: ${error.message}`);
   }

@@ -1,23 +1,27 @@
 // What happens when the page opens and when its form is sent.
-function askForToken(why = "Open the link that the service printed, or enter your token.") {
-  byId("app").hidden = true;
-  byId("login").hidden = false;
-  say("notice", why);
-}
-
 let following = false;
 
+let opened = false;
+
 async function open() {
-  if (!takeToken()) return askForToken();
+  const token = await takeToken();
+  // The page begins anew.
+  if (token === undefined) return undefined;
+  if (token === null) return askForToken();
+  if (opened) return takePipeline();
   try {
+    await showMe();
     await loadOperations();
   } catch (error) {
     if (error.status !== 401) say("notice", `No connection: ${error.message}`);
     return undefined;
   }
+  opened = true;
   byId("login").hidden = true;
   byId("app").hidden = false;
+  showPresets();
   await refreshAll();
+  await takePipeline();
   if (!following) {
     following = true;
     follow("/v1/events", jobEvent, refreshAll).finally(() => {
@@ -67,12 +71,6 @@ byId("job-form").addEventListener("submit", async (event) => {
   }
   byId("submit").disabled = false;
   byId("sent").hidden = true;
-});
-byId("login").addEventListener("submit", (event) => {
-  event.preventDefault();
-  sessionStorage.setItem(TOKEN, byId("token").value.trim());
-  byId("token").value = "";
-  open();
 });
 byId("add").addEventListener("click", () => addStep(byId("operation").value));
 byId("files").addEventListener("change", (event) => {

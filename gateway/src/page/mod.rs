@@ -1,6 +1,6 @@
 //! The web page: one document with its style and script in it, which the policy admits by their hashes.
 
-pub(crate) mod module;
+mod module;
 
 use crate::run::Gateway;
 use axum::extract::State;
@@ -10,6 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use cloud::store::Store;
 use http::{HeaderValue, header};
 use ring::digest;
+use service::{Api, Operation, Scope};
 use std::time::Duration;
 
 const DOCUMENT: &str = include_str!("page.html");
@@ -18,18 +19,20 @@ const STYLE: &str = concat!(
     include_str!("../../../wasm/web/viewer.css")
 );
 /// One scope, in this order.
-const SCRIPTS: [&str; 14] = [
+const SCRIPTS: [&str; 16] = [
     include_str!("elements.js"),
     include_str!("../../../wasm/web/fields.js"),
     include_str!("../../../wasm/web/histogram.js"),
     include_str!("../../../wasm/web/compare.js"),
     include_str!("../../../wasm/web/studio.js"),
+    include_str!("session.js"),
     include_str!("api.js"),
     include_str!("pipeline.js"),
     include_str!("uploads.js"),
     include_str!("reduce.js"),
     include_str!("preview.js"),
     include_str!("presets.js"),
+    include_str!("share.js"),
     include_str!("results.js"),
     include_str!("jobs.js"),
     include_str!("main.js"),
@@ -64,11 +67,47 @@ impl Page {
     }
 }
 
+/// The page and what it loads.
+pub(crate) fn add(api: Api<Gateway>) -> Api<Gateway> {
+    let open = |path, id, summary| {
+        Operation::get(path, id, summary)
+            .scope(Scope::Open)
+            .tag("page")
+            .any_query()
+    };
+    api.add(
+        open("/", "getPage", "The web page").answer_as(200, "the page", "text/html"),
+        get,
+    )
+    .add(
+        open(
+            "/page/worker.js",
+            "getWorker",
+            "The script of the page's preview",
+        )
+        .answer_as(200, "the script", "text/javascript")
+        .answer_empty(304, "it is the one that you have")
+        .problem(404, "this gateway was built without it"),
+        module::worker,
+    )
+    .add(
+        open(
+            "/page/sundog.wasm",
+            "getModule",
+            "The operations in WebAssembly, for the page's preview",
+        )
+        .answer_as(200, "the module", "application/wasm")
+        .answer_empty(304, "it is the one that you have")
+        .problem(404, "this gateway was built without it"),
+        module::module,
+    )
+}
+
 fn hash(text: &str) -> String {
     STANDARD.encode(digest::digest(&digest::SHA256, text.as_bytes()))
 }
 
-pub(crate) async fn get(State(gateway): State<Gateway>) -> Response {
+async fn get(State(gateway): State<Gateway>) -> Response {
     let page = &gateway.page;
     let mut response = Html(page.document.clone()).into_response();
     let headers = response.headers_mut();

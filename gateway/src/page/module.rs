@@ -26,7 +26,7 @@ pub(super) const fn there() -> bool {
 }
 
 /// The worker's script.
-pub(crate) async fn worker(headers: HeaderMap) -> Response {
+pub(super) async fn worker(headers: HeaderMap) -> Response {
     let mut response = file(&headers, WORKER.as_bytes(), "text/javascript");
     let policy = HeaderValue::from_static(POLICY);
     let headers = response.headers_mut();
@@ -35,7 +35,7 @@ pub(crate) async fn worker(headers: HeaderMap) -> Response {
 }
 
 /// The module, packed as all browsers take it.
-pub(crate) async fn module(headers: HeaderMap) -> Response {
+pub(super) async fn module(headers: HeaderMap) -> Response {
     let mut response = file(&headers, MODULE.unwrap_or_default(), "application/wasm");
     if there() {
         let gzip = HeaderValue::from_static("gzip");

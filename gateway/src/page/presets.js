@@ -1,10 +1,10 @@
-// Operations that are kept in this browser under a name, for the next time.
-const PRESETS = "sundog-presets";
+// Operations that are kept in this browser under a name, for the next time; those of one user.
+const presetsOf = () => `sundog-presets:${me?.user ?? ""}`;
 const OURS = { Enhance: [{ op: "clahe" }, { op: "sharpen", amount: 0.5 }], Thumbnails: [{ op: "thumbnail", size: 256 }], Edges: [{ op: "grayscale" }, { op: "canny" }] };
 
 function ownPresets() {
   try {
-    const found = JSON.parse(localStorage.getItem(PRESETS) ?? "{}");
+    const found = JSON.parse(localStorage.getItem(presetsOf()) ?? "{}");
     return typeof found === "object" && found !== null ? found : {};
   } catch {
     return {};
@@ -26,7 +26,7 @@ function presetChosen() {
 }
 
 function keepPresets(all, chosen, said) {
-  localStorage.setItem(PRESETS, JSON.stringify(all));
+  localStorage.setItem(presetsOf(), JSON.stringify(all));
   showPresets(chosen);
   say("form-notice", said);
 }
@@ -58,4 +58,3 @@ byId("preset-remove").addEventListener("click", () => {
   const { [byId("presets").value]: gone, ...others } = ownPresets();
   keepPresets(others, undefined, "The preset is gone.");
 });
-showPresets();

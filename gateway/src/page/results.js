@@ -29,7 +29,10 @@ async function openResults(entry) {
   if (found.results.length + found.failed.length === 0) notes.push("No results so far.");
   const failures = found.failed.map((failure) =>
     element("li", { className: "bad", textContent: `${short(failure.input)}: ${failure.reason ?? failure.state}` }));
+  const all = element("a", { className: "button", href: safeUrl(found.archive_url ?? ""), textContent: "All results (zip)", "aria-label": `All results of ${jobName(entry.job)} as a zip archive` });
+  all.hidden = !found.archive_url || found.results.length + found.failed.length === 0;
   entry.view.results.replaceChildren(
+    all,
     element("ul", { "aria-label": "Images that failed" }, ...failures),
     element("p", { className: "soft", textContent: notes.join(" ") }),
     large,

@@ -1,29 +1,80 @@
 //! Messages that ran out of attempts: a user's own, or everybody's for an administrator.
 
 use crate::run::Gateway;
-use axum::extract::State;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
 use axum::response::{IntoResponse as _, Response};
-use dispatcher::jobs::LOOK;
+use dispatcher::jobs::{DeadLetter, LOOK};
 use http::StatusCode;
-use serde_json::json;
-use service::{Problem, User};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use service::api::Limit;
+use service::{Api, Operation, Problem, User};
 
-pub(super) async fn list(State(gateway): State<Gateway>, user: User) -> Result<Response, Problem> {
-    let letters = match user.admin {
-        true => gateway.jobs.dead_letters(LOOK).await?,
-        false => gateway.jobs.dead_letters_of(&user.name, LOOK).await?,
-    };
-    Ok(axum::Json(json!({ "letters": letters })).into_response())
+pub(super) fn add(api: Api<Gateway>) -> Api<Gateway> {
+    api.add(
+        Operation::get(
+            "/v1/dead-letters",
+            "listDeadLetters",
+            "Lists images that ran out of attempts",
+        )
+        .about("Your own; everybody's for an administrator.")
+        .tag("jobs")
+        .query::<Which>()
+        .answer::<Letters>(200, "what was given up, and why"),
+        list,
+    )
+    .add(
+        Operation::post(
+            "/v1/dead-letters/replay",
+            "replayDeadLetters",
+            "Tries images again that ran out of attempts",
+        )
+        .about("Your own; everybody's for an administrator.")
+        .tag("jobs")
+        .answer::<Replayed>(202, "how many are tried again"),
+        replay,
+    )
 }
 
-pub(super) async fn replay(
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Which {
+    /// At most so many; 1000 where not given.
+    limit: Option<Limit>,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct Letters {
+    letters: Vec<DeadLetter>,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct Replayed {
+    /// Images that are tried again.
+    replayed: usize,
+}
+
+async fn list(
     State(gateway): State<Gateway>,
     user: User,
-) -> Result<Response, Problem> {
-    let n = match user.admin {
+    which: Result<Query<Which>, QueryRejection>,
+) -> Result<axum::Json<Letters>, Problem> {
+    let Query(which) = which.map_err(|error| super::wrong_query(&error))?;
+    let most = which.limit.map_or(usize::from(LOOK), Limit::get);
+    let most = u16::try_from(most).unwrap_or(u16::MAX);
+    let letters = match user.admin {
+        true => gateway.jobs.dead_letters(most).await?,
+        false => gateway.jobs.dead_letters_of(&user.name, most).await?,
+    };
+    Ok(axum::Json(Letters { letters }))
+}
+
+async fn replay(State(gateway): State<Gateway>, user: User) -> Result<Response, Problem> {
+    let replayed = match user.admin {
         true => gateway.jobs.replay(LOOK).await?,
         false => gateway.jobs.replay_of(&user.name, LOOK).await?,
     };
-    let answer = axum::Json(json!({ "replayed": n }));
+    let answer = axum::Json(Replayed { replayed });
     Ok((StatusCode::ACCEPTED, answer).into_response())
 }

@@ -5,8 +5,10 @@ use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use cloud::queue::QueueName;
 use http::StatusCode;
-use serde_json::{Value, json};
-use service::{Problem, User};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Map, Value};
+use service::{Api, Operation, Problem, Scope};
 use std::future::Future;
 use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
@@ -16,16 +18,62 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// How long what it answered stands.
 const FRESH: Duration = Duration::from_secs(1);
 
-pub(super) async fn nodes(State(gateway): State<Gateway>, _: User) -> Result<Response, Problem> {
+pub(super) fn add(api: Api<Gateway>) -> Api<Gateway> {
+    api.add(
+        Operation::get("/v1/nodes", "listNodes", "Lists the nodes that work")
+            .tag("nodes")
+            .answer::<Nodes>(200, "nodes, as they describe themselves"),
+        nodes,
+    )
+    .add(
+        Operation::get(
+            "/readyz",
+            "getReadiness",
+            "Tells whether the services behind answer",
+        )
+        .scope(Scope::Open)
+        .answer::<Readiness>(200, "all answer")
+        .answer::<Readiness>(503, "some do not")
+        .problem(429, "too much at once"),
+        ready,
+    )
+    .add(
+        Operation::get("/healthz", "getHealth", "Tells that the gateway lives")
+            .scope(Scope::Open)
+            .answer_as(200, "it lives", "text/plain"),
+        async || "ok\n",
+    )
+}
+
+#[derive(Serialize, JsonSchema)]
+struct Nodes {
+    nodes: Vec<Map<String, Value>>,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct Readiness {
+    ready: bool,
+    checks: Checks,
+}
+
+/// `ok` or `no answer`.
+#[derive(Serialize, JsonSchema)]
+struct Checks {
+    queue: &'static str,
+    events: &'static str,
+    store: &'static str,
+}
+
+async fn nodes(State(gateway): State<Gateway>) -> Result<axum::Json<Nodes>, Problem> {
     let beats = gateway.jobs.events.nodes().await?;
     let nodes = beats.into_iter().map(|beat| {
-        let body: Option<Value> = serde_json::from_str(&beat.body).ok();
-        let mut body = body.filter(Value::is_object).unwrap_or_else(|| json!({}));
-        body["node"] = beat.node.into();
+        let body: Option<Map<String, Value>> = serde_json::from_str(&beat.body).ok();
+        let mut body = body.unwrap_or_default();
+        body.insert("node".into(), beat.node.into());
         body
     });
-    let nodes: Vec<Value> = nodes.collect();
-    Ok(axum::Json(json!({ "nodes": nodes })).into_response())
+    let nodes = nodes.collect();
+    Ok(axum::Json(Nodes { nodes }))
 }
 
 /// What the services behind answered last, and when. Who asks meanwhile waits for the one who asks them.
@@ -34,7 +82,7 @@ pub(crate) struct Ready(Mutex<Option<(Instant, [bool; 3])>>);
 
 /// Says no more than which service does not answer: it asks for no token. So many ask as they like, the services are
 /// asked once a second.
-pub(super) async fn ready(State(gateway): State<Gateway>) -> Response {
+async fn ready(State(gateway): State<Gateway>) -> Response {
     let mut last = gateway.ready.0.lock().await;
     let known = last.filter(|(when, _)| when.elapsed() < FRESH);
     let [queue, events, store] = match known {
@@ -52,9 +100,12 @@ pub(super) async fn ready(State(gateway): State<Gateway>) -> Response {
         true => StatusCode::OK,
         false => StatusCode::SERVICE_UNAVAILABLE,
     };
-    let checks = json!({"queue": word(queue), "events": word(events), "store": word(store)});
-    let answer = json!({"ready": ready, "checks": checks});
-    (status, axum::Json(answer)).into_response()
+    let checks = Checks {
+        queue: word(queue),
+        events: word(events),
+        store: word(store),
+    };
+    (status, axum::Json(Readiness { ready, checks })).into_response()
 }
 
 /// Whether queue, events and store answer.

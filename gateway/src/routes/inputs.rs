@@ -5,36 +5,55 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse as _, Response};
 use dispatcher::names;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use service::{Problem, User};
+use service::api::{Limit, Number};
+use service::{Api, Operation, Problem, User};
 use std::time::Duration;
 
 /// Inputs of one answer where no fewer are asked for.
 const MOST: usize = 1000;
 
-#[derive(Deserialize)]
+pub(super) fn add(api: Api<Gateway>) -> Api<Gateway> {
+    api.add(
+        Operation::get(
+            "/v1/jobs/{id}/inputs",
+            "listInputs",
+            "Lists what a job reads, in order",
+        )
+        .about("Uploads come with links; of what lies elsewhere there is the name alone.")
+        .tag("results")
+        .id("Id of a job.")
+        .query::<Wanted>()
+        .answer::<Inputs>(200, "inputs"),
+        inputs,
+    )
+}
+
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Wanted {
-    /// Seconds that links live.
+struct Wanted {
+    /// Seconds that links live; an hour by default, a week at most.
     #[serde(default = "hour")]
+    #[schemars(range(min = 1, max = 604800))]
     expires: u64,
     /// At most so many, and no more than a thousand.
-    limit: Option<usize>,
+    limit: Option<Limit>,
     /// Those with numbers above this one.
-    after: Option<u64>,
+    after: Option<Number>,
 }
 
 fn hour() -> u64 {
     3600
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Inputs {
     job: String,
     inputs: Vec<Input>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Input {
     number: u64,
     input: String,
@@ -45,7 +64,7 @@ struct Input {
     bytes: Option<u64>,
 }
 
-pub(super) async fn inputs(
+async fn inputs(
     State(gateway): State<Gateway>,
     user: User,
     Path(id): Path<String>,
@@ -58,9 +77,10 @@ pub(super) async fn inputs(
         return Err(Problem::invalid("expires", message));
     }
     let life = Duration::from_secs(wanted.expires);
-    let limit = wanted.limit.unwrap_or(MOST).min(MOST);
+    let limit = wanted.limit.map_or(MOST, Limit::get).min(MOST);
+    let after = wanted.after.map(Number::get);
     let jobs = &gateway.jobs;
-    let found = jobs.inputs(&user.name, &id, limit, wanted.after).await?;
+    let found = jobs.inputs(&user.name, &id, limit, after).await?;
     let mut inputs = Vec::with_capacity(found.len());
     for (number, task) in found {
         // Its owner's alone: the name begins with the owner's own prefix.

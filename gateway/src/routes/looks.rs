@@ -13,8 +13,10 @@ use imaging::{Image, Metadata, Pipeline, Plan, Rows, Shape};
 use preview::{Histograms, screen};
 use protocol::TaskReceipt;
 use protocol::state::TaskState;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use service::{Code, Problem, User};
+use serde_json::json;
+use service::{Api, Code, Operation, Problem, User};
 use std::io::Cursor;
 use tokio::sync::Semaphore;
 
@@ -25,32 +27,76 @@ const SIDE: usize = 320;
 /// Pictures are decoded one after the other: what a gateway is for comes first.
 static LOOKING: Semaphore = Semaphore::const_new(1);
 
-#[derive(Clone, Copy, Deserialize)]
+pub(super) fn add(api: Api<Gateway>) -> Api<Gateway> {
+    let of = |operation: Operation| {
+        let number = json!({"type": "integer", "minimum": 0, "maximum": u32::MAX});
+        operation.tag("results").id("Id of a job.").path(
+            "number",
+            "Number of an image in the job, from 0.",
+            number,
+        )
+    };
+    api.add(
+        of(Operation::get(
+            "/v1/jobs/{id}/results/{number}/histogram",
+            "getHistogram",
+            "Counts the brightness of an image before and after",
+        ))
+        .answer::<Both>(200, "256 counts of brightness, red, green and blue of both"),
+        histogram,
+    )
+    .add(
+        of(Operation::get(
+            "/v1/jobs/{id}/results/{number}/thumbnail",
+            "getThumbnail",
+            "Makes a small picture of an image, whatever its format is",
+        ))
+        .query::<Side>()
+        .answer_as(200, "at most 320 pixels wide and high", "image/png"),
+        thumbnail,
+    )
+}
+
+#[derive(Clone, Copy, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum Which {
     Before,
     After,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Side {
+struct Side {
+    /// The input or the output.
     side: Which,
 }
 
 /// Both sides; an input that is no upload is not fetched for this.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Both {
+    #[schemars(with = "Option<Counts>")]
     before: Option<Histograms>,
+    #[schemars(with = "Counts")]
     after: Histograms,
 }
 
-pub(super) async fn histogram(
+/// How many pixels have each value from 0 to 255.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "it describes what another crate writes")]
+struct Counts {
+    /// Brightness, as the operation `grayscale` computes it.
+    luma: Vec<u64>,
+    red: Vec<u64>,
+    green: Vec<u64>,
+    blue: Vec<u64>,
+}
+
+async fn histogram(
     State(gateway): State<Gateway>,
     user: User,
-    Path((id, number)): Path<(String, u64)>,
+    Path((id, number)): Path<(String, String)>,
 ) -> Result<Response, Problem> {
-    let receipt = task(&gateway, &user.name, &id, number).await?;
+    let receipt = task(&gateway, &user.name, &id, &number).await?;
     let before = match place(&user.name, &id, &receipt, Which::Before) {
         Some(name) => Some(look(&gateway, name, receipt.page, Histograms::of).await?),
         None => None,
@@ -62,14 +108,14 @@ pub(super) async fn histogram(
     Ok(axum::Json(Both { before, after }).into_response())
 }
 
-pub(super) async fn thumbnail(
+async fn thumbnail(
     State(gateway): State<Gateway>,
     user: User,
-    Path((id, number)): Path<(String, u64)>,
+    Path((id, number)): Path<(String, String)>,
     side: Result<Query<Side>, QueryRejection>,
 ) -> Result<Response, Problem> {
     let Query(side) = side.map_err(|error| super::wrong_query(&error))?;
-    let receipt = task(&gateway, &user.name, &id, number).await?;
+    let receipt = task(&gateway, &user.name, &id, &number).await?;
     let Some(name) = place(&user.name, &id, &receipt, side.side) else {
         return Err(Problem::not_found(match side.side {
             Which::Before => "the input is no upload, so it is not shown here",
@@ -94,10 +140,15 @@ async fn task(
     gateway: &Gateway,
     owner: &str,
     id: &str,
-    number: u64,
+    number: &str,
 ) -> Result<TaskReceipt, Problem> {
-    let receipts = gateway.jobs.tasks(owner, id).await?;
-    let found = receipts.into_iter().find(|receipt| receipt.task == number);
+    let wanted: Option<u64> = number.parse().ok();
+    let before = wanted.and_then(|wanted| wanted.checked_sub(1));
+    let receipts = gateway.jobs.some_tasks(owner, id, 1, before).await?;
+    let found = receipts
+        .into_iter()
+        .find(|receipt| Some(receipt.task) == wanted);
+    let number: String = number.escape_debug().take(20).collect();
     match found {
         Some(receipt) if receipt.state == TaskState::Succeeded => Ok(receipt),
         _ => Err(Problem::not_found(format!(

@@ -1,6 +1,9 @@
-//! The routes, one file for each kind of thing.
+//! The routes, one file for each kind of thing. Each comes with its description, of which `/v1/openapi.json` is made.
 
+mod account;
+mod archive;
 mod dead;
+mod docs;
 mod health;
 mod inputs;
 mod jobs;
@@ -9,6 +12,7 @@ mod objects;
 mod results;
 mod uploads;
 
+pub(crate) use docs::Description;
 pub(crate) use health::Ready;
 
 use crate::ops;
@@ -16,63 +20,75 @@ use crate::page;
 use crate::run::Gateway;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::response::{IntoResponse as _, Response};
-use axum::routing::{get, post};
 use http::{HeaderValue, StatusCode, header};
-use service::{Code, Problem, User, telemetry};
+use schemars::JsonSchema;
+use serde_json::{Map, Value};
+use service::{Api, Code, Operation, Problem, telemetry};
 use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::timeout::TimeoutLayer;
 
 /// All routes of a gateway.
 pub fn router(gateway: Gateway) -> Router {
+    let none = Api::new(&gateway.entrance);
+    router_with(gateway, none)
+}
+
+/// All routes of a gateway, and more that are served beside them, such as streams of events.
+pub fn router_with(gateway: Gateway, extra: Api) -> Router {
     let limits = gateway.limits;
-    let answers = Router::new()
-        .route("/v1/uploads", post(uploads::announce))
-        .route("/v1/jobs", get(jobs::list).post(jobs::submit))
-        .route("/v1/jobs/{id}", get(jobs::status).delete(jobs::cancel))
-        .route("/v1/jobs/{id}/retry", post(jobs::retry))
-        .route("/v1/jobs/{id}/pause", post(jobs::pause))
-        .route("/v1/jobs/{id}/resume", post(jobs::resume))
-        .route("/v1/jobs/{id}/inputs", get(inputs::inputs))
-        .route("/v1/jobs/{id}/results", get(results::results))
-        .route("/v1/jobs/{id}/receipt", get(results::receipt))
-        .route(
-            "/v1/jobs/{id}/results/{number}/histogram",
-            get(looks::histogram),
-        )
-        .route(
-            "/v1/jobs/{id}/results/{number}/thumbnail",
-            get(looks::thumbnail),
-        )
-        .route("/v1/nodes", get(health::nodes))
-        .route("/v1/ops", get(operations))
-        .route("/v1/dead-letters", get(dead::list))
-        .route("/v1/dead-letters/replay", post(dead::replay))
-        .route("/readyz", get(health::ready))
-        .layer(DefaultBodyLimit::max(limits.body_bytes))
-        .layer(TimeoutLayer::with_status_code(
-            StatusCode::SERVICE_UNAVAILABLE,
-            limits.request,
-        ));
-    let metrics = telemetry::metrics::router(Some(gateway.tokens.clone()));
-    answers
-        .route("/healthz", get(|| async { "ok\n" }))
-        .layer(SetResponseHeaderLayer::if_not_present(
-            header::CACHE_CONTROL,
-            HeaderValue::from_static("no-store"),
-        ))
-        .route("/v1/objects/{*name}", get(objects::get).put(objects::put))
-        .route("/", get(page::get))
-        .route("/page/worker.js", get(page::module::worker))
-        .route("/page/sundog.wasm", get(page::module::module))
-        .with_state(gateway)
-        .merge(metrics)
+    let api = Api::new(&gateway.entrance);
+    let quick = [
+        uploads::add,
+        jobs::add,
+        inputs::add,
+        results::add,
+        archive::add,
+        looks::add,
+        dead::add,
+        account::add,
+        health::add,
+        docs::add,
+        operations,
+    ];
+    let api = quick.into_iter().fold(api, |api, add| add(api));
+    let timeout = TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, limits.request);
+    let fresh = HeaderValue::from_static("no-store");
+    let fresh = SetResponseHeaderLayer::if_not_present(header::CACHE_CONTROL, fresh);
+    let bounded = DefaultBodyLimit::max(limits.body_bytes);
+    let api = api.map(|router| router.layer(bounded).layer(timeout).layer(fresh));
+    let api = page::add(objects::add(api));
+    let description = gateway.description.clone();
+    let metrics = telemetry::metrics::api(&gateway.entrance);
+    let api = api.with_state(gateway).merge(metrics).merge(extra);
+    description.get_or_init(|| Description::new(api.operations()));
+    api.into_router()
         .method_not_allowed_fallback(service::listen::no_method)
         .fallback(service::listen::no_route)
 }
 
-async fn operations(_: User) -> Response {
-    axum::Json(ops::all()).into_response()
+fn operations(api: Api<Gateway>) -> Api<Gateway> {
+    api.add(
+        Operation::get(
+            "/v1/ops",
+            "listOperations",
+            "Lists the operations of pipelines",
+        )
+        .tag("operations")
+        .answer::<Vec<OperationInfo>>(200, "operations with their parameters, ranges and defaults"),
+        async || axum::Json(ops::all()),
+    )
+}
+
+/// An operation of pipelines.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "it describes what another crate writes")]
+struct OperationInfo {
+    name: String,
+    about: String,
+    group: String,
+    /// Parameters with type, range and default.
+    params: Vec<Map<String, Value>>,
+    example: String,
 }
 
 /// What a query does not say in the expected form.

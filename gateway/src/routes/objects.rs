@@ -1,21 +1,31 @@
 //! Serves signed links to a local store: whoever has the link needs no token.
 
+use super::archive;
+use crate::ranges::{self, Wanted};
+use crate::receiving::Paced;
 use crate::run::Gateway;
 use axum::body::Body;
 use axum::extract::{Path, RawQuery, State};
 use axum::response::{IntoResponse as _, Response};
 use cloud::links::{Access, LinkError};
-use futures_util::StreamExt as _;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use imaging::codec::FormatKind;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use service::{Code, Problem};
+use schemars::JsonSchema;
+use serde_json::json;
+use service::{Api, Code, Operation, Problem, Scope};
 use std::time::SystemTime;
 use tokio::io::AsyncWriteExt as _;
 
-/// The type that a file's name stands for. Nothing but images, so that no browser runs what was uploaded.
+/// The type that a file's name stands for. Nothing but images and numbers, so that no browser runs what was uploaded.
 pub(super) fn media_type(name: &str) -> &'static str {
     let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
+    // Numbers of reductions.
+    match extension.to_ascii_lowercase().as_str() {
+        "csv" => return "text/csv",
+        "txt" => return "text/plain",
+        _ => {}
+    }
     FormatKind::from_extension(extension).map_or("application/octet-stream", FormatKind::media_type)
 }
 
@@ -36,41 +46,146 @@ fn allowed(
     })
 }
 
-pub(super) async fn get(
+pub(super) fn add(api: Api<Gateway>) -> Api<Gateway> {
+    let of = |operation: Operation| {
+        let name = json!({"type": "string", "minLength": 1});
+        operation
+            .scope(Scope::Link)
+            .tag("objects")
+            .query::<Signed>()
+            .path("name", "Name of an object; it may hold slashes.", name)
+            .problem(403, "the link has expired, or was not signed for this")
+            .problem(404, "there is no such object")
+            .problem(
+                503,
+                "a service behind this one does not answer; later it may go",
+            )
+    };
+    let text = json!({"type": "string"});
+    api.add(
+        of(Operation::get(
+            "/v1/objects/{*name}",
+            "getObject",
+            "Gets an object of a local store by its link",
+        ))
+        .header("Range", "One range of bytes.", text.clone())
+        .header(
+            "If-Range",
+            "The ETag of what you have a part of.",
+            text.clone(),
+        )
+        .header("If-None-Match", "The ETag of what you have.", text)
+        .answer_as(200, "the object; its Content-Type tells its format", "*/*")
+        .with("ETag", "What tells this state of it from others.")
+        .answer_as(206, "a part of it", "*/*")
+        .with("Content-Range", "Which part.")
+        .answer_empty(304, "it is the one that you have")
+        .problem(416, "it has no such bytes"),
+        get,
+    )
+    .add(
+        of(Operation::put(
+            "/v1/objects/{*name}",
+            "putObject",
+            "Puts an uploaded file by its link",
+        ))
+        .bytes()
+        .answer_empty(204, "it is kept")
+        .problem(408, "it came too slowly")
+        .problem(413, "it has more bytes than were announced")
+        .problem(429, "too many files of yours arrive at once"),
+        put,
+    )
+}
+
+/// What a link holds.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "the signature covers the query as it is written")]
+struct Signed {
+    /// The most bytes that may be put.
+    bytes: Option<u64>,
+    /// Until when, in seconds since 1970.
+    expires: u64,
+    signature: String,
+}
+
+async fn get(
     State(gateway): State<Gateway>,
     method: Method,
     Path(name): Path<String>,
     RawQuery(query): RawQuery,
+    asked: HeaderMap,
 ) -> Result<Response, Problem> {
     allowed(&gateway, &method, &name, query)?;
-    let (size, stream) = gateway.jobs.store.get_stream(&name).await?;
-    let file = name.rsplit('/').next().unwrap_or_default();
-    let kind = media_type(file);
-    let shown = match kind {
-        "application/octet-stream" => "attachment",
-        _ => "inline",
+    if let Some(of) = name.strip_prefix(archive::LINKS) {
+        return archive::linked(gateway, of).await;
+    }
+    let store = &gateway.jobs.store;
+    let whole = store.whole(&name).await?;
+    let wanted = ranges::wanted(&asked, whole.size, whole.etag.as_deref());
+    let (status, range) = match wanted {
+        Wanted::All => (StatusCode::OK, 0..whole.size),
+        Wanted::Some(range) => (StatusCode::PARTIAL_CONTENT, range),
+        Wanted::Known => (StatusCode::NOT_MODIFIED, 0..0),
+        Wanted::Never => {
+            let problem = Problem::invalid("Range", format!("it has {} bytes", whole.size));
+            let problem = problem.with_status(StatusCode::RANGE_NOT_SATISFIABLE);
+            let all = format!("bytes */{}", whole.size);
+            return Ok(([(header::CONTENT_RANGE, all)], problem).into_response());
+        }
     };
-    let file = utf8_percent_encode(file, NON_ALPHANUMERIC);
-    let disposition = format!("{shown}; filename*=UTF-8''{file}");
-    let mut response = match method {
-        Method::HEAD => Body::empty(),
-        _ => Body::from_stream(stream),
-    }
-    .into_response();
+    let body = match range.is_empty() || method == Method::HEAD {
+        true => Body::empty(),
+        false => Body::from_stream(store.part(&name, range.clone()).await?.stream),
+    };
+    let file = name.rsplit('/').next().unwrap_or_default();
+    let mut response = (status, body).into_response();
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_LENGTH, size.into());
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
-    if let Ok(value) = HeaderValue::from_str(&disposition) {
-        headers.insert(header::CONTENT_DISPOSITION, value);
+    let mut set = |name, text: String| {
+        if let Ok(value) = HeaderValue::from_str(&text) {
+            headers.insert(name, value);
+        }
+    };
+    if status != StatusCode::NOT_MODIFIED {
+        set(
+            header::CONTENT_LENGTH,
+            (range.end - range.start).to_string(),
+        );
+        set(header::CONTENT_TYPE, media_type(file).into());
+        set(header::CONTENT_DISPOSITION, disposition(file));
     }
-    let private = HeaderValue::from_static("private, max-age=300");
-    headers.insert(header::CACHE_CONTROL, private);
-    let policy = HeaderValue::from_static("default-src 'none'; sandbox");
-    headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+    if status == StatusCode::PARTIAL_CONTENT {
+        let (first, last) = (range.start, range.end - 1);
+        let text = format!("bytes {first}-{last}/{}", whole.size);
+        set(header::CONTENT_RANGE, text);
+    }
+    if let Some(tag) = whole.etag {
+        set(header::ETAG, tag);
+    }
+    set(header::ACCEPT_RANGES, "bytes".into());
+    set(
+        header::LAST_MODIFIED,
+        httpdate::fmt_http_date(whole.modified),
+    );
+    set(header::CACHE_CONTROL, "private, max-age=300".into());
+    set(
+        header::CONTENT_SECURITY_POLICY,
+        "default-src 'none'; sandbox".into(),
+    );
     Ok(response)
 }
 
-pub(super) async fn put(
+/// Images are shown; all else is kept.
+fn disposition(file: &str) -> String {
+    let shown = match media_type(file).starts_with("image/") {
+        true => "inline",
+        false => "attachment",
+    };
+    let file = utf8_percent_encode(file, NON_ALPHANUMERIC);
+    format!("{shown}; filename*=UTF-8''{file}")
+}
+
+async fn put(
     State(gateway): State<Gateway>,
     Path(name): Path<String>,
     RawQuery(query): RawQuery,
@@ -89,20 +204,18 @@ pub(super) async fn put(
     if length.is_some_and(|length| length > max_bytes) {
         return Err(large());
     }
-    let place = gateway.receiving.acquire().await;
-    let _place = place.map_err(|error| Problem::internal(&error))?;
+    // Links are made for uploads alone: uploads/<owner>/….
+    let owner = name.split('/').nth(1).unwrap_or_default();
+    let _place = gateway.receiving.enter(owner).await?;
     // Removed when it is dropped, also when the client goes away in the middle.
     let folder = gateway.scratch.path().to_owned();
     let file = tokio::task::spawn_blocking(move || tempfile::NamedTempFile::new_in(folder)).await;
     let file = file.map_err(std::io::Error::other).and_then(|file| file);
     let (file, path) = file.map_err(|error| disk(&error))?.into_parts();
     let mut file = tokio::fs::File::from_std(file);
-    let (mut body, mut received) = (body.into_data_stream(), 0);
-    while let Some(part) = body.next().await {
-        let part = part.map_err(|error| {
-            tracing::debug!(%error, "an upload ended early");
-            Problem::new(Code::Invalid, "the file did not arrive whole")
-        })?;
+    let mut body = Paced::new(body.into_data_stream(), gateway.limits.pace);
+    let mut received = 0;
+    while let Some(part) = body.next().await? {
         received += part.len() as u64;
         if received > max_bytes {
             return Err(large());
@@ -129,6 +242,7 @@ mod tests {
     #[test]
     fn what_is_no_image_is_never_shown_as_something_that_runs() {
         assert_eq!(media_type("x/a.JPG"), "image/jpeg");
+        assert_eq!(media_type("a.csv"), "text/csv");
         for name in [
             "a.html",
             "a.svg",

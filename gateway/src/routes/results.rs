@@ -6,41 +6,75 @@ use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse as _, Response};
 use dispatcher::names;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use protocol::TaskReceipt;
 use protocol::state::{JobState, TaskState};
+use protocol::{JobReceipt, TaskReceipt};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use service::{Code, Problem, User};
+use service::api::{Limit, Number};
+use service::{Api, Code, Operation, Problem, User};
 use std::time::Duration;
 
 /// Links that are signed at once; some stores ask a service for each.
 const AT_ONCE: usize = 16;
 
-#[derive(Deserialize)]
+pub(super) fn add(api: Api<Gateway>) -> Api<Gateway> {
+    let job = "Id of a job.";
+    api.add(
+        Operation::get(
+            "/v1/jobs/{id}/results",
+            "listResults",
+            "Lists what came out of a job so far, with links",
+        )
+        .about("Whoever has a link can get the file until it expires. With `limit`, `next` is the `after` of the next page.")
+        .tag("results")
+        .id(job)
+        .query::<Life>()
+        .answer::<Results>(200, "outputs with their links, and images without an output"),
+        results,
+    )
+    .add(
+        Operation::get("/v1/jobs/{id}/receipt", "getReceipt", "Gets the receipt of a job that has ended")
+            .tag("results")
+            .id(job)
+            .answer::<JobReceipt>(200, "what was asked, what ran and what came out, with hashes")
+            .problem(409, "the job has not ended yet"),
+        receipt,
+    )
+}
+
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Life {
-    /// Seconds that links live; an hour by default.
+struct Life {
+    /// Seconds that links live; an hour by default, a week at most.
     #[serde(default = "hour")]
+    #[schemars(range(min = 1, max = 604800))]
     expires: u64,
-    /// At most so many tasks.
-    limit: Option<usize>,
-    /// Those with numbers above this one.
-    after: Option<u64>,
+    /// Of at most so many images.
+    limit: Option<Limit>,
+    /// Of images with numbers above this one; they count from 0.
+    after: Option<Number>,
 }
 
 fn hour() -> u64 {
     3600
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Results {
     job: String,
     state: JobState,
     results: Vec<Output>,
     failed: Vec<Failure>,
+    /// A link to all of it as one zip archive, for as long as the others.
+    archive_url: String,
+    /// The `after` of the next page, where there may be more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<u64>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Output {
+    /// The image's number in the job, from 0.
     task: u64,
     /// The page that it is of its input, where pages have outputs of their own.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -50,7 +84,9 @@ struct Output {
     #[serde(skip_serializing_if = "Option::is_none")]
     input_url: Option<String>,
     output: String,
+    /// Where to get it.
     url: String,
+    /// When the link ends, RFC 3339 in UTC.
     expires: String,
     bytes: Option<u64>,
     sha256: Option<String>,
@@ -58,15 +94,16 @@ struct Output {
     height: Option<u64>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Failure {
+    /// The image's number in the job, from 0.
     task: u64,
     input: String,
     state: TaskState,
     reason: Option<String>,
 }
 
-pub(super) async fn results(
+async fn results(
     State(gateway): State<Gateway>,
     user: User,
     Path(id): Path<String>,
@@ -78,12 +115,17 @@ pub(super) async fn results(
         let message = format!("{} seconds are outside 1..={week}", life.expires);
         return Err(Problem::invalid("expires", message));
     }
-    let (limit, after) = (life.limit.unwrap_or(usize::MAX), life.after);
+    let (limit, after) = (
+        life.limit.map_or(usize::MAX, Limit::get),
+        life.after.map(Number::get),
+    );
     let life = Duration::from_secs(life.expires);
     // The state first: what it says has ended has its receipts.
     let state = gateway.jobs.status(&user.name, &id).await?.state;
     let jobs = &gateway.jobs;
     let receipts = jobs.some_tasks(&user.name, &id, limit, after).await?;
+    let next = receipts.last().filter(|_| receipts.len() >= limit);
+    let next = next.map(|last| last.task);
     let (done, open): (Vec<_>, Vec<_>) = receipts
         .into_iter()
         .partition(|receipt| receipt.state == TaskState::Succeeded);
@@ -100,10 +142,13 @@ pub(super) async fn results(
         state: receipt.state,
         reason: receipt.reason,
     });
+    let archive = super::archive::link(&gateway, &user.name, &id, life)?;
     let answer = Results {
         state,
+        archive_url: archive.url.to_string(),
         results: results.into_iter().flatten().collect(),
         failed: failed.collect(),
+        next,
         job: id,
     };
     Ok(axum::Json(answer).into_response())
@@ -146,7 +191,7 @@ async fn output(
     Ok(outputs)
 }
 
-pub(super) async fn receipt(
+async fn receipt(
     State(gateway): State<Gateway>,
     user: User,
     Path(id): Path<String>,

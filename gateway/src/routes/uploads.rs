@@ -2,55 +2,175 @@
 
 use crate::names;
 use crate::run::Gateway;
-use axum::extract::State;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse as _, Response};
+use dispatcher::jobs::{Upload, UploadedFile};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
+use service::api::{Id, Limit};
 use service::body::Json;
-use service::{Code, Problem, User};
+use service::{Api, Code, Operation, Problem, User, idempotency};
 use std::collections::BTreeMap;
 
 /// Links that are signed at once; some stores ask a service for each.
 const AT_ONCE: usize = 16;
 
-#[derive(Deserialize)]
+pub(super) fn add(api: Api<Gateway>) -> Api<Gateway> {
+    let upload = "Id of an upload.";
+    let uploads = |operation: Operation| operation.tag("uploads");
+    let example = json!({"files": [{"name": "photos/a.jpg", "bytes": 123_456}]});
+    api.add(
+        uploads(Operation::post("/v1/uploads", "announceUpload", "Announces files, and gets a link to put each"))
+            .about("Each file is then sent to its link, with its method and headers. The same announcement with the same Idempotency-Key gives new links to the same places, so that an upload goes on where it was cut off.")
+            .idempotent()
+            .body::<Announced>(example)
+            .answer::<Announcement>(201, "places for the files"),
+        announce,
+    )
+    .add(
+        uploads(Operation::get("/v1/uploads", "listUploads", "Lists your uploads, the oldest first"))
+            .query::<Which>()
+            .answer::<UploadList>(200, "uploads of which something has arrived"),
+        list,
+    )
+    .add(
+        uploads(Operation::get("/v1/uploads/{id}", "getUpload", "Lists the files of an upload that have arrived"))
+            .id(upload)
+            .answer::<Arrived>(200, "the files"),
+        one,
+    )
+    .add(
+        uploads(Operation::delete("/v1/uploads/{id}", "deleteUpload", "Removes an upload with its files"))
+            .id(upload)
+            .answer_empty(204, "it is gone")
+            .problem(409, "a job that has not ended takes it"),
+        remove,
+    )
+}
+
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Announced {
+struct Which {
+    /// At most so many.
+    limit: Option<Limit>,
+    /// Those that come after this one.
+    after: Option<Id>,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct UploadList {
+    uploads: Vec<Upload>,
+    /// The `after` of the next page, where there may be more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct Arrived {
+    upload: String,
+    files: Vec<UploadedFile>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Announced {
+    /// The files, each with a name of its own.
+    #[schemars(length(min = 1))]
     files: Vec<File>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct File {
+    /// A relative path of any letters, such as `photos/a.jpg`.
+    #[schemars(length(min = 1, max = 700))]
     name: String,
+    /// Its bytes.
     bytes: u64,
 }
 
-#[derive(Serialize)]
-struct Upload {
+#[derive(Serialize, JsonSchema)]
+struct Announcement {
+    /// Its id.
     upload: String,
+    /// What a job names to take all of it.
     inputs: [String; 1],
     files: Vec<Place>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Place {
     name: String,
+    /// What a job names to take this file alone.
     input: String,
     method: String,
     url: String,
     headers: BTreeMap<String, String>,
+    /// When the link ends, RFC 3339 in UTC.
     expires: String,
 }
 
-pub(super) async fn announce(
+async fn list(
     State(gateway): State<Gateway>,
     user: User,
+    which: Result<Query<Which>, QueryRejection>,
+) -> Result<axum::Json<UploadList>, Problem> {
+    let Query(which) = which.map_err(|error| super::wrong_query(&error))?;
+    let limit = which.limit.map_or(usize::MAX, Limit::get);
+    let after = which.after.as_ref().map(Id::as_str);
+    let uploads = gateway.jobs.uploads(&user.name, limit, after).await?;
+    let next = uploads.last().filter(|_| uploads.len() >= limit);
+    let next = next.map(|last| last.upload.clone());
+    Ok(axum::Json(UploadList { uploads, next }))
+}
+
+async fn one(
+    State(gateway): State<Gateway>,
+    user: User,
+    Path(upload): Path<String>,
+) -> Result<axum::Json<Arrived>, Problem> {
+    let files = gateway.jobs.uploaded(&user.name, &upload).await?;
+    match files.is_empty() {
+        true => Err(missing()),
+        false => Ok(axum::Json(Arrived { upload, files })),
+    }
+}
+
+async fn remove(
+    State(gateway): State<Gateway>,
+    user: User,
+    Path(upload): Path<String>,
+) -> Result<StatusCode, Problem> {
+    match gateway.jobs.remove_upload(&user.name, &upload).await? {
+        0 => Err(missing()),
+        _ => Ok(StatusCode::NO_CONTENT),
+    }
+}
+
+fn missing() -> Problem {
+    Problem::not_found("there is no such upload, or nothing of it has arrived")
+}
+
+async fn announce(
+    State(gateway): State<Gateway>,
+    user: User,
+    headers: HeaderMap,
     Json(announced): Json<Announced>,
 ) -> Result<Response, Problem> {
     check(&gateway, &announced)?;
-    let upload = worker::batch::new_job_id();
+    let bytes = announced.files.iter().map(|file| file.bytes).sum();
+    room(&gateway, &user.name, bytes).await?;
+    let upload = match idempotency::id("upload", &user.name, &headers)? {
+        Some(upload) => {
+            same(&gateway, &upload, &announced).await?;
+            upload
+        }
+        None => worker::batch::new_job_id(),
+    };
     let places = announced.files.into_iter().map(|file| {
         let (gateway, user, upload) = (&gateway, &user, &upload);
         async move {
@@ -73,12 +193,45 @@ pub(super) async fn announce(
     let places: Vec<_> = places.collect();
     let files = stream::iter(places).buffered(AT_ONCE).try_collect().await?;
     let inputs = [format!("uploads/{upload}/")];
-    let answer = Upload {
+    let answer = Announcement {
         upload,
         inputs,
         files,
     };
     Ok((StatusCode::CREATED, axum::Json(answer)).into_response())
+}
+
+/// Refuses other files under a key that stood for some before. What was announced is remembered for as long as
+/// events are.
+async fn same(gateway: &Gateway, upload: &str, announced: &Announced) -> Result<(), Problem> {
+    const ANNOUNCED: &str = "announced";
+    let files = announced.files.iter();
+    let text: Vec<String> = files.map(|f| format!("{}\n{}", f.bytes, f.name)).collect();
+    let print = idempotency::fingerprint(text.join("\n").as_bytes());
+    let events = &gateway.jobs.events;
+    match events.fields(upload).await?.get(ANNOUNCED) {
+        Some(known) if *known != print => Err(Problem::new(
+            Code::Conflict,
+            "other files were announced with this Idempotency-Key (draw a new key)",
+        )),
+        Some(_) => Ok(()),
+        None => Ok(events.set_fields(upload, &[(ANNOUNCED, &print)]).await?),
+    }
+}
+
+/// Refuses more bytes than the operator lets a user keep.
+pub(super) async fn room(gateway: &Gateway, owner: &str, more: u64) -> Result<(), Problem> {
+    let Some(most) = gateway.jobs.rules.stored_bytes else {
+        return Ok(());
+    };
+    let used = gateway.jobs.usage(owner, &gateway.weights).await?.bytes();
+    if used.saturating_add(more) <= most {
+        return Ok(());
+    }
+    let message = format!(
+        "you keep {used} bytes, and {more} more would be above the {most} that a user may keep (delete uploads or jobs)"
+    );
+    Err(Problem::new(Code::TooLarge, message))
 }
 
 fn check(gateway: &Gateway, announced: &Announced) -> Result<(), Problem> {

@@ -2,7 +2,11 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod account;
+mod archive;
+mod described;
 mod looks;
+mod objects;
 mod refusals;
 mod site;
 
@@ -102,6 +106,13 @@ async fn a_job_goes_from_upload_to_links_with_the_pixels_of_a_serial_run() {
             .await;
         assert_eq!(before.unwrap().bytes().await.unwrap(), *bytes);
     }
+    let (_, job) = site
+        .call("GET", &format!("v1/jobs/{id}"), &site.ada, None)
+        .await;
+    assert_eq!(
+        (&job["spec"]["pipeline"], &job["spec"]["inputs"]),
+        (&json!(PIPELINE), &inputs)
+    );
     let (status, receipt) = site
         .call("GET", &format!("v1/jobs/{id}/receipt"), &site.ada, None)
         .await;

@@ -1,6 +1,7 @@
 //! What is refused: strangers, other users, forged links, tricks with names, too much of anything.
 
 use crate::site::{Site, picture};
+use dispatcher::jobs::Rules;
 use futures_util::stream;
 use reqwest::{Body, StatusCode};
 use serde_json::{Value, json};
@@ -262,4 +263,50 @@ async fn jobs_that_cannot_work_are_refused_by_key() {
         .bearer_auth(&site.ada);
     let plain = plain.body("{}").send().await.unwrap();
     assert_eq!(plain.status(), StatusCode::UNSUPPORTED_MEDIA_TYPE);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_of_one_user_that_trickle_leave_places_to_others_and_are_cut() {
+    let few = |config: &mut gateway::Config| {
+        config.limits.receiving = 4;
+        config.limits.pace = gateway::Pace {
+            least: 1000,
+            window: Duration::from_millis(400),
+        };
+    };
+    let site = Site::with(few, Rules::default()).await;
+    let names = ["a.pgm", "b.pgm", "c.pgm", "d.pgm", "e.pgm"];
+    let files = names.map(|name| (name, 1000));
+    let places = site.announce(&site.ada, &files).await;
+    let mut slow = Vec::new();
+    for place in places["files"].as_array().unwrap() {
+        let url = reqwest::Url::parse(place["url"].as_str().unwrap()).unwrap();
+        let addr = (url.host_str().unwrap(), url.port().unwrap());
+        let mut stream = tokio::net::TcpStream::connect(addr).await.unwrap();
+        let (path, query) = (url.path(), url.query().unwrap());
+        let head =
+            format!("PUT {path}?{query} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        slow.push(stream);
+    }
+    let other = site.announce(&site.eve, &[("a.pgm", 3)]).await;
+    let url = other["files"][0]["url"].as_str().unwrap();
+    let sent = tokio::time::timeout(Duration::from_millis(350), site.put(url, b"P5 ".to_vec()));
+    assert_eq!(sent.await.unwrap(), StatusCode::NO_CONTENT);
+    // One after the other, since all are of one user.
+    for mut stream in slow {
+        let mut first = [0; 12];
+        let read = tokio::io::AsyncReadExt::read_exact(&mut stream, &mut first);
+        let read = tokio::time::timeout(Duration::from_secs(30), read).await;
+        read.unwrap().unwrap();
+        assert_eq!(&first, b"HTTP/1.1 408");
+    }
+    assert!(
+        site.jobs
+            .store
+            .list("uploads/ada")
+            .await
+            .unwrap()
+            .is_empty()
+    );
 }

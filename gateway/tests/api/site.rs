@@ -1,8 +1,12 @@
 //! A gateway with a dispatcher on the adapters in memory and a directory, on a free port.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use cloud::config::{Config as Services, Location};
 use cloud::events::memory::MemoryEvents;
+use cloud::links::LinkKey;
 use cloud::queue::memory::MemoryQueue;
+use cloud::store::Store;
 use dispatcher::jobs::{Jobs, Rules};
 use dispatcher::world::Threads;
 use gateway::{Config, Limits, Secret};
@@ -22,6 +26,7 @@ pub struct Site {
     pub root: String,
     pub store: PathBuf,
     pub jobs: Jobs,
+    signing: Store,
     pub client: Client,
     _gateway: DropGuard,
     dispatcher: Option<DropGuard>,
@@ -31,6 +36,11 @@ pub struct Site {
 
 impl Site {
     pub async fn new() -> Site {
+        Site::with(|_| {}, Rules::default()).await
+    }
+
+    /// With other settings.
+    pub async fn with(change: impl FnOnce(&mut Config), rules: Rules) -> Site {
         let limits = Limits {
             files: 5,
             file_bytes: 1 << 20,
@@ -46,7 +56,7 @@ impl Site {
             store: Services::default()
                 .open(&Location::Directory(store.clone()))
                 .unwrap(),
-            rules: Rules::default(),
+            rules,
         };
         let file = dir.path().join("tokens.toml");
         let token = |user: &str, admin: bool| access::add(&file, user, admin).unwrap();
@@ -60,17 +70,19 @@ impl Site {
             .unwrap();
         let url = format!("http://{}/", listener.local_addr().unwrap());
         let url = Url::parse(&url).unwrap();
-        let secret = Secret::random().unwrap();
+        // Known here, so that links can be signed.
+        let own = dir.path().join("secret");
+        let secret = Secret::file(&own).unwrap();
+        let bytes = std::fs::read_to_string(&own).unwrap();
+        let bytes = URL_SAFE_NO_PAD.decode(bytes.trim()).unwrap();
+        let key = LinkKey::new(&bytes, url.join("v1/objects/").unwrap()).unwrap();
+        let signing = jobs.store.clone().with_links(key);
         let mut config = Config::new(Tokens::file(&file).unwrap(), secret, url.clone());
         config.limits = limits;
+        change(&mut config);
         let shutdown = CancellationToken::new();
-        let served = gateway::run(
-            config,
-            jobs.clone(),
-            listener,
-            axum::Router::new(),
-            shutdown.clone(),
-        );
+        let extra = service::Api::new(&config.entrance);
+        let served = gateway::run(config, jobs.clone(), listener, extra, shutdown.clone());
         tokio::spawn(async move { served.await.unwrap() });
         Site {
             url,
@@ -78,6 +90,7 @@ impl Site {
             eve,
             root,
             store,
+            signing,
             jobs,
             client: Client::builder().build().unwrap(),
             _gateway: shutdown.drop_guard(),
@@ -191,6 +204,12 @@ impl Site {
         tokio::time::timeout(Duration::from_secs(60), wait)
             .await
             .unwrap()
+    }
+
+    /// A link to get any object, as the gateway signs them.
+    pub async fn link(&self, name: &str) -> String {
+        let link = self.signing.link_get(name, Duration::from_secs(60)).await;
+        link.unwrap().url.to_string()
     }
 
     /// Files in the store that are no objects yet.

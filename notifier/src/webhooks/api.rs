@@ -1,7 +1,7 @@
 //! Webhooks over HTTP: made, listed, dropped, and what came of their deliveries.
 
 use super::client::Client;
-use super::delivery::Item;
+use super::delivery::{Item, Report};
 use super::guard::Guard;
 use super::position::Position;
 use super::{Hook, KINDS, hook, hooks, is_id, now, state};
@@ -10,18 +10,17 @@ use crate::problem::problem;
 use crate::random;
 use crate::server::App;
 use crate::watch::After;
-use axum::Router;
 use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::response::IntoResponse;
-use axum::routing::{get, post};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use dispatcher::names;
-use http::{StatusCode, header};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use http::{HeaderMap, StatusCode, header};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 use service::body::Json;
-use service::{Code, Problem, User};
+use service::{Api, Code, Operation, Problem, User, idempotency};
 use std::collections::VecDeque;
 
 /// The kind of event that a test delivers.
@@ -32,29 +31,140 @@ const MAX_JOBS: usize = 100;
 const MAX_BODY: usize = 64 << 10;
 
 /// The addresses below `/v1/webhooks`.
-pub(crate) fn router() -> Router<App> {
-    Router::new()
-        .route("/v1/webhooks", get(list).post(create))
-        .route("/v1/webhooks/{id}", get(one).delete(remove))
-        .route("/v1/webhooks/{id}/test", post(test))
-        .route("/v1/webhooks/{id}/rotate", post(rotate))
-        .route("/v1/webhooks/{id}/deliveries", get(deliveries))
-        .layer(DefaultBodyLimit::max(MAX_BODY))
+pub(crate) fn add(api: Api<App>) -> Api<App> {
+    let hook = "Id of a webhook.";
+    let hooks = |operation: Operation| operation.tag("webhooks");
+    let example = json!({"url": "https://example.org/sundog", "events": ["job_finished"]});
+    api.add(
+        hooks(Operation::get(
+            "/v1/webhooks",
+            "listWebhooks",
+            "Lists your webhooks",
+        ))
+        .answer::<HookList>(200, "webhooks without their secrets"),
+        list,
+    )
+    .add(
+        hooks(Operation::post(
+            "/v1/webhooks",
+            "createWebhook",
+            "Has events posted to an address",
+        ))
+        .about("Deliveries are signed with the secret, which is told here and never again.")
+        .idempotent()
+        .body::<Wish>(example)
+        .answer::<Shown>(201, "the webhook with its secret")
+        .with("Location", "Its address."),
+        create,
+    )
+    .add(
+        hooks(Operation::get(
+            "/v1/webhooks/{id}",
+            "getWebhook",
+            "Tells of a webhook",
+        ))
+        .id(hook)
+        .answer::<Shown>(200, "the webhook without its secret"),
+        one,
+    )
+    .add(
+        hooks(Operation::delete(
+            "/v1/webhooks/{id}",
+            "deleteWebhook",
+            "Posts nothing more to an address",
+        ))
+        .id(hook)
+        .answer_empty(204, "it is gone"),
+        remove,
+    )
+    .add(
+        hooks(Operation::post(
+            "/v1/webhooks/{id}/test",
+            "testWebhook",
+            "Delivers an event `ping`, now",
+        ))
+        .id(hook)
+        .answer::<Tested>(200, "what came of it"),
+        test,
+    )
+    .add(
+        hooks(Operation::post(
+            "/v1/webhooks/{id}/rotate",
+            "rotateWebhook",
+            "Draws another secret",
+        ))
+        .id(hook)
+        .answer::<Shown>(200, "the webhook with its new secret"),
+        rotate,
+    )
+    .add(
+        hooks(Operation::get(
+            "/v1/webhooks/{id}/deliveries",
+            "listDeliveries",
+            "Lists the last deliveries of a webhook",
+        ))
+        .id(hook)
+        .answer::<Deliveries>(200, "deliveries, the newest first"),
+        deliveries,
+    )
+    .map(|router| router.layer(DefaultBodyLimit::max(MAX_BODY)))
 }
 
-#[derive(Debug, Deserialize)]
+/// An address that is wanted.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Wish {
+    /// Where events go: https://….
     url: String,
+    /// Kinds of events; `job_finished` where not given.
     #[serde(default)]
     events: Option<Vec<String>>,
+    /// Only of these jobs; of all where not given.
     #[serde(default)]
     jobs: Option<Vec<String>>,
+}
+
+/// A webhook.
+#[derive(Serialize, JsonSchema)]
+struct Shown {
+    id: String,
+    url: String,
+    events: Vec<String>,
+    /// Only of these jobs; of all where there are none.
+    jobs: Vec<String>,
+    /// When it was made, RFC 3339 in UTC.
+    created: String,
+    /// What deliveries are signed with; told where it was drawn just now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret: Option<String>,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct HookList {
+    webhooks: Vec<Shown>,
+}
+
+/// What came of a test.
+#[derive(Serialize, JsonSchema)]
+struct Tested {
+    delivery: String,
+    /// Whether the other side accepted it.
+    delivered: bool,
+    /// The answer's status, if there was an answer.
+    status: Option<u16>,
+    /// Why it was not accepted.
+    reason: Option<String>,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct Deliveries {
+    deliveries: Vec<Report>,
 }
 
 async fn create(
     State(notifier): State<Notifier>,
     user: User,
+    headers: HeaderMap,
     Json(wish): Json<Wish>,
 ) -> Result<impl IntoResponse, Problem> {
     let config = &notifier.config().webhooks;
@@ -66,6 +176,21 @@ async fn create(
     check_events(&events)?;
     let jobs = wish.jobs.unwrap_or_default();
     check_jobs(&notifier, &user, &jobs).await?;
+    let key = idempotency::id("webhook", &user.name, &headers)?;
+    let known = match &key {
+        Some(id) => names::read::<Hook>(&notifier.jobs().store, &hook(&user.name, id)).await,
+        None => Ok(None),
+    };
+    if let Some(known) = known.map_err(problem)? {
+        // The answer was lost, perhaps, and the secret with it.
+        return match (&known.url, &known.events, &known.jobs) == (&wish.url, &events, &jobs) {
+            true => Ok(created(known)),
+            false => Err(Problem::new(
+                Code::Conflict,
+                "there is another webhook of this Idempotency-Key (draw a new key)",
+            )),
+        };
+    }
     let store = &notifier.jobs().store;
     let there = store.list(&hooks(&user.name)).await?.len();
     if there >= config.per_user {
@@ -75,7 +200,7 @@ async fn create(
         ));
     }
     let secret = secret()?;
-    let id = ulid::Ulid::generate().to_string();
+    let id = key.unwrap_or_else(|| ulid::Ulid::generate().to_string());
     let new = Hook {
         version: protocol::VERSION,
         id: id.clone(),
@@ -96,11 +221,14 @@ async fn create(
     put(state(&user.name, &id), names::to_json(&position)).await?;
     put(hook(&user.name, &id), names::to_json(&new)).await?;
     notifier.hooks().changed.notify_one();
-    let mut body = shown(&new);
-    body["secret"] = new.secret.clone().into();
-    let location = [(header::LOCATION, format!("/v1/webhooks/{id}"))];
+    Ok(created(new))
+}
+
+fn created(hook: Hook) -> impl IntoResponse {
+    let location = [(header::LOCATION, format!("/v1/webhooks/{}", hook.id))];
     let fresh = [(header::CACHE_CONTROL, "no-store")];
-    Ok((StatusCode::CREATED, location, fresh, axum::Json(body)))
+    let body = axum::Json(with_secret(hook));
+    (StatusCode::CREATED, location, fresh, body)
 }
 
 /// What deliveries of a new webhook are signed with.
@@ -142,35 +270,48 @@ async fn check_jobs(notifier: &Notifier, user: &User, jobs: &[String]) -> Result
 }
 
 /// Without its secret.
-fn shown(hook: &Hook) -> Value {
-    json!({
-        "id": hook.id,
-        "url": hook.url,
-        "events": hook.events,
-        "jobs": hook.jobs,
-        "created": hook.created,
-    })
+fn shown(hook: Hook) -> Shown {
+    Shown {
+        id: hook.id,
+        url: hook.url,
+        events: hook.events,
+        jobs: hook.jobs,
+        created: hook.created,
+        secret: None,
+    }
 }
 
-async fn list(State(notifier): State<Notifier>, user: User) -> Result<axum::Json<Value>, Problem> {
+/// With its secret, which was drawn just now.
+fn with_secret(hook: Hook) -> Shown {
+    let secret = Some(hook.secret.clone());
+    Shown {
+        secret,
+        ..shown(hook)
+    }
+}
+
+async fn list(
+    State(notifier): State<Notifier>,
+    user: User,
+) -> Result<axum::Json<HookList>, Problem> {
     let store = &notifier.jobs().store;
     let mut found = Vec::new();
     for meta in store.list(&hooks(&user.name)).await? {
         let hook = names::read::<Hook>(store, &meta.name).await;
         if let Some(hook) = hook.map_err(problem)? {
-            found.push(shown(&hook));
+            found.push(shown(hook));
         }
     }
-    Ok(axum::Json(json!({ "webhooks": found })))
+    Ok(axum::Json(HookList { webhooks: found }))
 }
 
 async fn one(
     State(notifier): State<Notifier>,
     user: User,
     Path(id): Path<String>,
-) -> Result<axum::Json<Value>, Problem> {
+) -> Result<axum::Json<Shown>, Problem> {
     let hook = load(&notifier, &user, &id).await?;
-    Ok(axum::Json(shown(&hook)))
+    Ok(axum::Json(shown(hook)))
 }
 
 /// Delivers a made event once, now, and says what came of it.
@@ -178,7 +319,7 @@ async fn test(
     State(notifier): State<Notifier>,
     user: User,
     Path(id): Path<String>,
-) -> Result<axum::Json<Value>, Problem> {
+) -> Result<axum::Json<Tested>, Problem> {
     let hook = load(&notifier, &user, &id).await?;
     let client = Client::new(&notifier.config().webhooks);
     let client = client.map_err(|error| Problem::internal(&error))?;
@@ -195,12 +336,12 @@ async fn test(
         Ok(status) => (true, Some(status), None),
         Err(failure) => (false, failure.status, Some(failure.reason)),
     };
-    Ok(axum::Json(json!({
-        "delivery": item.delivery,
-        "delivered": delivered,
-        "status": status,
-        "reason": reason,
-    })))
+    Ok(axum::Json(Tested {
+        delivery: item.delivery,
+        delivered,
+        status,
+        reason,
+    }))
 }
 
 /// Draws another secret; deliveries are signed with it from now on, in other notifiers within their next look.
@@ -216,10 +357,8 @@ async fn rotate(
     let name = hook(&user.name, &id);
     store.put(&name, bytes, "application/json").await?;
     notifier.hooks().changed.notify_one();
-    let mut body = shown(&rotated);
-    body["secret"] = rotated.secret.into();
     let fresh = [(header::CACHE_CONTROL, "no-store")];
-    Ok((fresh, axum::Json(body)))
+    Ok((fresh, axum::Json(with_secret(rotated))))
 }
 
 async fn remove(
@@ -239,13 +378,13 @@ async fn deliveries(
     State(notifier): State<Notifier>,
     user: User,
     Path(id): Path<String>,
-) -> Result<axum::Json<Value>, Problem> {
+) -> Result<axum::Json<Deliveries>, Problem> {
     load(&notifier, &user, &id).await?;
     let name = state(&user.name, &id);
     let position = names::read::<Position>(&notifier.jobs().store, &name).await;
     let position = position.map_err(problem)?.unwrap_or_default();
-    let newest_first: Vec<_> = position.deliveries.iter().rev().collect();
-    Ok(axum::Json(json!({ "deliveries": newest_first })))
+    let deliveries = position.deliveries.into_iter().rev().collect();
+    Ok(axum::Json(Deliveries { deliveries }))
 }
 
 /// A user's webhook.

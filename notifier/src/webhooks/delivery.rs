@@ -5,6 +5,7 @@ use super::sign::delivery_id;
 use super::{Config, Hook, now};
 use crate::random::fraction;
 use bytes::Bytes;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,7 +37,7 @@ impl Item {
 }
 
 /// How a delivery ended, or stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// The other side accepted it.
@@ -48,7 +49,7 @@ pub enum Outcome {
 }
 
 /// What came of a delivery.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Report {
     /// Value of the header `Sundog-Delivery`.
     pub delivery: String,

@@ -9,7 +9,7 @@ mod position;
 mod sign;
 mod worker;
 
-pub(crate) use api::router;
+pub(crate) use api::add;
 pub use client::Error;
 pub use guard::{Allow, Names, SystemNames};
 pub use manager::run;
@@ -78,7 +78,7 @@ impl Default for Config {
 }
 
 /// A webhook as stored: `webhooks/<owner>/<id>.json`.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Hook {
     version: u32,
     id: String,

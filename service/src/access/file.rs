@@ -1,8 +1,8 @@
-//! The tokens file: read when it changes, refused when others may write it, added to.
+//! The tokens file: read when it changes, refused when others may write it.
 
-use super::{Entry, Error, User, hash, new_token, user_name};
+use super::{Entry, Error, User, user_name};
 use serde::Deserialize;
-use std::io::{ErrorKind, Read as _, Write as _};
+use std::io::{ErrorKind, Read as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -27,11 +27,22 @@ struct Line {
     sha256: String,
     #[serde(default)]
     admin: bool,
+    /// `read`, `submit`; both where not given.
+    scopes: Option<Vec<Word>>,
+    /// RFC 3339; never where not given.
+    expires: Option<toml::value::Datetime>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Word {
+    Read,
+    Submit,
 }
 
 /// What tells one state of a file from another.
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct Stamp {
+pub(super) struct Stamp {
     device: u64,
     inode: u64,
     size: u64,
@@ -115,7 +126,7 @@ fn stamp(meta: &std::fs::Metadata) -> Stamp {
 }
 
 /// Reads a file whole; errors name it.
-fn read(path: &Path) -> Result<(Option<Stamp>, Vec<Entry>), Error> {
+pub(super) fn read(path: &Path) -> Result<(Option<Stamp>, Vec<Entry>), Error> {
     let failed = |reason: String| Error::File {
         path: path.to_owned(),
         reason,
@@ -154,13 +165,33 @@ fn parse(text: &str) -> Result<Vec<Entry>, String> {
         let sha256 = bytes(&line.sha256)
             .ok_or_else(|| format!("token {}: `sha256` is not 64 hexadecimal digits", n + 1))?;
         let name = user_name(&line.user).map_err(|error| error.to_string())?;
-        let admin = line.admin;
+        let has = |word| {
+            line.scopes
+                .as_ref()
+                .is_none_or(|words| words.contains(&word))
+        };
+        let expires = line.expires.map(|time| moment(&time.to_string()));
+        let expires = expires
+            .transpose()
+            .map_err(|reason| format!("token {}: {reason}", n + 1))?;
         Ok(Entry {
-            user: User { name, admin },
+            user: User {
+                name,
+                admin: line.admin,
+                read: has(Word::Read),
+                submit: has(Word::Submit),
+                expires,
+            },
             sha256,
         })
     };
     contents.token.into_iter().enumerate().map(entry).collect()
+}
+
+fn moment(text: &str) -> Result<SystemTime, String> {
+    let time: Result<jiff::Timestamp, _> = text.parse();
+    let wrong = "`expires` is no time with its zone, such as 2027-01-31T00:00:00Z";
+    time.map(SystemTime::from).map_err(|_| wrong.to_owned())
 }
 
 fn bytes(hex: &str) -> Option<[u8; 32]> {
@@ -171,33 +202,6 @@ fn bytes(hex: &str) -> Option<[u8; 32]> {
         *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
     }
     fits.then_some(bytes)
-}
-
-/// Draws a token for a user and adds its hash to a tokens file, which is made if need be, readable for its
-/// owner alone. Returns the token: nobody can see it again.
-pub fn add(path: &Path, user: &str, admin: bool) -> Result<String, Error> {
-    let failed = |error: &dyn std::fmt::Display| Error::File {
-        path: path.to_owned(),
-        reason: error.to_string(),
-    };
-    let user = user_name(user)?;
-    let mut text = match std::fs::symlink_metadata(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
-        _ => {
-            read(path)?;
-            std::fs::read_to_string(path).map_err(|error| failed(&error))?
-        }
-    };
-    if !text.is_empty() && !text.ends_with('\n') {
-        text.push('\n');
-    }
-    let token = new_token()?;
-    let sha256 = hash(&token);
-    text.push_str(&format!(
-        "[[token]]\nuser = \"{user}\"\nsha256 = \"{sha256}\"\nadmin = {admin}\n"
-    ));
-    replace(path, &text)?;
-    Ok(token)
 }
 
 /// A token, without what would let anybody in.
@@ -219,83 +223,9 @@ pub fn list(path: &Path) -> Result<Vec<Listed>, Error> {
     Ok(listed.collect())
 }
 
-/// Takes tokens out of a file, and leaves everything else in it as it is: those that `goes` says. Returns them.
-pub fn revoke(path: &Path, goes: impl Fn(&Listed) -> bool) -> Result<Vec<Listed>, Error> {
-    let (gone, kept): (Vec<Listed>, Vec<Listed>) = list(path)?.into_iter().partition(&goes);
-    if gone.is_empty() {
-        return Ok(gone);
-    }
-    let failed = |reason: String| Error::File {
-        path: path.to_owned(),
-        reason,
-    };
-    let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
-    let mut document: toml_edit::DocumentMut = text
-        .parse()
-        .map_err(|error: toml_edit::TomlError| failed(error.message().to_owned()))?;
-    let tokens = document
-        .get_mut("token")
-        .and_then(|tokens| tokens.as_array_of_tables_mut())
-        .ok_or_else(|| {
-            failed("its tokens are not written as [[token]]; take them out by hand".into())
-        })?;
-    let stays = |table: &toml_edit::Table| {
-        let sha256 = table.get("sha256").and_then(|value| value.as_str());
-        kept.iter()
-            .any(|kept| sha256.is_some_and(|s| s.eq_ignore_ascii_case(&kept.sha256)))
-    };
-    // What people wrote above a token that goes stays above the next.
-    let mut above = String::new();
-    for table in tokens.iter_mut() {
-        let own = table.decor().prefix().and_then(|p| p.as_str());
-        let own = above.clone() + own.unwrap_or_default();
-        match stays(table) {
-            true => {
-                table.decor_mut().set_prefix(own);
-                above.clear();
-            }
-            false => above = own,
-        }
-    }
-    tokens.retain(stays);
-    if !above.trim().is_empty() {
-        let trailing = document.trailing().as_str().unwrap_or_default().to_owned();
-        document.set_trailing(above + &trailing);
-    }
-    replace(path, &document.to_string())?;
-    Ok(gone)
-}
-
-/// Writes the file whole or not at all, readable for its owner alone.
-fn replace(path: &Path, text: &str) -> Result<(), Error> {
-    let failed = |error: &dyn std::fmt::Display| Error::File {
-        path: path.to_owned(),
-        reason: error.to_string(),
-    };
-    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
-    // Temporary files are 0600 from their beginning.
-    let mut new = tempfile::Builder::new()
-        .prefix(".tokens-")
-        .tempfile_in(dir.unwrap_or(Path::new(".")))
-        .map_err(|error| failed(&error))?;
-    let written = new.write_all(text.as_bytes());
-    let synced = written.and_then(|()| new.as_file().sync_all());
-    synced.map_err(|error| failed(&error))?;
-    // Root writes it for the service that reads it: whose the file was, or else whose the directory is.
-    let owner =
-        std::fs::metadata(path).or_else(|_| std::fs::metadata(dir.unwrap_or(Path::new("."))));
-    let owner = owner.map_err(|error| failed(&error))?;
-    if nix::unistd::geteuid().is_root() && owner.uid() != 0 {
-        std::os::unix::fs::fchown(new.as_file(), Some(owner.uid()), Some(owner.gid()))
-            .map_err(|error| failed(&error))?;
-    }
-    new.persist(path).map_err(|error| failed(&error.error))?;
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::Tokens;
+    use super::super::{Grant, Tokens, add, grant, hash};
     use super::*;
 
     fn set_mode(path: &Path, mode: u32) {
@@ -326,59 +256,38 @@ mod tests {
     }
 
     #[test]
-    fn tokens_are_listed_and_taken_away() {
+    fn tokens_end_and_may_be_good_for_less() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("tokens.toml");
-        std::fs::write(&path, "# who may\n").unwrap();
-        set_mode(&path, 0o600);
-        let first = add(&path, "ada", false).unwrap();
-        let second = add(&path, "ada", false).unwrap();
-        let eve = add(&path, "eve", true).unwrap();
-        let users: Vec<String> = list(&path)
-            .unwrap()
-            .into_iter()
-            .map(|l| l.user.name)
-            .collect();
-        assert_eq!(users, ["ada", "ada", "eve"]);
-        let gone = revoke(&path, |listed| listed.sha256 == hash(&first)).unwrap();
-        assert_eq!(gone.len(), 1);
+        let over = Grant {
+            expires: Some(SystemTime::now() - Duration::from_secs(1)),
+            ..Grant::default()
+        };
+        let over = grant(&path, "ada", over).unwrap();
+        let later = SystemTime::now() + Duration::from_secs(3600);
+        let reader = Grant {
+            submit: false,
+            expires: Some(later),
+            ..Grant::default()
+        };
+        let reader = grant(&path, "ada", reader).unwrap();
         let tokens = Tokens::file(&path).unwrap();
-        assert!(tokens.user_of(&first).is_none());
-        assert!(tokens.user_of(&second).is_some() && tokens.user_of(&eve).is_some());
-        assert_eq!(
-            revoke(&path, |listed| listed.user.name == "eve")
-                .unwrap()
-                .len(),
-            1
-        );
-        assert_eq!(
-            revoke(&path, |listed| listed.user.name == "eve")
-                .unwrap()
-                .len(),
-            0
-        );
-        assert!(tokens.user_of(&eve).is_none() && tokens.user_of(&second).is_some());
-        assert!(
-            std::fs::read_to_string(&path)
-                .unwrap()
-                .starts_with("# who may")
-        );
-    }
-
-    #[test]
-    fn what_root_writes_belongs_to_whom_it_is_for() {
-        if !nix::unistd::geteuid().is_root() {
-            return;
+        assert!(tokens.user_of(&over).is_none());
+        let user = tokens.user_of(&reader).unwrap();
+        assert!(user.read && !user.submit && !user.admin);
+        assert!(user.expires.unwrap() <= later);
+        for wrong in [
+            "expires = 2027-01-31",
+            "expires = \"soon\"",
+            "scopes = [\"write\"]",
+        ] {
+            let text = format!(
+                "[[token]]\nuser = \"ada\"\nsha256 = \"{}\"\n{wrong}\n",
+                hash("x")
+            );
+            std::fs::write(&path, text).unwrap();
+            assert!(Tokens::file(&path).is_err(), "{wrong}");
         }
-        let dir = tempfile::tempdir().unwrap();
-        std::os::unix::fs::chown(dir.path(), Some(4711), Some(4712)).unwrap();
-        let path = dir.path().join("tokens.toml");
-        add(&path, "ada", false).unwrap();
-        let owner = |path: &Path| std::fs::metadata(path).map(|m| (m.uid(), m.gid())).unwrap();
-        assert_eq!(owner(&path), (4711, 4712));
-        std::os::unix::fs::chown(&path, Some(4713), None).unwrap();
-        add(&path, "eve", false).unwrap();
-        assert_eq!(owner(&path), (4713, 4712));
     }
 
     #[test]

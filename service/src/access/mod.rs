@@ -7,18 +7,25 @@
 //! user = "ada"
 //! sha256 = "…"      # of the token, as hexadecimal digits
 //! admin = false
+//! scopes = ["read", "submit"]          # both where not given
+//! expires = 2027-01-31T00:00:00Z       # never where not given
 //! ```
 
+mod edit;
+mod entrance;
 mod file;
 mod own;
 
-pub use file::{Listed, add, list, revoke};
+pub use edit::{Grant, add, grant, revoke};
+pub use entrance::Entrance;
+pub use file::{Listed, list};
 pub use own::own_name;
 
 use crate::problem::{Code, Problem};
 use axum::extract::{FromRef, FromRequestParts};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
 use ring::digest;
@@ -26,6 +33,7 @@ use ring::rand::{SecureRandom as _, SystemRandom};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 use subtle::ConstantTimeEq as _;
 
 /// What a token begins with, so that scanners for secrets find it.
@@ -62,8 +70,38 @@ pub enum Error {
 pub struct User {
     /// The name; owner of jobs and uploads.
     pub name: String,
-    /// Whether the user may see to everybody's dead letters.
+    /// Whether the user may see to everybody's dead letters, and to what concerns all.
     pub admin: bool,
+    /// Whether the token is good for looking.
+    pub read: bool,
+    /// Whether the token is good for making and changing.
+    pub submit: bool,
+    /// When the token ends.
+    pub expires: Option<SystemTime>,
+}
+
+impl User {
+    fn has_expired(&self) -> bool {
+        self.expires.is_some_and(|end| end <= SystemTime::now())
+    }
+
+    /// What the token is good for, in words.
+    pub fn scopes(&self) -> Vec<&'static str> {
+        let all = [
+            (self.read, "read"),
+            (self.submit, "submit"),
+            (self.admin, "admin"),
+        ];
+        all.into_iter()
+            .filter_map(|(has, name)| has.then_some(name))
+            .collect()
+    }
+}
+
+/// A moment as RFC 3339 in UTC, to the second.
+pub fn rfc3339(time: SystemTime) -> String {
+    let time = jiff::Timestamp::try_from(time).unwrap_or_default();
+    time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
 /// One token of somebody's.
@@ -103,6 +141,9 @@ impl Tokens {
         let user = User {
             name: user_name(user)?,
             admin: true,
+            read: true,
+            submit: true,
+            expires: None,
         };
         let sha256 = sha256(token);
         Ok(Tokens(Arc::new(Source::Fixed(vec![Entry {
@@ -111,8 +152,34 @@ impl Tokens {
         }]))))
     }
 
+    /// Whose request this is, by its header.
+    pub fn of(&self, headers: &HeaderMap) -> Result<User, Problem> {
+        let unauthorized = |message| Problem::new(Code::Unauthorized, message);
+        let mut headers = headers.get_all(AUTHORIZATION).iter();
+        let (Some(header), None) = (headers.next(), headers.next()) else {
+            return Err(unauthorized(
+                "a token is needed (hint: the header Authorization: Bearer sundog_…)",
+            ));
+        };
+        let token = header.to_str().ok().and_then(|text| text.split_once(' '));
+        let token = token.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+        let user = token.and_then(|(_, token)| self.find(token.trim()));
+        let user = user.ok_or_else(|| unauthorized("this token is not known here"))?;
+        match user.has_expired() {
+            true => Err(unauthorized(
+                "this token has expired (hint: whoever serves this draws another one: sundog token add)",
+            )),
+            false => Ok(user),
+        }
+    }
+
     /// Whose token this is.
     pub fn user_of(&self, token: &str) -> Option<User> {
+        self.find(token).filter(|user| !user.has_expired())
+    }
+
+    /// Whose token this is or was.
+    fn find(&self, token: &str) -> Option<User> {
         if token.len() > MAX_TOKEN {
             return None;
         }
@@ -141,17 +208,11 @@ where
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<User, Problem> {
-        let unauthorized = |message| Problem::new(Code::Unauthorized, message);
-        let mut headers = parts.headers.get_all(AUTHORIZATION).iter();
-        let (Some(header), None) = (headers.next(), headers.next()) else {
-            return Err(unauthorized(
-                "a token is needed (hint: the header Authorization: Bearer sundog_…)",
-            ));
-        };
-        let token = header.to_str().ok().and_then(|text| text.split_once(' '));
-        let token = token.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-        let user = token.and_then(|(_, token)| Tokens::from_ref(state).user_of(token.trim()));
-        user.ok_or_else(|| unauthorized("this token is not known here"))
+        match parts.extensions.get::<User>() {
+            // Asked for before, at the entrance of an API.
+            Some(user) => Ok(user.clone()),
+            None => Tokens::from_ref(state).of(&parts.headers),
+        }
     }
 }
 

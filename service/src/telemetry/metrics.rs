@@ -3,7 +3,8 @@
 //! Labels come from short fixed lists: never an id, a user, a file or a path.
 
 use super::{Error, variable};
-use crate::access::{Tokens, User};
+use crate::access::{Entrance, Tokens, User};
+use crate::api::{Api, Operation};
 use crate::listen::Limits;
 use axum::Router;
 use axum::extract::FromRef;
@@ -116,6 +117,13 @@ pub fn router(tokens: Option<Tokens>) -> Router {
             .route("/metrics", get(async |_user: User| render()))
             .with_state(Guard(tokens)),
     }
+}
+
+/// `/metrics` of an API.
+pub fn api(entrance: &Entrance) -> Api {
+    let operation = Operation::get("/metrics", "getMetrics", "Counts, for Prometheus");
+    let operation = operation.answer_as(200, "the counts", "text/plain");
+    Api::new(entrance).add(operation, async || render())
 }
 
 /// Serves `/metrics`, and `/healthz` and `/readyz` without a token, for programs without an HTTP service, until

@@ -6,6 +6,7 @@
 mod export;
 pub mod log;
 pub mod metrics;
+pub mod request;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod trace;

@@ -1,5 +1,6 @@
 //! `sundog doctor`: what this machine has, and how to mend what it lacks.
 
+mod folder;
 mod services;
 
 use crate::mpi::Start;
@@ -7,6 +8,7 @@ use crate::output;
 use client::exit::{Exit, Result};
 use client::settings;
 use client::settings::Layers;
+use folder::Folder;
 use imaging::gpu::{Device, Info};
 use imaging::simd;
 use serde_json::json;
@@ -18,7 +20,14 @@ use worker::mpirun::in_path;
 
 /// Options.
 #[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  sundog doctor                what this machine has, and the services that are set
+  sundog doctor photos/        what a run over a folder would meet: headers, names, room")]
 pub struct Args {
+    /// Look at this folder instead of the machine
+    #[arg(value_name = "DIR")]
+    dir: Option<PathBuf>,
     /// Print one JSON object per check
     #[arg(long)]
     json: bool,
@@ -40,6 +49,20 @@ pub(super) enum Found {
 /// Runs every check; exit code 1 when something is broken.
 pub fn run(args: Args) -> Result {
     let mut broken = false;
+    if let Some(dir) = &args.dir {
+        let folder = Folder::look(dir);
+        let checks = [
+            ("images", folder.images()),
+            ("headers", folder.damaged()),
+            ("names", folder.names()),
+            ("room", folder.room()),
+        ];
+        for (name, found) in checks {
+            broken |= matches!(found, Found::Broken(..));
+            report(name, &found, args.json);
+        }
+        return Ok(if broken { Exit::Failed } else { Exit::Ok });
+    }
     let (layers, configuration) = match settings::load() {
         Ok(layers) => (layers, Found::Ok("readable".into())),
         Err(failure) => (
@@ -49,7 +72,7 @@ pub fn run(args: Args) -> Result {
     };
     let start = Start::new(&layers, args.mpirun, None);
     let services = Services::new(layers);
-    let checks: [(&str, &dyn Fn() -> Found); 17] = [
+    let checks: [(&str, &dyn Fn() -> Found); 18] = [
         ("configuration", &|| match &configuration {
             Found::Broken(what, fix) => Found::Broken(what.clone(), fix),
             _ => Found::Ok("readable".into()),
@@ -69,6 +92,7 @@ pub fn run(args: Args) -> Result {
         ("Redis", &|| services.redis()),
         ("store", &|| services.store()),
         ("signed links", &|| services.signing()),
+        ("page and store", &|| services.page()),
         ("clocks", &|| services.clocks()),
     ];
     for (name, check) in checks {

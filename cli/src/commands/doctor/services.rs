@@ -25,6 +25,7 @@ const REDIS: &str = "start Redis and correct SUNDOG_REDIS: rediss://:password@ho
 const STORE: &str = "correct SUNDOG_STORE, SUNDOG_S3_ENDPOINT and the provider's credentials, which need to list, read, write and delete";
 const SIGNING: &str = "let the credentials sign (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or GOOGLE_SERVICE_ACCOUNT with its key), and check this machine's clock";
 const CLOCKS: &str = "set the clocks of both machines by NTP (timedatectl set-ntp true)";
+const CORS: &str = r#"let the page's address in: aws s3api put-bucket-cors --bucket BUCKET --cors-configuration '{"CORSRules":[{"AllowedOrigins":["https://THE-PAGE"],"AllowedMethods":["GET","PUT"],"AllowedHeaders":["*"],"ExposeHeaders":["ETag"]}]}' (Google: gcloud storage buckets update gs://BUCKET --cors-file=FILE)"#;
 const SETTINGS: &str = "correct the setting named";
 
 /// The services that the settings name.
@@ -210,6 +211,61 @@ impl Services {
         match bytes[..] == *BODY {
             true => Ok(()),
             false => Err("a signed GET brought other bytes than were put".into()),
+        }
+    }
+
+    /// Whether browsers that show the gateway's page may put files into the store and get them from it: they ask it first.
+    pub fn page(&self) -> Found {
+        let missing = "SUNDOG_STORE is not set; the page gets objects from its own gateway";
+        let config = match self.named("store", missing) {
+            Ok(config) => config,
+            Err(found) => return found,
+        };
+        if matches!(
+            config.store,
+            Some(Location::Directory(_) | Location::Memory)
+        ) {
+            return Found::Ok("the page gets objects from its own gateway".into());
+        }
+        let public = std::env::var("SUNDOG_PUBLIC_URL").ok();
+        let address = public.as_deref().or(self.layers.text("gateway"));
+        let origin = address.and_then(|address| address.parse::<url::Url>().ok());
+        let Some(origin) = origin.map(|url| url.origin().ascii_serialization()) else {
+            return Found::Missing(
+                "where browsers reach the gateway is not known, so the page's way to the store was not tried".into(),
+                "set SUNDOG_PUBLIC_URL",
+            );
+        };
+        let tried = self.run(CORS, async {
+            let store = open(config)?;
+            let life = Duration::from_secs(60);
+            let link = store.link_put("doctor/page", None, 1, life).await.map_err(text)?;
+            let http = client::plain_http(&link.url).map_err(|failure| failure.message)?;
+            let ask = http
+                .request(reqwest::Method::OPTIONS, link.url)
+                .header("origin", &origin)
+                .header("access-control-request-method", "PUT")
+                .header("access-control-request-headers", "content-type");
+            let answer = ask.send().await.map_err(|error| client::cause(&error))?;
+            let header = |name: &str| {
+                let value = answer.headers().get(name);
+                value.and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
+            };
+            let (from, methods) = (
+                header("access-control-allow-origin"),
+                header("access-control-allow-methods"),
+            );
+            match (from == "*" || from == origin) && methods.contains("PUT") {
+                true => Ok(format!("the store lets the page at {origin} in")),
+                false => Err(format!(
+                    "the store does not let a page at {origin} in (its CORS rules), so the page can neither upload nor show results"
+                )),
+            }
+        });
+        match tried {
+            // Commands work all the same.
+            Found::Broken(what, fix) => Found::Missing(what, fix),
+            found => found,
         }
     }
 
