@@ -74,6 +74,8 @@ pub enum Command {
     List(commands::status::All),
     /// Print the nodes that work
     Nodes(commands::nodes::Args),
+    /// Set how many workers there are
+    Scale(commands::scale::Args),
     /// Look at tasks that ran out of attempts, and try them again
     DeadLetters(commands::nodes::Letters),
     /// Open the window: files, a pipeline with its preview, runs and jobs

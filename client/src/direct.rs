@@ -11,6 +11,7 @@ use cloud::config::{Config, Location};
 use cloud::events::{self, Cursor, Topic};
 use dispatcher::jobs::{JobStatus, Jobs, Rules};
 use dispatcher::names;
+use dispatcher::scale::{Command, Scale as _};
 use protocol::state::{JobState, TaskState};
 use protocol::{Job, JobReceipt, TaskReceipt};
 use std::path::PathBuf;
@@ -30,11 +31,13 @@ pub struct Direct {
     owner: String,
     /// The store's directory, where it is one: its files need no links.
     directory: Option<PathBuf>,
+    /// Starts and ends workers.
+    scale: Option<Command>,
 }
 
 impl Direct {
-    /// Connects as `owner`. Needs a Tokio runtime.
-    pub fn new(config: &Config, owner: String) -> Result<Direct> {
+    /// Connects as `owner`; `scale`: the program that starts and ends workers. Needs a Tokio runtime.
+    pub fn new(config: &Config, owner: String, scale: Option<&str>) -> Result<Direct> {
         let location = config.store.clone().unwrap_or(Location::Memory);
         let directory = match &location {
             Location::Directory(dir) => Some(std::path::absolute(dir).unwrap_or(dir.clone())),
@@ -44,6 +47,7 @@ impl Direct {
             jobs: Jobs::cluster(config, Rules::default())?,
             owner,
             directory,
+            scale: scale.map(Command::parse).transpose().map_err(from_jobs)?,
         })
     }
 
@@ -259,10 +263,18 @@ impl Direct {
     }
 
     pub(super) async fn nodes(&self) -> Result<Vec<Node>> {
-        let beats = self.jobs.events.nodes().await;
-        let beats = beats.map_err(|error| from_cloud(&error))?;
-        let read = |body: &str| serde_json::from_str(body).ok();
-        Ok(beats.iter().filter_map(|beat| read(&beat.body)).collect())
+        let nodes = self.jobs.nodes().await.map_err(from_jobs)?.nodes;
+        Ok(nodes.into_iter().map(Node::Object).collect())
+    }
+
+    pub(super) async fn scale(&self, workers: usize) -> Result<Option<u64>> {
+        let Some(scale) = &self.scale else {
+            return Err(Failure::usage(
+                "no program is set that starts workers (set SUNDOG_SCALE_COMMAND, or scale_command in ~/.config/sundog/config.toml; docs/deploy.md has some)",
+            ));
+        };
+        let scaled = scale.scale(workers).await.map_err(from_jobs)?;
+        Ok(scaled.before.map(|before| before as u64))
     }
 
     pub(super) async fn dead_letters(&self) -> Result<Vec<Letter>> {

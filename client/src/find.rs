@@ -28,7 +28,7 @@ pub fn connect(layers: &Layers, warn: impl FnOnce(&str)) -> Result<Client> {
     let config = services(layers)?;
     let missing = config.missing();
     if missing.is_empty() {
-        let direct = Direct::new(&config, user()?)?;
+        let direct = Direct::new(&config, user()?, layers.text("scale_command"))?;
         return Ok(Client::Direct(Box::new(direct)));
     }
     // Some stores are set for `sundog serve`, whose file then leads on.

@@ -370,6 +370,12 @@ impl Gateway {
         }
     }
 
+    pub(super) async fn scale(&self, workers: usize) -> Result<Option<u64>> {
+        let wish = serde_json::json!({ "workers": workers });
+        let answer: Value = self.ask(Method::PUT, "v1/scale", Some(&wish)).await?;
+        Ok(answer["before"].as_u64())
+    }
+
     pub(super) async fn dead_letters(&self) -> Result<Vec<Letter>> {
         let mut answer: Value = self.ask(Method::GET, "v1/dead-letters", None).await?;
         serde_json::from_value(answer["letters"].take()).map_err(|_| unreadable())

@@ -184,6 +184,14 @@ impl Client {
         }
     }
 
+    /// Asks for so many workers; returns how many there were to be before, where that is known.
+    pub async fn scale(&self, workers: usize) -> Result<Option<u64>> {
+        match self {
+            Client::Gateway(gateway) => gateway.scale(workers).await,
+            Client::Direct(direct) => direct.scale(workers).await,
+        }
+    }
+
     /// Messages that were given up.
     pub async fn dead_letters(&self) -> Result<Vec<Letter>> {
         match self {

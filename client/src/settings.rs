@@ -36,6 +36,7 @@ struct Settings {
     s3_public_endpoint: Option<String>,
     gateway: Option<String>,
     token: Option<String>,
+    scale_command: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -112,6 +113,7 @@ const KEYS: &[(&str, &str, Setter)] = &[
     ("s3_public_endpoint", "SUNDOG_S3_PUBLIC_ENDPOINT", User),
     ("gateway", "SUNDOG_GATEWAY", User),
     ("token", "SUNDOG_TOKEN", User),
+    ("scale_command", "SUNDOG_SCALE_COMMAND", User),
 ];
 
 /// Keys whose variable may have `_FILE` behind its name and then gives the path of a file with the secret.
@@ -404,6 +406,7 @@ mod tests {
             "s3_public_endpoint",
             "gateway",
             "token",
+            "scale_command",
         ];
         let user: Vec<&str> = KEYS.iter().filter(|k| k.2 == User).map(|k| k.0).collect();
         assert_eq!(user, named);

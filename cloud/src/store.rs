@@ -5,6 +5,7 @@
 mod counted;
 mod exact;
 mod files;
+mod identity;
 mod part;
 mod quick;
 mod staged;
@@ -95,6 +96,8 @@ pub struct Store {
     /// Who signs, where it is S3.
     s3: Option<AwsCredentialProvider>,
     links: Links,
+    /// Its name, once it was asked for.
+    known: Arc<std::sync::OnceLock<String>>,
 }
 
 impl fmt::Debug for Store {
@@ -115,6 +118,7 @@ impl Store {
             google: false,
             s3: None,
             links: Links::None,
+            known: Arc::default(),
         }
     }
 
@@ -144,6 +148,7 @@ impl Store {
             google: false,
             s3: None,
             links: Links::None,
+            known: Arc::default(),
         })
     }
 
@@ -165,6 +170,7 @@ impl Store {
             google: s3.is_none(),
             s3,
             links: Links::Signer(store, limits),
+            known: Arc::default(),
         })
     }
 

@@ -75,6 +75,7 @@ made = (
     .with_row(board.Row("Nodes"))
     .with_panel(lines("Ranks", "short", [("sum by (instance) (sundog_ranks_alive{@})", "{{instance}}")], "A node without ranks takes nothing.", True))
     .with_panel(lines("Restarts of worlds", "short", [(f"sum by (instance) (increase(sundog_world_restarts_total{{@}}[{WAIT}]))", "{{instance}}")], "A rank died or hung, and the world of ranks was started afresh."))
+    .with_panel(lines("In quarantine, and why", "short", [("sum by (instance, reason) (sundog_node_quarantined{@})", "{{instance}} {{reason}}")], "Dispatchers that take nothing until they prove that they are sound: whose store refuses them, is another or empty, or whose clock is wrong."))
     .with_panel(lines("Attempts", "ops", [(f"sum by (outcome) (rate(sundog_task_attempts_total{{@}}[{WAIT}]))", "{{outcome}}"), (f"sum(rate(sundog_task_copies_total{{@}}[{WAIT}]))", "copies of slow tasks")], "final; again: failed, perhaps tried again; back: handed back; error: a service failed."))
     .with_panel(lines("Versions", "short", [("count by (service, version) (sundog_build_info)", "{{service}} {{version}}")], "How many of which program run, in which version.", True))
     .with_row(board.Row("Errors and the store"))

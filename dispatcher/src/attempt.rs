@@ -252,6 +252,8 @@ impl Node {
                 match fetch.instrument(debug_span!("fetch")).await {
                     Ok(path) => Ok(Ok(path)),
                     Err(error) if error.is_transient() && !foreign => Err(error),
+                    // No input pays for a node that does not get at the store.
+                    Err(error) if !foreign && !self.is_sound().await => Err(error),
                     Err(Error::Cloud(error @ cloud::Error::NotFound(_))) => unread(&error, false),
                     Err(error) => unread(&error, true),
                 }

@@ -4,6 +4,7 @@ use crate::attempt::{Finish, Outcome};
 use crate::error::{Error, Result};
 use crate::names;
 use crate::observe::{self, Reason};
+use crate::proof::Whose;
 use crate::service::{Node, Room};
 use cloud::queue::{Delivery, Message, QueueName};
 use futures_util::{StreamExt as _, stream};
@@ -57,6 +58,19 @@ impl Node {
             }
         };
         observe::waited(&delivery);
+        match self.whose(order.store.as_deref()).await {
+            Whose::Ours if !self.standing.is_unsound() => {}
+            Whose::Foreign => {
+                tracing::warn!(job = %order.span.job, "a span of another store is put aside");
+                let _ = delivery.ack().await;
+                return;
+            }
+            Whose::Ours | Whose::Doubted => {
+                let same = delivery.message(QueueName::Tasks);
+                let _ = delivery.replace(vec![same]).await;
+                return;
+            }
+        }
         if delivery.redelivered {
             // Whoever had it may have died of it: the conductor knows what else was there.
             let told = Told::Returned { span: order.span };
@@ -102,20 +116,25 @@ impl Node {
     pub(crate) async fn take_own(self: Arc<Node>, order: Order, trace: Option<String>) {
         if let Some(reason) = self.run(&order, trace.as_deref()).await {
             tracing::info!(job = %order.span.job, reason, "a span is handed back");
-            let message = Message {
-                trace,
-                ..Message::new(QueueName::Tasks, names::to_json(&order))
-            };
-            if let Err(error) = self.jobs.queue.publish(vec![message]).await {
-                tracing::warn!(%error, "a span was not handed back");
-            }
+            self.give_back(&order, trace).await;
+        }
+    }
+
+    /// Sends a span that came through no queue to whoever takes it.
+    pub(crate) async fn give_back(&self, order: &Order, trace: Option<String>) {
+        let message = Message {
+            trace,
+            ..Message::new(QueueName::Tasks, names::to_json(order))
+        };
+        if let Err(error) = self.jobs.queue.publish(vec![message]).await {
+            tracing::warn!(%error, "a span was not handed back");
         }
     }
 
     /// Runs a span; a reason where it is to go back.
     async fn run(&self, order: &Order, trace: Option<&str>) -> Option<String> {
         let begun = Instant::now();
-        let _in_hand = self.in_hand.enter(&order.span)?;
+        let _in_hand = self.in_hand.enter(order)?;
         let began = self.say_began(order);
         let work = async {
             tokio::select! {
@@ -142,7 +161,10 @@ impl Node {
                 Some(reason)
             }
             Err(error) => {
-                tokio::time::sleep(self.config.pause).await;
+                // It may be that the store fails this node alone.
+                if error.is_transient() || self.is_sound().await {
+                    tokio::time::sleep(self.config.pause).await;
+                }
                 Some(error.to_string())
             }
         }
@@ -164,6 +186,11 @@ impl Node {
         if let Some(own) = self.own_conductor() {
             return own.send(told.clone()).is_ok();
         }
+        self.announce(told).await
+    }
+
+    /// The same through the queue, whoever leads.
+    pub(crate) async fn announce(&self, told: &Told) -> bool {
         let message = Message::new(QueueName::Control, names::to_json(told));
         match self.jobs.queue.publish(vec![message]).await {
             Ok(()) => true,
@@ -187,15 +214,15 @@ impl Node {
         };
         let begun = Instant::now();
         let known = match self.patiently(|| self.known(&span.job)).await {
-            Err(Error::NoSuchJob(_)) => return Ok(Ran::Needless),
+            Err(Error::NoSuchJob(_)) => return Ok(self.needless().await),
             known => known?,
         };
         let page = match self.patiently(|| self.page(&span.job, span.page)).await {
-            Err(Error::NoSuchJob(_)) => return Ok(Ran::Needless),
+            Err(Error::NoSuchJob(_)) => return Ok(self.needless().await),
             page => page?,
         };
         if page.tasks.len() <= span.last as usize {
-            return Ok(Ran::Needless);
+            return Ok(self.needless().await);
         }
         if order.copy_of.is_some() && names::exists(&self.jobs.store, &names::span(span)).await? {
             return Ok(Ran::Needless);
@@ -230,6 +257,14 @@ impl Node {
         }
         let ms = begun.elapsed().as_millis() as u64;
         self.commit(order, entries, ms, trace).await
+    }
+
+    /// A span whose job is not there any more, unless it is this node that does not see it.
+    async fn needless(&self) -> Ran {
+        match self.is_sound().await {
+            true => Ran::Needless,
+            false => Ran::Back("this node does not see its job".into()),
+        }
     }
 
     /// One image, beside others of its span.
@@ -304,6 +339,10 @@ impl Node {
         trace: Option<&str>,
     ) -> Result<Ran> {
         let span = &order.span;
+        if self.standing.is_unsound() || !self.has_its_store().await {
+            self.is_sound().await;
+            return Ok(Ran::Back("this node is not sound".into()));
+        }
         let outputs: Vec<String> = (entries.iter())
             .flat_map(|(receipt, ..)| names::outputs_of(&span.job, receipt))
             .map(|(name, _)| name)

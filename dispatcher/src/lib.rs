@@ -4,6 +4,7 @@
 //! [`jobs::Jobs`] is what the gateway and the command line call; [`service::run`] is the dispatcher itself.
 
 mod attempt;
+mod beats;
 mod dead;
 mod error;
 mod execute;
@@ -15,8 +16,10 @@ pub mod names;
 pub mod observe;
 mod problem;
 pub mod program;
+mod proof;
 mod records;
 mod reduction;
+pub mod scale;
 pub mod scratch;
 pub mod service;
 pub mod settings;

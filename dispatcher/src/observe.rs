@@ -1,10 +1,12 @@
 //! What a dispatcher counts, and the spans of its work. Labels come from short fixed lists.
 
+use crate::proof::Class;
 use cloud::queue::{Delivery, Queue, QueueName};
 use protocol::receipt::TaskReceipt;
 use protocol::state::{JobState, TaskState};
 use service::telemetry::{metrics as recorder, trace};
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tracing::Span;
@@ -187,16 +189,89 @@ pub(crate) fn job_ended(state: JobState) {
     metrics::counter!("sundog_jobs_ended_total", "state" => state.name()).increment(1);
 }
 
-/// What the dispatcher has in hand.
-pub(crate) fn in_hand(tasks: usize) {
+/// What a dispatcher of this process does. There may be several: gauges are of all of them.
+#[derive(Default)]
+struct Doing {
+    slots: usize,
+    ranks: usize,
+    restarts: u64,
+    in_hand: usize,
+    unsound: Option<Class>,
+}
+
+#[derive(Default)]
+struct Nodes {
+    here: BTreeMap<String, Doing>,
+    /// Restarts of worlds of those that have ended.
+    restarts: u64,
+}
+
+static NODES: Mutex<Option<Nodes>> = Mutex::new(None);
+
+fn change(node: &str, change: impl FnOnce(&mut Doing), tell: impl FnOnce(&Nodes)) {
+    let mut nodes = NODES.lock().unwrap_or_else(PoisonError::into_inner);
+    let nodes = nodes.get_or_insert_default();
+    if !nodes.here.contains_key(node) {
+        nodes.here.insert(node.to_owned(), Doing::default());
+    }
+    if let Some(doing) = nodes.here.get_mut(node) {
+        change(doing);
+    }
+    tell(nodes);
+}
+
+/// What a dispatcher has in hand.
+pub(crate) fn in_hand(node: &str, tasks: usize) {
+    change(node, |doing| doing.in_hand = tasks, tell_in_hand);
+}
+
+fn tell_in_hand(nodes: &Nodes) {
+    let tasks: usize = nodes.here.values().map(|doing| doing.in_hand).sum();
     metrics::gauge!("sundog_tasks_in_hand").set(tasks as f64);
 }
 
-/// How the dispatcher's world is.
-pub(crate) fn world(slots: usize, ranks: usize, restarts: u64) {
+/// How a dispatcher's world is.
+pub(crate) fn world(node: &str, slots: usize, ranks: usize, restarts: u64) {
+    let world = |doing: &mut Doing| {
+        (doing.slots, doing.ranks, doing.restarts) = (slots, ranks, restarts);
+    };
+    change(node, world, tell_worlds);
+}
+
+fn tell_worlds(nodes: &Nodes) {
+    let all = || nodes.here.values();
+    let slots: usize = all().map(|doing| doing.slots).sum();
+    let ranks: usize = all().map(|doing| doing.ranks).sum();
+    let restarts: u64 = all().map(|doing| doing.restarts).sum();
     metrics::gauge!("sundog_task_slots").set(slots as f64);
     metrics::gauge!("sundog_ranks_alive").set(ranks as f64);
-    metrics::counter!("sundog_world_restarts_total").absolute(restarts);
+    metrics::counter!("sundog_world_restarts_total").absolute(nodes.restarts + restarts);
+}
+
+/// What keeps a dispatcher from taking anything, while something does.
+pub(crate) fn quarantined(node: &str, class: Option<Class>) {
+    change(node, |doing| doing.unsound = class, tell_unsound);
+}
+
+fn tell_unsound(nodes: &Nodes) {
+    for class in Class::ALL {
+        let all = nodes.here.values();
+        let there = all.filter(|doing| doing.unsound == Some(class)).count();
+        let gauge = metrics::gauge!("sundog_node_quarantined", "reason" => class.name());
+        gauge.set(there as f64);
+    }
+}
+
+/// A dispatcher has ended.
+pub(crate) fn ended(node: &str) {
+    let mut nodes = NODES.lock().unwrap_or_else(PoisonError::into_inner);
+    let nodes = nodes.get_or_insert_default();
+    if let Some(gone) = nodes.here.remove(node) {
+        nodes.restarts += gone.restarts;
+    }
+    tell_in_hand(nodes);
+    tell_worlds(nodes);
+    tell_unsound(nodes);
 }
 
 /// Looks at the queues now and then, whoever asks for metrics and how often, until `shutdown`. Does nothing

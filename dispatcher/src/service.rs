@@ -1,26 +1,26 @@
 //! The dispatcher's loop: takes jobs and tasks, as many as it has room for, and hands back the rest at its end.
 
+use crate::beats;
 use crate::error::{Error, Result};
 use crate::execute::Known;
 use crate::expand::Sources;
 use crate::in_hand::InHand;
 use crate::jobs::Jobs;
 use crate::lead;
-use crate::names;
 use crate::observe;
+use crate::proof::Standing;
 use crate::scratch::Scratch;
 use crate::world::World;
 use ::jobs::backoff::Dice;
 use ::jobs::records::Told;
-use cloud::events::Heartbeat;
 use cloud::queue::{NodeId, QueueName};
 use protocol::message::PlanPage;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::{Duration, Instant};
-use tokio::sync::{RwLock, Semaphore, SemaphorePermit, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+use tokio::sync::{Notify, RwLock, Semaphore, SemaphorePermit, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
@@ -37,8 +37,8 @@ const ENDING: Duration = Duration::from_secs(5);
 /// Tries to close the own queue at the end; whoever leads does it otherwise.
 const RETIRE_TRIES: u32 = 10;
 
-/// How often it is looked for ranks that start.
-const COMING_UP: Duration = Duration::from_millis(50);
+/// Between two of them.
+const AGAIN: Duration = Duration::from_millis(50);
 
 /// How long handing back may take.
 const HAND_BACK: Duration = Duration::from_secs(10);
@@ -63,6 +63,12 @@ pub struct Config {
     pub heartbeat: Duration,
     /// How long work in hand may go on after the shutdown began (60 s); then it is handed back.
     pub drain: Duration,
+    /// How often it proves that it is sound (60 s), besides at its start and whenever its store fails it.
+    pub proof: Duration,
+    /// How often what it does goes into the series (5 s).
+    pub sample: Duration,
+    /// What tells it the time.
+    pub clock: fn() -> SystemTime,
     /// Cuts that time short.
     pub hurry: CancellationToken,
     /// Tasks being fetched and computed at once: enough that fetching of some hides behind the computing of others.
@@ -91,6 +97,9 @@ impl Config {
             slow: Duration::from_secs(1),
             heartbeat: Duration::from_secs(2),
             drain: Duration::from_secs(60),
+            proof: Duration::from_secs(60),
+            sample: Duration::from_secs(5),
+            clock: SystemTime::now,
             hurry: CancellationToken::new(),
             slots: 4,
             patience: Duration::from_secs(600),
@@ -126,8 +135,14 @@ pub(crate) struct Node {
     conductor: Mutex<Option<mpsc::UnboundedSender<Told>>>,
     /// Spans that came from there through no queue.
     own: AtomicUsize,
-    closing: AtomicBool,
+    pub(crate) closing: AtomicBool,
     dice: Mutex<Dice>,
+    /// Whether it may take anything.
+    pub(crate) standing: Standing,
+    /// Whether its queues are open.
+    pub(crate) open: AtomicBool,
+    /// What it says of itself has changed.
+    pub(crate) said: Notify,
 }
 
 impl Node {
@@ -194,7 +209,7 @@ impl Node {
         }
     }
 
-    fn chance(&self) -> f64 {
+    pub(crate) fn chance(&self) -> f64 {
         let dice = self.dice.lock();
         dice.unwrap_or_else(PoisonError::into_inner).share()
     }
@@ -215,6 +230,8 @@ impl Node {
                 }
                 Err(error) => {
                     tracing::error!(%error, "given up");
+                    // It may be that the store fails this node alone.
+                    self.is_sound().await;
                     return None;
                 }
             }
@@ -243,75 +260,6 @@ impl Node {
             }
         }
     }
-
-    /// Says to the conductor that this node lives and what it has, through the queue, whoever leads.
-    async fn live(self: Arc<Node>) {
-        let slots = self.config.slots.max(1);
-        let told = Told::Beat {
-            node: self.config.node.clone(),
-            slots: match self.closing.load(Ordering::Relaxed) {
-                true => 0,
-                false => slots as u32,
-            },
-            load: self.config.simulate_load.unwrap_or(0.0),
-            hand: self.in_hand.all(),
-        };
-        let message = cloud::queue::Message::new(QueueName::Control, names::to_json(&told));
-        if let Err(error) = self.jobs.queue.publish(vec![message]).await {
-            tracing::warn!(%error, "a beat was not told");
-        }
-    }
-
-    fn load(&self) -> f64 {
-        if let Some(load) = self.config.simulate_load {
-            return load;
-        }
-        let slots = self.config.slots.max(1);
-        let busy = slots - self.working.available_permits().min(slots);
-        busy as f64 / slots as f64
-    }
-
-    async fn beat(self: Arc<Node>, ttl: Duration) {
-        let slots = self.config.slots.max(1);
-        let busy = slots - self.working.available_permits().min(slots);
-        observe::world(slots, self.world.ranks_alive(), self.world.restarts());
-        // The first time a driver is loaded, which takes a while.
-        let devices = tokio::task::spawn_blocking(devices).await.unwrap_or(&[]);
-        let body = serde_json::json!({
-            "version": protocol::VERSION,
-            "node": self.config.node,
-            "program": env!("CARGO_PKG_VERSION"),
-            "slots": slots,
-            "busy": busy,
-            "load": self.load(),
-            "state": match self.closing.load(Ordering::Relaxed) {
-                true => "draining",
-                false => "working",
-            },
-            "in_hand": self.in_hand.all().len(),
-            "leads": self.own_conductor().is_some(),
-            "ranks": self.world.ranks_alive(),
-            "restarts": self.world.restarts(),
-            "devices": devices,
-        });
-        let heartbeat = Heartbeat {
-            node: self.config.node.clone(),
-            body: body.to_string(),
-        };
-        if let Err(error) = self.jobs.events.beat(&heartbeat, ttl).await {
-            tracing::warn!(%error, "a heartbeat was not told");
-        }
-    }
-}
-
-/// Names of this machine's graphics devices, looked for once; none in software.
-fn devices() -> &'static [String] {
-    static NAMES: OnceLock<Vec<String>> = OnceLock::new();
-    NAMES.get_or_init(|| {
-        let found = imaging::gpu::Device::list().into_iter();
-        let real = found.filter(|info| !info.software);
-        real.map(|info| info.name).collect()
-    })
 }
 
 /// Works until `shutdown`; then takes nothing more, finishes what it has, and hands back the rest.
@@ -325,21 +273,19 @@ pub async fn run(
     let slots = config.slots.max(1);
     let most = slots + slots.min(STORING);
     let prefetch = u16::try_from(most).unwrap_or(u16::MAX);
-    let control = jobs.queue.consume(&QueueName::Control, CONTROL).await?;
-    let mut tasks = jobs.queue.consume(&QueueName::Tasks, prefetch).await?;
-    let own_queue = QueueName::Node(NodeId::new(&config.node)?);
-    let mut mine = jobs.queue.consume(&own_queue, prefetch).await?;
     let seed = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     let seed = seed.unwrap_or_default().as_nanos() as u64;
+    let failed = |error| Error::local("making a directory for temporary files", error);
+    let scratch = Scratch::open(&config.scratch).map_err(failed)?;
+    let (in_hand, left) = InHand::open(&config.scratch).map_err(failed)?;
     let node = Arc::new(Node {
         sources: Sources {
             own: jobs.store.clone(),
             config: config.cloud.clone(),
             rules: jobs.rules.clone(),
         },
-        scratch: Scratch::open(&config.scratch)
-            .map_err(|error| Error::local("making a directory for temporary files", error))?,
-        in_hand: InHand::default(),
+        scratch,
+        in_hand,
         known: Mutex::default(),
         plans: Mutex::default(),
         turns: RwLock::new(()),
@@ -347,6 +293,9 @@ pub async fn run(
         own: AtomicUsize::new(0),
         closing: AtomicBool::new(false),
         dice: Mutex::new(Dice::new(u64::from(std::process::id()) << 20 | seed)),
+        standing: Standing::default(),
+        open: AtomicBool::new(false),
+        said: Notify::new(),
         jobs,
         world,
         hand_back: CancellationToken::new(),
@@ -355,60 +304,49 @@ pub async fn run(
         config,
     });
     let (own, mut owned) = mpsc::unbounded_channel();
-    let stop_leading = CancellationToken::new();
-    let leading = lead::run(node.clone(), control, own, stop_leading.clone());
-    let mut leading = AbortOnDropHandle::new(tokio::spawn(leading));
     let mut running = JoinSet::new();
-    let mut beating = JoinSet::new();
-    let mut living = JoinSet::new();
-    let mut beat = tokio::time::interval(node.config.heartbeat);
-    let mut live = tokio::time::interval(node.config.heartbeat);
-    // Whoever looks at the nodes sees ranks as soon as they are there.
-    let (mut coming_up, mut is_up) = (tokio::time::interval(COMING_UP), false);
-    let closed = || Error::State("the queue was closed".into());
     let polled = observe::watch_queues(node.jobs.queue.clone(), shutdown.clone());
     let polling = AbortOnDropHandle::new(tokio::spawn(polled));
-    let tidied = crate::tidy::run(node.jobs.store.clone(), crate::tidy::DAY);
-    let tidying = AbortOnDropHandle::new(tokio::spawn(tidied));
-    loop {
-        observe::in_hand(running.len());
-        tokio::select! {
-            () = shutdown.cancelled() => break,
-            delivery = tasks.next(), if running.len() < most => {
-                running.spawn(node.clone().take(delivery.ok_or_else(closed)?));
+    for order in left {
+        // Its job need not be known yet to whoever leads.
+        tracing::warn!(job = %order.span.job, "a process that died here had this span in hand");
+        node.announce(&Told::Crashed { order }).await;
+    }
+    let mut beating: Option<AbortOnDropHandle<()>> = None;
+    let mut leading = None;
+    while !shutdown.is_cancelled() {
+        // What it says of itself begins once it knows how it stands.
+        let proven = node.until_sound(&shutdown);
+        let proven = std::pin::pin!(proven);
+        let stands = async {
+            tokio::select! {
+                proven = proven => proven,
+                () = begin_to_beat(&node, &mut beating) => false,
             }
-            delivery = mine.next(), if running.len() < most => {
-                running.spawn(node.clone().take(delivery.ok_or_else(closed)?));
+        };
+        if !stands.await {
+            break;
+        }
+        beating.get_or_insert_with(|| beat(&node));
+        let phase = Phase {
+            prefetch,
+            most,
+            own: &own,
+        };
+        let worked = work(&node, phase, &mut running, &mut owned, &shutdown).await;
+        node.open.store(false, Ordering::Relaxed);
+        leading = worked?;
+        if node.standing.is_unsound() {
+            node.said.notify_one();
+            hand_over(&node, &mut owned).await;
+            if let Some(leading) = leading.take() {
+                stop_leading(leading).await;
             }
-            Some((order, trace)) = owned.recv() => {
-                running.spawn(own_span(node.clone(), order, trace));
-            }
-            Some(_) = running.join_next() => {}
-            ended = &mut leading => match ended {
-                Ok(ended) => return ended.and_then(|()| Err(closed())),
-                Err(error) => return Err(Error::State(format!("leading: {error}"))),
-            },
-            _ = live.tick(), if living.is_empty() => {
-                living.spawn(node.clone().live());
-            }
-            Some(_) = living.join_next() => {}
-            // Beside the work, which goes on where nobody hears it.
-            _ = beat.tick(), if beating.is_empty() => {
-                let ttl = node.config.heartbeat * 3;
-                beating.spawn(node.clone().beat(ttl));
-            }
-            Some(_) = beating.join_next() => {}
-            _ = coming_up.tick(), if !is_up => {
-                is_up = node.world.ranks_alive() > 0;
-                if is_up {
-                    beat.reset_immediately();
-                }
-            }
+            retire(&node).await;
         }
     }
-    drop((tasks, mine, polling, tidying));
     node.closing.store(true, Ordering::Relaxed);
-    beating.shutdown().await;
+    node.said.notify_one();
     let finish = async {
         loop {
             tokio::select! {
@@ -418,11 +356,6 @@ pub async fn run(
                 next = running.join_next() => if next.is_none() {
                     break;
                 },
-                // What is in hand is alive.
-                _ = live.tick(), if living.is_empty() => {
-                    living.spawn(node.clone().live());
-                }
-                Some(_) = living.join_next() => {}
             }
         }
     };
@@ -437,24 +370,128 @@ pub async fn run(
         tokio::time::sleep(HAND_BACK).await;
     };
     tokio::select! { () = finish => {}, () = hand_back => {} }
-    living.shutdown().await;
+    drop((polling, beating));
     running.shutdown().await;
-    stop_leading.cancel();
-    let _ = tokio::time::timeout(ENDING, leading).await;
-    let name = NodeId::new(&node.config.node)?;
-    let retire = async {
-        for tried in 0..RETIRE_TRIES {
-            match node.jobs.queue.retire_node(&name).await {
-                Ok(_) => break,
-                // The broker may not have heard yet that nobody consumes from it.
-                Err(error) => tracing::debug!(%error, tried, "the queue of this node stays"),
-            }
-            tokio::time::sleep(COMING_UP).await;
-        }
-    };
+    if let Some(leading) = leading {
+        stop_leading(leading).await;
+    }
+    node.farewell().await;
+    observe::ended(&node.config.node);
     // A broker that is away keeps nobody from ending.
-    let _ = tokio::time::timeout(ENDING, retire).await;
+    let _ = tokio::time::timeout(ENDING, retire(&node)).await;
     Ok(())
+}
+
+/// Someone who leads whenever it is this node's turn.
+struct Leading {
+    task: AbortOnDropHandle<Result<()>>,
+    stop: CancellationToken,
+}
+
+async fn stop_leading(leading: Leading) {
+    leading.stop.cancel();
+    let _ = tokio::time::timeout(ENDING, leading.task).await;
+}
+
+fn beat(node: &Arc<Node>) -> AbortOnDropHandle<()> {
+    AbortOnDropHandle::new(tokio::spawn(beats::run(node.clone())))
+}
+
+/// A node that does not prove itself at once says so; never returns.
+async fn begin_to_beat(node: &Arc<Node>, beating: &mut Option<AbortOnDropHandle<()>>) {
+    node.standing.fell().await;
+    beating.get_or_insert_with(|| beat(node));
+    std::future::pending().await
+}
+
+/// What a time of work needs.
+struct Phase<'a> {
+    prefetch: u16,
+    most: usize,
+    own: &'a mpsc::UnboundedSender<lead::Own>,
+}
+
+/// Takes spans until `shutdown` or until this node is in quarantine. Who leads here goes on until it is stopped.
+async fn work(
+    node: &Arc<Node>,
+    phase: Phase<'_>,
+    running: &mut JoinSet<()>,
+    owned: &mut mpsc::UnboundedReceiver<lead::Own>,
+    shutdown: &CancellationToken,
+) -> Result<Option<Leading>> {
+    let queue = &node.jobs.queue;
+    let Phase {
+        prefetch,
+        most,
+        own,
+    } = phase;
+    let control = queue.consume(&QueueName::Control, CONTROL).await?;
+    let mut tasks = queue.consume(&QueueName::Tasks, prefetch).await?;
+    let own_queue = QueueName::Node(NodeId::new(&node.config.node)?);
+    let mut mine = queue.consume(&own_queue, prefetch).await?;
+    let stop = CancellationToken::new();
+    let task = lead::run(node.clone(), control, own.clone(), stop.clone());
+    let mut leading = Leading {
+        task: AbortOnDropHandle::new(tokio::spawn(task)),
+        stop,
+    };
+    node.open.store(true, Ordering::Relaxed);
+    node.said.notify_one();
+    let tidied = crate::tidy::run(node.jobs.store.clone(), crate::tidy::DAY);
+    let _tidying = AbortOnDropHandle::new(tokio::spawn(tidied));
+    let mut prove = tokio::time::interval(node.config.proof);
+    prove.reset();
+    let mut proving = JoinSet::new();
+    let closed = || Error::State("the queue was closed".into());
+    loop {
+        observe::in_hand(&node.config.node, running.len());
+        tokio::select! {
+            () = shutdown.cancelled() => return Ok(Some(leading)),
+            () = node.standing.fell() => return Ok(Some(leading)),
+            delivery = tasks.next(), if running.len() < most => {
+                running.spawn(node.clone().take(delivery.ok_or_else(closed)?));
+            }
+            delivery = mine.next(), if running.len() < most => {
+                running.spawn(node.clone().take(delivery.ok_or_else(closed)?));
+            }
+            Some((order, trace)) = owned.recv() => {
+                running.spawn(own_span(node.clone(), order, trace));
+            }
+            Some(_) = running.join_next() => {}
+            _ = prove.tick(), if proving.is_empty() => {
+                let node = node.clone();
+                proving.spawn(async move { node.is_sound().await });
+            }
+            Some(_) = proving.join_next() => {}
+            ended = &mut leading.task => match ended {
+                Ok(ended) => return ended.and_then(|()| Err(closed())),
+                Err(error) => return Err(Error::State(format!("leading: {error}"))),
+            },
+        }
+    }
+}
+
+/// What came to this node through no queue goes to whoever takes it.
+async fn hand_over(node: &Arc<Node>, owned: &mut mpsc::UnboundedReceiver<lead::Own>) {
+    while let Ok((order, trace)) = owned.try_recv() {
+        node.give_back(&order, trace).await;
+        node.own_ended();
+    }
+}
+
+/// Closes the own queue; what waits there goes to others. Where that fails, whoever leads does it.
+async fn retire(node: &Arc<Node>) {
+    let Ok(name) = NodeId::new(&node.config.node) else {
+        return;
+    };
+    for tried in 0..RETIRE_TRIES {
+        match node.jobs.queue.retire_node(&name).await {
+            Ok(_) => break,
+            // The broker may not have heard yet that nobody consumes from it.
+            Err(error) => tracing::debug!(%error, tried, "the queue of this node stays"),
+        }
+        tokio::time::sleep(AGAIN).await;
+    }
 }
 
 async fn own_span(node: Arc<Node>, order: ::jobs::span::Order, trace: Option<String>) {

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use worker::mpirun::Launcher;
+use worker::warm::{BUDGET, Budget};
 
 /// Flags of the dispatcher.
 #[derive(Clone, Debug, clap::Args)]
@@ -36,6 +37,10 @@ pub struct Settings {
     /// wait for the store besides. Fewer share long tasks better among nodes [default: two for each thread]
     #[arg(long, env = "SUNDOG_SLOTS", value_name = "N", value_parser = clap::value_parser!(u64).range(1..=4096))]
     pub slots: Option<u64>,
+    /// What all images that are computed at once may take, whosever they are, such as 6GiB; one that needs more alone is
+    /// refused [default: three quarters of this machine's memory, and one that needs more runs alone]
+    #[arg(long = "node-memory", env = "SUNDOG_NODE_MEMORY", value_name = "SIZE", value_parser = size)]
+    pub memory: Option<u64>,
     /// Directory for temporary files, on all hosts [default: beside a local store, else the system's]
     #[arg(long, env = "SUNDOG_SCRATCH", value_name = "DIR")]
     pub scratch: Option<PathBuf>,
@@ -67,6 +72,7 @@ impl Settings {
             hostfile: None,
             mpirun: "mpirun".into(),
             slots: None,
+            memory: None,
             scratch: None,
             drain: 60,
             stall: 60,
@@ -121,11 +127,19 @@ impl Settings {
         }
     }
 
+    /// What all images of its world may take.
+    fn budget(&self) -> Budget {
+        Budget {
+            bytes: self.memory.or_else(|| Some(machine_memory()? / 4 * 3)),
+            refuses: self.memory.is_some(),
+        }
+    }
+
     /// Starts the ranks; call it within a Tokio runtime. `worker` is the program `sundog-worker`, looked for
     /// beside this one where it is not given.
     pub fn world(&self, worker: Option<&Path>) -> Result<Arc<dyn World>> {
         if self.ranks == 0 {
-            return Ok(Arc::new(Threads::start(self.threads())));
+            return Ok(Arc::new(Threads::within(self.threads(), self.budget())));
         }
         let worker = match worker {
             Some(worker) => worker.to_owned(),
@@ -140,6 +154,9 @@ impl Settings {
         let mut config = world::mpirun::Config::new(launcher);
         config.threads = self.threads();
         config.stall = Duration::from_secs(self.stall);
+        let budget = self.budget().to_text();
+        let budget = budget.map(|text| (BUDGET.to_owned(), text));
+        config.environment.extend(budget);
         Ok(Arc::new(Mpirun::start(config)))
     }
 }
@@ -147,6 +164,35 @@ impl Settings {
 fn share(text: &str) -> std::result::Result<f64, String> {
     let load = text.parse().ok().filter(|load| (0.0..=1.0).contains(load));
     load.ok_or_else(|| "a load is from 0 to 1".into())
+}
+
+fn size(text: &str) -> std::result::Result<u64, String> {
+    let size: std::result::Result<protocol::Size, _> = text.parse();
+    match size {
+        Ok(size) if size.0 > 0 => Ok(size.0),
+        Ok(_) => Err("there is no image without memory".into()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// The bytes that this process may have: the machine's, or its control group's.
+fn machine_memory() -> Option<u64> {
+    let read = |path: &str| std::fs::read_to_string(path).ok();
+    let limits = [
+        "/sys/fs/cgroup/memory.max",
+        "/sys/fs/cgroup/memory/memory.limit_in_bytes",
+    ];
+    let limits = limits
+        .iter()
+        .filter_map(|path| read(path)?.trim().parse().ok());
+    let all = read("/proc/meminfo").and_then(|text| {
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix("MemTotal:"))?;
+        let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+        Some(kib * 1024)
+    });
+    limits.chain(all).min()
 }
 
 fn time(text: &str) -> std::result::Result<Duration, String> {

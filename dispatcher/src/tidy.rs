@@ -11,12 +11,25 @@ pub(crate) async fn run(store: Store, unchanged: Duration) {
     let mut every = tokio::time::interval(DAY);
     loop {
         every.tick().await;
+        if let Err(error) = probes(&store, unchanged).await {
+            tracing::warn!(%error, "looking for probes of dead nodes");
+        }
         match store.sweep(unchanged).await {
             Ok(0) => {}
             Ok(n) => tracing::info!("{n} files of dead writers were removed from the store"),
             Err(error) => tracing::warn!(%error, "looking for files of dead writers"),
         }
     }
+}
+
+/// Removes what nodes left that died while they proved themselves.
+async fn probes(store: &Store, unchanged: Duration) -> cloud::Result<()> {
+    for meta in store.list(crate::proof::PROBES).await? {
+        if meta.modified.elapsed().is_ok_and(|age| age > unchanged) {
+            store.delete(&meta.name).await?;
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use crate::links::Secret;
 use crate::run::{self, Config};
 use dispatcher::jobs::Jobs;
+use dispatcher::scale::{Command, Scale};
 use notifier::Notifier;
 use notifier::program::Webhooks;
 use service::audit::Audit;
@@ -13,6 +14,7 @@ use service::{Entrance, Tokens, access};
 use std::io::Write as _;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use tokio::net::TcpListener;
 use url::Url;
 
@@ -34,6 +36,10 @@ pub struct Settings {
     /// Folder for files until they are objects; beside the store, or else the system's
     #[arg(long, value_name = "DIR")]
     pub scratch: Option<PathBuf>,
+    /// Program that starts and ends workers for `sundog scale`, with {workers} for their number, as
+    /// 'kubectl scale deployment/sundog-dispatcher --replicas={workers}'; it is run without a shell
+    #[arg(long, env = "SUNDOG_SCALE_COMMAND", value_name = "COMMAND")]
+    pub scale_command: Option<String>,
     /// What is admitted.
     #[command(flatten)]
     pub admits: Admits,
@@ -85,6 +91,8 @@ impl Admits {
 
 /// Serves until it is asked to end.
 pub async fn serve(settings: &Settings, jobs: Jobs, ends: Ends) -> Result<(), Failed> {
+    let scale = settings.scale_command.as_deref().map(Command::parse);
+    let scale = scale.transpose().map_err(Failed::setting)?;
     let listener = service::listen(settings.listen, settings.tokens.is_some()).await?;
     let public = match &settings.public_url {
         Some(url) => url.clone(),
@@ -115,6 +123,7 @@ pub async fn serve(settings: &Settings, jobs: Jobs, ends: Ends) -> Result<(), Fa
     let mut config = Config::new(entrance, secret, public);
     config.service = settings.admits.limits();
     config.scratch = settings.scratch.clone();
+    config.scale = scale.map(|command| Arc::new(command) as Arc<dyn Scale>);
     let served = run::run(config, jobs, listener, events, ends.shutdown).await;
     served.map_err(|error| match error {
         run::Error::Cloud(error) => error.into(),

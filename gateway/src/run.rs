@@ -7,6 +7,7 @@ use crate::routes;
 use axum::extract::FromRef;
 use cloud::links::LinkKey;
 use dispatcher::jobs::{Jobs, Weights};
+use dispatcher::scale::Scale;
 use dispatcher::scratch::Scratch;
 use service::{Api, Entrance, Tokens};
 use std::fmt;
@@ -72,6 +73,8 @@ pub struct Config {
     pub limits: Limits,
     /// What all services admit.
     pub service: service::Limits,
+    /// What starts and ends workers, where there is something.
+    pub scale: Option<Arc<dyn Scale>>,
 }
 
 impl fmt::Debug for Config {
@@ -94,6 +97,7 @@ impl Config {
             scratch: None,
             limits: Limits::default(),
             service: service::Limits::default(),
+            scale: None,
         }
     }
 }
@@ -116,6 +120,8 @@ pub struct Gateway {
     pub(crate) weights: Arc<Weights>,
     /// What the API is, made of its routes.
     pub(crate) description: Arc<OnceLock<crate::routes::Description>>,
+    /// What starts and ends workers.
+    pub(crate) scale: Option<Arc<dyn Scale>>,
 }
 
 impl FromRef<Gateway> for Tokens {
@@ -154,6 +160,7 @@ impl Gateway {
             page: Arc::new(page),
             scratch: Arc::new(scratch),
             ready: Arc::default(),
+            scale: config.scale.clone(),
             weights: Arc::default(),
             description: Arc::default(),
             receiving: Receiving::new(config.limits.receiving),

@@ -91,6 +91,8 @@ pub enum Command {
     Address(String),
     /// Ask the job system.
     Jobs(Ask),
+    /// The number of workers that is set, and not asked for yet.
+    Workers(Option<usize>),
     /// Look at a job.
     ChooseJob(Option<String>),
     /// List only images in trouble.

@@ -99,6 +99,11 @@ pub enum Told {
         /// Who.
         node: String,
     },
+    /// A process died that had a span in hand, as the next one on its machine found.
+    Crashed {
+        /// The span, as it was sent.
+        order: Order,
+    },
     /// A span that was sent could not be run, through no fault of it.
     Back {
         /// The order.

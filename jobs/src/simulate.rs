@@ -142,6 +142,7 @@ pub fn run(cluster: &Cluster) -> Outcome {
         over: false,
         schedule: Schedule::default(),
         stops: false,
+        capped: false,
         pages: None,
         tree: None,
     };

@@ -85,6 +85,9 @@ pub struct Order {
     /// Whether a node may refuse it.
     #[serde(default, skip_serializing_if = "is_false")]
     pub may_refuse: bool,
+    /// The identity of the store in which its job is; a node with another hands it back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store: Option<String>,
 }
 
 impl Order {
@@ -96,6 +99,7 @@ impl Order {
             copy_of: None,
             rejections: 0,
             may_refuse: false,
+            store: None,
         }
     }
 }

@@ -36,6 +36,9 @@ pub struct JobMessage {
     /// Which run of the job, from 1; each retry of its failed tasks begins another.
     #[serde(default = "first")]
     pub round: u32,
+    /// The identity of the store in which its submitter put it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store: Option<String>,
 }
 
 /// What a job's inputs came to: `jobs/<id>/r1/plan.json`, written once, when its pages are there, so that a job that is

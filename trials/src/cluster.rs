@@ -18,7 +18,7 @@ pub enum StoreKind {
     S3,
 }
 
-const S3_SECRET: &str = "trial-S3-secret";
+pub(crate) const S3_SECRET: &str = "trial-S3-secret";
 
 /// The job system as a program with this environment has it; call it within a Tokio runtime.
 pub(crate) fn open(environment: &[(String, String)], dir: &Path) -> cloud::Result<Jobs> {

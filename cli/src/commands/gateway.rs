@@ -22,8 +22,11 @@ pub struct Args {
 }
 
 /// Serves until it is told to end.
-pub fn run(args: Args) -> Result {
-    let cloud = client::services(&settings::load()?)?;
+pub fn run(mut args: Args) -> Result {
+    let layers = settings::load()?;
+    let cloud = client::services(&layers)?;
+    let own = args.settings.scale_command.take();
+    args.settings.scale_command = own.or_else(|| layers.text("scale_command").map(str::to_owned));
     program::block_on("sundog-gateway", None, async {
         let jobs = Jobs::cluster(&cloud, Rules::from_env()?)?;
         gateway::program::serve(&args.settings, jobs, program::ends()?).await?;

@@ -20,6 +20,7 @@ pub mod reduce;
 pub mod reproduce;
 pub mod results;
 pub mod run;
+pub mod scale;
 pub mod schema;
 pub mod serve;
 pub mod simulate;
@@ -73,6 +74,7 @@ pub fn run() -> Result {
         Command::Retry(args) => status::retry(args),
         Command::List(args) => status::list(args),
         Command::Nodes(args) => nodes::run(args),
+        Command::Scale(args) => scale::run(args),
         Command::DeadLetters(args) => nodes::letters(args),
         Command::Webhook(args) => webhook::run(args),
         Command::Simulate(args) => simulate::run(args),

@@ -40,6 +40,7 @@ enum Action {
 pub fn run(args: Args) -> Result {
     session::run(farewell, |client| async move {
         let nodes = client.nodes().await?;
+        let now = jiff::Timestamp::now();
         if args.json {
             nodes.iter().for_each(output::json);
             return Ok(Exit::Ok);
@@ -51,22 +52,11 @@ pub fn run(args: Args) -> Result {
             return Ok(Exit::Ok);
         }
         output::line(format!(
-            "{:24}  {:>5}  {:>9}  {:>8}  DEVICES",
-            "NODE", "RANKS", "BUSY", "RESTARTS"
+            "{:24}  {:>5}  {:>9}  {:>5}  {:>7}  {:>8}  {:>6}  STATE",
+            "NODE", "RANKS", "BUSY", "LOAD", "IN HAND", "RESTARTS", "SEEN"
         ));
         for node in &nodes {
-            let name = node["node"].as_str().unwrap_or("?");
-            let busy = format!("{}/{}", number(&node["busy"]), number(&node["slots"]));
-            let devices = node["devices"].as_array().into_iter().flatten();
-            let devices: Vec<&str> = devices.filter_map(|d| d.as_str()).collect();
-            let line = format!(
-                "{:24}  {:>5}  {busy:>9}  {:>8}  {}",
-                output::harmless(name),
-                number(&node["ranks"]),
-                number(&node["restarts"]),
-                output::harmless(&devices.join(", "))
-            );
-            output::line(line.trim_end());
+            output::line(row(node, now));
         }
         Ok(Exit::Ok)
     })
@@ -107,6 +97,36 @@ pub fn letters(args: Letters) -> Result {
         }
         Ok(Exit::Ok)
     })
+}
+
+/// A node for people.
+fn row(node: &Value, now: jiff::Timestamp) -> String {
+    let text = |key: &str| node[key].as_str().unwrap_or_default();
+    let busy = format!("{}/{}", number(&node["busy"]), number(&node["slots"]));
+    let load = node["load"]
+        .as_f64()
+        .map_or("-".into(), |l| format!("{l:.2}"));
+    let seen = match text("time").parse::<jiff::Timestamp>() {
+        Ok(time) => format!("{} s", now.duration_since(time).as_secs().max(0)),
+        Err(_) => "-".into(),
+    };
+    let mut state = text("state").to_owned();
+    if !text("reason").is_empty() {
+        state = format!("{state}: {}", text("reason"));
+    }
+    let devices = node["devices"].as_array().into_iter().flatten();
+    for device in devices.filter_map(|device| device.as_str()) {
+        state = format!("{state}, {device}");
+    }
+    let line = format!(
+        "{:24}  {:>5}  {busy:>9}  {load:>5}  {:>7}  {:>8}  {seen:>6}  {}",
+        output::harmless(text("node")),
+        number(&node["ranks"]),
+        number(&node["in_hand"]),
+        number(&node["restarts"]),
+        output::harmless(&state)
+    );
+    line.trim_end().to_owned()
 }
 
 fn farewell() -> String {

@@ -7,6 +7,7 @@ use client::exit::{Exit, Failure, Result};
 use client::serving::{Announcement, Serving};
 use client::settings::{self, Layers};
 use dispatcher::jobs::{Jobs, Rules};
+use dispatcher::scale::Pool;
 use dispatcher::settings::Settings as Node;
 use gateway::program::Admits;
 use notifier::program::Webhooks;
@@ -14,6 +15,7 @@ use service::Tokens;
 use service::signals::Ends;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -37,6 +39,9 @@ pub struct Args {
     /// Directory for jobs, outputs, token and keys [default: ~/.local/share/sundog]
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
+    /// Workers to begin with, each with the threads or ranks that are set here; sundog scale changes how many
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    workers: usize,
     #[command(flatten)]
     node: Node,
     #[command(flatten)]
@@ -69,9 +74,15 @@ async fn serve(args: &Args, layers: &Layers, home: &Home) -> Result {
     let config = client::services(layers)?;
     let jobs = Jobs::with_directory(&config, &home.store(), Rules::from_env()?)?;
     let Ends { shutdown, hurry } = program::ends()?;
-    let mut node = args.node.config(config.clone(), &jobs.store);
-    node.hurry = hurry;
-    let world = args.node.world(None).map_err(client::from_jobs)?;
+    let (settings, cloud, store) = (args.node.clone(), config.clone(), jobs.store.clone());
+    let pool = Pool::new(jobs.clone(), shutdown.clone(), move |number| {
+        let mut node = settings.config(cloud.clone(), &store);
+        if number > 1 {
+            node.node = format!("{}-{number}", node.node);
+        }
+        node.hurry = hurry.clone();
+        Ok((node, settings.world(None)?))
+    });
     let resumed = match config.broker {
         // A broker keeps its messages.
         Some(_) => 0,
@@ -84,6 +95,8 @@ async fn serve(args: &Args, layers: &Layers, home: &Home) -> Result {
     let streams = notifier::api(&notifier, &guard);
     let mut entrance = gateway::Config::new(guard, secret, address.clone());
     entrance.service = args.admits.limits();
+    entrance.scale = Some(Arc::new(pool.clone()));
+    pool.set(args.workers).map_err(client::from_jobs)?;
     let serving = Serving {
         version: 1,
         address: address.to_string(),
@@ -111,7 +124,7 @@ async fn serve(args: &Args, layers: &Layers, home: &Home) -> Result {
     };
     let dispatcher = async {
         let _stop = stop(&shutdown);
-        dispatcher::run(node, jobs.clone(), world.clone(), shutdown.clone()).await
+        pool.ended().await
     };
     let webhooks = async {
         let _stop = stop(&shutdown);
@@ -119,7 +132,6 @@ async fn serve(args: &Args, layers: &Layers, home: &Home) -> Result {
     };
     let (served, worked, delivered) = tokio::join!(http, dispatcher, webhooks);
     drop(announcement);
-    world.shutdown().await;
     served.map_err(|error| Failure::failed(error.to_string()))?;
     worked.map_err(client::from_jobs)?;
     delivered.map_err(|error| Failure::failed(error.to_string()))?;

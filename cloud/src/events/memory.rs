@@ -1,12 +1,13 @@
 //! Events in the memory of one process.
 
-use super::{Change, Cursor, Events, Heartbeat, Page, Record, Retention, check_id, with_number};
+use super::{Change, Cursor, Events, Heartbeat, MOMENTS, Moment, Page, Record, Retention};
+use super::{SERIES, Sample, check_id, with_number};
 use crate::error::Result;
 use async_trait::async_trait;
 use protocol::Event;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::broadcast;
 
 /// Events in memory. Clones share them.
@@ -27,6 +28,7 @@ struct State {
     jobs: BTreeMap<String, History>,
     nodes: BTreeMap<String, (String, Instant)>,
     leases: BTreeMap<String, (String, Instant)>,
+    moments: VecDeque<(Instant, Moment)>,
 }
 
 #[derive(Debug)]
@@ -75,6 +77,10 @@ impl MemoryEvents {
         state.jobs.retain(|_, job| job.expires > now);
         state.nodes.retain(|_, (_, expires)| *expires > now);
         state.leases.retain(|_, (_, expires)| *expires > now);
+        let old = |(at, _): &(Instant, Moment)| at.elapsed() > SERIES;
+        while state.moments.front().is_some_and(old) || state.moments.len() > MOMENTS {
+            state.moments.pop_front();
+        }
         state
     }
 
@@ -203,6 +209,25 @@ impl Events for MemoryEvents {
             body: body.clone(),
         });
         Ok(nodes.collect())
+    }
+
+    async fn sample(&self, sample: &Sample) -> Result<()> {
+        check_id("node", &sample.node)?;
+        let moment = Moment {
+            time: SystemTime::now(),
+            sample: sample.clone(),
+        };
+        self.state().moments.push_back((Instant::now(), moment));
+        Ok(())
+    }
+
+    async fn samples(&self) -> Result<Vec<Moment>> {
+        let state = self.state();
+        Ok(state.moments.iter().map(|(_, m)| m.clone()).collect())
+    }
+
+    async fn clock(&self) -> Result<SystemTime> {
+        Ok(SystemTime::now())
     }
 
     async fn lease(&self, name: &str, holder: &str, ttl: Duration) -> Result<bool> {

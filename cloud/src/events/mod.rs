@@ -14,7 +14,7 @@ use protocol::Event;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tokio::sync::broadcast;
 
 pub use subscription::{Subscription, Topic, Update, subscribe};
@@ -104,6 +104,31 @@ pub struct Heartbeat {
     pub body: String,
 }
 
+/// How long it is kept what nodes did.
+pub const SERIES: Duration = Duration::from_secs(15 * 60);
+/// Moments of all nodes that are kept at most.
+pub const MOMENTS: usize = 100_000;
+
+/// What a node does at a moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sample {
+    /// The node.
+    pub node: String,
+    /// Slots that work.
+    pub busy: u32,
+    /// Slots that it has; 0 where it takes nothing.
+    pub slots: u32,
+}
+
+/// A sample and when it was taken, by the clock of whoever keeps it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Moment {
+    /// When.
+    pub time: SystemTime,
+    /// What.
+    pub sample: Sample,
+}
+
 /// Events, a few fields per job, and heartbeats, in memory or on Redis.
 ///
 /// Job ids are 1 to 100 letters, digits, `-`, `_` and `.`; anything else is [`Error::Invalid`].
@@ -138,6 +163,15 @@ pub trait Events: Send + Sync + fmt::Debug {
 
     /// Nodes that live, in order of their names.
     async fn nodes(&self) -> Result<Vec<Heartbeat>>;
+
+    /// Adds a moment to the series of what nodes did.
+    async fn sample(&self, sample: &Sample) -> Result<()>;
+
+    /// What nodes did in the last [`SERIES`], in order of time.
+    async fn samples(&self) -> Result<Vec<Moment>>;
+
+    /// What time it is there.
+    async fn clock(&self) -> Result<SystemTime>;
 
     /// Takes a lease, or keeps one: true if `holder` has it for `ttl` from now. Others get it when it has run
     /// out or was given back. What was lost by the service is free, so that work under a lease has to bear

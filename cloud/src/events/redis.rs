@@ -1,11 +1,13 @@
 //! Events on Redis: a stream per job, appended by one script, and notices by publish and subscribe.
 //!
 //! Keys: stream and channel `sundog:events:<job>`, channel `sundog:events`, hash `sundog:job:<job>`, hash
-//! `sundog:event-keys:<job>`, sorted sets `sundog:jobs` and `sundog:nodes`, `sundog:node:<id>`, `sundog:lease:<name>`. All expire.
+//! `sundog:event-keys:<job>`, sorted sets `sundog:jobs` and `sundog:nodes`, `sundog:node:<id>`, `sundog:lease:<name>`, stream
+//! `sundog:series`. All expire.
 
 mod notices;
 
-use super::{Change, Cursor, Events, Heartbeat, Page, Record, Retention, check_id, with_number};
+use super::{Change, Cursor, Events, Heartbeat, MOMENTS, Moment, Page, Record, Retention};
+use super::{SERIES, Sample, check_id, with_number};
 use crate::error::{Error, Result};
 use async_trait::async_trait;
 use protocol::Event;
@@ -28,6 +30,26 @@ static LEASE: LazyLock<Script> = LazyLock::new(|| {
          redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2]) return 1",
     )
 });
+/// KEYS: the node's beat, all names; ARGV: name, body, milliseconds, milliseconds that names are kept. Times are the server's,
+/// since a node may be here to say that its clock is wrong.
+static BEAT: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "local t = redis.call('TIME') local now = t[1] * 1000 + math.floor(t[2] / 1000) \
+         redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3]) \
+         redis.call('ZADD', KEYS[2], now + ARGV[4], ARGV[1]) \
+         redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now) \
+         redis.call('PEXPIRE', KEYS[2], ARGV[4]) return 1",
+    )
+});
+/// KEYS: the series; ARGV: name, busy, slots, milliseconds that it is kept, moments at most.
+static SAMPLE: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "local t = redis.call('TIME') local now = t[1] * 1000 + math.floor(t[2] / 1000) \
+         redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[5], '*', 'node', ARGV[1], 'busy', ARGV[2], 'slots', ARGV[3]) \
+         redis.call('XTRIM', KEYS[1], 'MINID', '~', string.format('%.0f', now - ARGV[4])) \
+         redis.call('PEXPIRE', KEYS[1], ARGV[4]) return 1",
+    )
+});
 /// KEYS: the lease; ARGV: who gives it back.
 static RELEASE: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
@@ -37,6 +59,7 @@ static RELEASE: LazyLock<Script> = LazyLock::new(|| {
 
 const JOBS: &str = "sundog:jobs";
 const NODES: &str = "sundog:nodes";
+const MOMENTS_OF_NODES: &str = "sundog:series";
 const SEQ: &str = "events.seq";
 const HISTORY: &str = "events.history";
 /// How long the names of silent nodes are kept.
@@ -149,14 +172,6 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis())
         .unwrap_or(u64::MAX)
         .max(1)
-}
-
-fn now_millis() -> u64 {
-    millis(
-        SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default(),
-    )
 }
 
 fn stream_key(job: &str) -> String {
@@ -347,29 +362,18 @@ impl Events for RedisEvents {
 
     async fn beat(&self, heartbeat: &Heartbeat, ttl: Duration) -> Result<()> {
         check_id("node", &heartbeat.node)?;
-        let now = now_millis();
-        let mut pipe = redis::pipe();
-        pipe.atomic();
-        pipe.cmd("SET")
-            .arg(format!("sundog:node:{}", heartbeat.node))
+        let mut script = BEAT.prepare_invoke();
+        script
+            .key(format!("sundog:node:{}", heartbeat.node))
+            .key(NODES);
+        script
+            .arg(&heartbeat.node)
             .arg(&heartbeat.body)
-            .arg("PX")
             .arg(millis(ttl))
-            .ignore();
-        let forget = now.saturating_add(millis(NODE_NAMES));
-        pipe.zadd(NODES, &heartbeat.node, forget).ignore();
-        pipe.cmd("ZREMRANGEBYSCORE")
-            .arg(NODES)
-            .arg("-inf")
-            .arg(now)
-            .ignore();
-        pipe.cmd("PEXPIRE")
-            .arg(NODES)
-            .arg(millis(NODE_NAMES))
-            .ignore();
-        let pipe = &pipe;
+            .arg(millis(NODE_NAMES));
+        let script = &script;
         self.retry("sending a heartbeat", move |mut connection| async move {
-            pipe.query_async(&mut connection).await
+            script.invoke_async(&mut connection).await
         })
         .await
     }
@@ -397,6 +401,57 @@ impl Events for RedisEvents {
                 .collect())
         })
         .await
+    }
+
+    async fn sample(&self, sample: &Sample) -> Result<()> {
+        check_id("node", &sample.node)?;
+        let mut script = SAMPLE.prepare_invoke();
+        script
+            .key(MOMENTS_OF_NODES)
+            .arg(&sample.node)
+            .arg(sample.busy)
+            .arg(sample.slots)
+            .arg(millis(SERIES))
+            .arg(MOMENTS);
+        let script = &script;
+        self.retry("adding to the series", move |mut connection| async move {
+            script.invoke_async(&mut connection).await
+        })
+        .await
+    }
+
+    async fn samples(&self) -> Result<Vec<Moment>> {
+        let now = self.clock().await?;
+        let since = now.checked_sub(SERIES).unwrap_or(UNIX_EPOCH);
+        let since = millis(since.duration_since(UNIX_EPOCH).unwrap_or_default());
+        let found: StreamRangeReply = self
+            .retry("reading the series", move |mut connection| async move {
+                let mut command = redis::cmd("XRANGE");
+                command.arg(MOMENTS_OF_NODES).arg(since).arg("+");
+                command.query_async(&mut connection).await
+            })
+            .await?;
+        let moment = |entry: &redis::streams::StreamId| {
+            let at = entry.id.split('-').next()?.parse().ok()?;
+            Some(Moment {
+                time: UNIX_EPOCH + Duration::from_millis(at),
+                sample: Sample {
+                    node: entry.get("node")?,
+                    busy: entry.get("busy")?,
+                    slots: entry.get("slots")?,
+                },
+            })
+        };
+        Ok(found.ids.iter().filter_map(moment).collect())
+    }
+
+    async fn clock(&self) -> Result<SystemTime> {
+        let (secs, micros): (u64, u64) = self
+            .retry("asking for the time", move |mut connection| async move {
+                redis::cmd("TIME").query_async(&mut connection).await
+            })
+            .await?;
+        Ok(UNIX_EPOCH + Duration::from_secs(secs) + Duration::from_micros(micros))
     }
 
     async fn lease(&self, name: &str, holder: &str, ttl: Duration) -> Result<bool> {

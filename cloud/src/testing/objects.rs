@@ -68,7 +68,7 @@ pub enum Fault {
 
 #[derive(Debug)]
 struct State {
-    account: Account,
+    account: Mutex<Account>,
     inner: Mutex<Inner>,
 }
 
@@ -106,7 +106,7 @@ impl ObjectServer {
             ..Inner::default()
         };
         let state = Arc::new(State {
-            account,
+            account: Mutex::new(account),
             inner: Mutex::new(inner),
         });
         let (stop, stopped) = oneshot::channel();
@@ -130,6 +130,12 @@ impl ObjectServer {
             stop: Some(stop),
             thread: Some(thread),
         })
+    }
+
+    /// Accepts this account's requests alone from now on, as after a key was rotated.
+    pub fn accept(&self, account: Account) {
+        let known = self.state.account.lock();
+        *known.unwrap_or_else(PoisonError::into_inner) = account;
     }
 
     /// Its address, `http://127.0.0.1:…`.
@@ -284,7 +290,8 @@ impl State {
     }
 
     fn check(&self, request: &Signed<'_>) -> Result<(), signatures::Refusal> {
-        match &self.account {
+        let account = self.account.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*account {
             Account::Aws { key_id, secret } => {
                 signatures::verify_aws(request, key_id, secret, Utc::now())
             }

@@ -2,7 +2,7 @@
 
 use crate::kit::*;
 use cloud::Error;
-use cloud::events::{Cursor, Events, Heartbeat, Switchboard, Topic, Update, subscribe};
+use cloud::events::{Cursor, Events, Heartbeat, Sample, Switchboard, Topic, Update, subscribe};
 use protocol::Event;
 use protocol::event::JobStarted;
 use std::collections::BTreeMap;
@@ -272,6 +272,7 @@ pub(crate) async fn conforms(events: Arc<dyn Events>) {
         a_place_from_another_history_is_a_reset,
         fields_are_kept_beside_each_other,
         heartbeats_end_with_their_time,
+        what_nodes_did_is_a_series_by_the_clock_of_the_keeper,
         a_lease_has_one_holder,
         a_switchboard_tells_each_its_own,
     );
@@ -345,4 +346,36 @@ pub(crate) async fn a_loss_is_told(events: Arc<dyn Events>, lose: impl Fn()) {
             }
         }
     }
+}
+
+pub(crate) async fn what_nodes_did_is_a_series_by_the_clock_of_the_keeper(events: Arc<dyn Events>) {
+    let before = events.clock().await.unwrap();
+    for busy in 0..4 {
+        let node = ["a", "b"][busy as usize % 2].to_owned();
+        let sample = Sample {
+            node,
+            busy,
+            slots: 4,
+        };
+        events.sample(&sample).await.unwrap();
+    }
+    let after = events.clock().await.unwrap();
+    let moments = events.samples().await.unwrap();
+    let busy: Vec<_> = moments.iter().map(|m| m.sample.busy).collect();
+    assert_eq!(busy, [0, 1, 2, 3]);
+    assert_eq!(moments[3].sample.node, "b");
+    let second = Duration::from_secs(1);
+    for moment in &moments {
+        assert!(moment.time + second > before && moment.time < after + second);
+    }
+    assert!(moments.is_sorted_by_key(|moment| moment.time));
+    let wrong = Sample {
+        node: "a:b".into(),
+        busy: 0,
+        slots: 0,
+    };
+    assert!(matches!(
+        events.sample(&wrong).await,
+        Err(Error::Invalid { .. })
+    ));
 }

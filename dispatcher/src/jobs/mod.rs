@@ -3,6 +3,7 @@
 mod check;
 mod dead;
 mod inputs;
+mod nodes;
 mod status;
 mod uploads;
 mod urls;
@@ -10,6 +11,7 @@ mod urls;
 pub use check::{Rules, check};
 pub(crate) use check::{check_upload, check_url, file_of};
 pub use dead::{DeadLetter, LOOK};
+pub use nodes::{Nodes, Total};
 pub use status::{JobStatus, Output};
 pub(crate) use status::{add, to_field};
 pub use uploads::{Upload, UploadedFile, Usage, Weights};
@@ -257,11 +259,25 @@ impl Jobs {
             .await?)
     }
 
+    /// Tells whoever leads that something was done to a job of this store.
     pub(crate) async fn publish(&self, id: &str, round: u32) -> Result<()> {
+        // Where it cannot be told which store this is, nobody's is doubted.
+        let store = self.store.identity().await.ok();
+        self.publish_of(id, round, store).await
+    }
+
+    /// The same of a job that was found in some store.
+    pub(crate) async fn publish_of(
+        &self,
+        id: &str,
+        round: u32,
+        store: Option<String>,
+    ) -> Result<()> {
         let message = JobMessage {
             version: protocol::VERSION,
             job: id.to_owned(),
             round,
+            store,
         };
         let mut message = Message::new(QueueName::Jobs, names::to_json(&message));
         let span = tracing::info_span!("publish", otel.kind = "producer", job = id, round);

@@ -65,7 +65,8 @@ impl Lead {
         let mut messages = Vec::new();
         let mut spans = Vec::new();
         let others = self.core.living().count() > 1;
-        for (order, to) in orders {
+        for (mut order, to) in orders {
+            order.store = self.node.standing.store().map(str::to_owned);
             let trace = self
                 .jobs
                 .get(&order.span.job)

@@ -41,7 +41,8 @@ async fn load(node: &Arc<Node>, id: &JobId, known: Option<u32>) -> Result<Done> 
     }
     let stored: Option<StoredJob> = names::read(store, &names::spec(id)).await?;
     let Some(stored) = stored else {
-        // Its submitter died in the middle, or it was deleted.
+        // Its submitter died in the middle, it was deleted, or this node does not see it.
+        node.is_sound().await;
         return Ok(Done::Nothing);
     };
     let end = names::end(id, round);
@@ -66,6 +67,7 @@ async fn load(node: &Arc<Node>, id: &JobId, known: Option<u32>) -> Result<Done> 
         over,
         schedule: spec.schedule.clone(),
         stops: spec.on_error == protocol::job::OnError::Stop,
+        capped: spec.limits.memory.is_some(),
         pages: None,
         tree: None,
     };

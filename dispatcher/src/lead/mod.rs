@@ -13,6 +13,7 @@ mod plan;
 use crate::error::Result;
 use crate::names;
 use crate::observe;
+use crate::proof::Whose;
 use crate::service::Node;
 use cloud::queue::{Consumer, Delivery, NodeId, QueueName};
 use jobs::conductor::{Beat, Conductor, Input, Loaded, Loading, Settings};
@@ -114,6 +115,8 @@ struct Lead {
     counted: Instant,
     /// Nodes that lived then.
     living: BTreeSet<NodeName>,
+    /// Jobs that may be in another store than this node has.
+    doubted: Vec<Delivery>,
 }
 
 /// Leads whenever it is this node's turn, until `stop`.
@@ -213,6 +216,7 @@ impl Lead {
             ready: None,
             counted: Instant::now(),
             living: BTreeSet::new(),
+            doubted: Vec::new(),
             node,
         }
     }
@@ -250,7 +254,7 @@ impl Lead {
             let ids = found.iter().filter_map(|mark| mark.name.rsplit('/').next());
             for id in ids.filter(|id| !known.contains(*id)) {
                 // Through the queue of jobs, so that it is taken like any other.
-                if let Err(error) = node.jobs.publish(id, 1).await {
+                if let Err(error) = node.jobs.publish_of(id, 1, None).await {
                     tracing::warn!(%error, job = id, "a job is looked for later");
                 }
             }
@@ -283,6 +287,20 @@ impl Lead {
                 return;
             }
         };
+        match self.node.whose(message.store.as_deref()).await {
+            Whose::Ours => {
+                if message.store.is_some() {
+                    self.node.standing.back();
+                }
+            }
+            Whose::Foreign => {
+                let reason = "its job is in another store than this cluster's (hint: compare SUNDOG_STORE where it was submitted)";
+                let _ = delivery.reject(reason).await;
+                return;
+            }
+            // It goes back when this node leads no more, which is at once.
+            Whose::Doubted => return self.doubted.push(delivery),
+        }
         let id: JobId = message.job.as_str().into();
         if let Some(trace) = delivery.trace.clone()
             && !self.jobs.contains_key(&id)
@@ -315,6 +333,7 @@ impl Lead {
             Told::Ended(receipt) => self.done(Done::Receipt(receipt)),
             Told::Returned { span } => self.step(Input::Returned(span)),
             Told::Refused { span, node } => self.step(Input::Refused(span, node.as_str().into())),
+            Told::Crashed { order } => self.step(Input::Crashed(order)),
             Told::Back { order } => self.step(Input::Back(order.span)),
         }
     }

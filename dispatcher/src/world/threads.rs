@@ -33,12 +33,18 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Threads {
     /// Starts `threads` threads.
     pub fn start(threads: usize) -> Threads {
+        Threads::within(threads, warm::Budget::default())
+    }
+
+    /// The same with a bound of what all images take together.
+    pub fn within(threads: usize, budget: warm::Budget) -> Threads {
         let threads = threads.max(1);
-        let (entry, inbox) = warm::open(planner::World {
+        let world = planner::World {
             ranks: 1,
             threads,
             processes: false,
-        });
+        };
+        let (entry, inbox) = warm::open(world, budget);
         let (asks, asked) = channel::<Ask>();
         std::thread::spawn(move || {
             asked.into_iter().for_each(|ask| entry.ask(ask));

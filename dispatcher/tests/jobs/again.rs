@@ -33,6 +33,7 @@ async fn messages_of_a_job_that_come_again_and_again_run_nothing_twice() {
                 version: 1,
                 job: id.clone(),
                 round: 1,
+                store: None,
             };
             Message::new(QueueName::Jobs, names::to_json(&message))
         };

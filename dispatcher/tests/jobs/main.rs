@@ -9,6 +9,7 @@ mod schedule;
 mod single;
 mod site;
 mod telling;
+mod unsound;
 mod wishes;
 
 use crate::site::*;

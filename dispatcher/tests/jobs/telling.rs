@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use cloud::events::memory::MemoryEvents;
-use cloud::events::{Change, Cursor, Events, Heartbeat, Page, Record};
+use cloud::events::{Change, Cursor, Events, Heartbeat, Moment, Page, Record, Sample};
 use cloud::queue::memory::MemoryQueue;
 use cloud::queue::{Message, QueueName};
 use cloud::store::Store;
@@ -16,7 +16,7 @@ use protocol::{Event, Job};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tokio::sync::broadcast;
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -69,6 +69,18 @@ impl Events for Deaf {
     async fn nodes(&self) -> Result<Vec<Heartbeat>> {
         self.hears()?;
         self.inner.nodes().await
+    }
+    async fn sample(&self, sample: &Sample) -> Result<()> {
+        self.hears()?;
+        self.inner.sample(sample).await
+    }
+    async fn samples(&self) -> Result<Vec<Moment>> {
+        self.hears()?;
+        self.inner.samples().await
+    }
+    async fn clock(&self) -> Result<SystemTime> {
+        self.hears()?;
+        self.inner.clock().await
     }
     async fn lease(&self, name: &str, holder: &str, ttl: Duration) -> Result<bool> {
         self.hears()?;

@@ -22,6 +22,7 @@ async function open() {
   showPresets();
   await refreshAll();
   await takePipeline();
+  lookAtNodes();
   if (!following) {
     following = true;
     follow("/v1/events", jobEvent, refreshAll).finally(() => {

@@ -19,7 +19,7 @@ const STYLE: &str = concat!(
     include_str!("../../../wasm/web/viewer.css")
 );
 /// One scope, in this order.
-const SCRIPTS: [&str; 16] = [
+const SCRIPTS: [&str; 17] = [
     include_str!("elements.js"),
     include_str!("../../../wasm/web/fields.js"),
     include_str!("../../../wasm/web/histogram.js"),
@@ -35,6 +35,7 @@ const SCRIPTS: [&str; 16] = [
     include_str!("share.js"),
     include_str!("results.js"),
     include_str!("jobs.js"),
+    include_str!("monitor.js"),
     include_str!("main.js"),
 ];
 

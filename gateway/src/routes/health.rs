@@ -1,4 +1,4 @@
-//! Which nodes work, and whether the services behind the gateway answer.
+//! Whether the services behind the gateway answer.
 
 use crate::run::Gateway;
 use axum::extract::State;
@@ -7,8 +7,7 @@ use cloud::queue::QueueName;
 use http::StatusCode;
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::{Map, Value};
-use service::{Api, Operation, Problem, Scope};
+use service::{Api, Operation, Scope};
 use std::future::Future;
 use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
@@ -20,12 +19,6 @@ const FRESH: Duration = Duration::from_secs(1);
 
 pub(super) fn add(api: Api<Gateway>) -> Api<Gateway> {
     api.add(
-        Operation::get("/v1/nodes", "listNodes", "Lists the nodes that work")
-            .tag("nodes")
-            .answer::<Nodes>(200, "nodes, as they describe themselves"),
-        nodes,
-    )
-    .add(
         Operation::get(
             "/readyz",
             "getReadiness",
@@ -46,11 +39,6 @@ pub(super) fn add(api: Api<Gateway>) -> Api<Gateway> {
 }
 
 #[derive(Serialize, JsonSchema)]
-struct Nodes {
-    nodes: Vec<Map<String, Value>>,
-}
-
-#[derive(Serialize, JsonSchema)]
 struct Readiness {
     ready: bool,
     checks: Checks,
@@ -62,18 +50,6 @@ struct Checks {
     queue: &'static str,
     events: &'static str,
     store: &'static str,
-}
-
-async fn nodes(State(gateway): State<Gateway>) -> Result<axum::Json<Nodes>, Problem> {
-    let beats = gateway.jobs.events.nodes().await?;
-    let nodes = beats.into_iter().map(|beat| {
-        let body: Option<Map<String, Value>> = serde_json::from_str(&beat.body).ok();
-        let mut body = body.unwrap_or_default();
-        body.insert("node".into(), beat.node.into());
-        body
-    });
-    let nodes = nodes.collect();
-    Ok(axum::Json(Nodes { nodes }))
 }
 
 /// What the services behind answered last, and when. Who asks meanwhile waits for the one who asks them.

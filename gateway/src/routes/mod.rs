@@ -8,6 +8,7 @@ mod health;
 mod inputs;
 mod jobs;
 mod looks;
+mod nodes;
 mod objects;
 mod results;
 mod uploads;
@@ -47,6 +48,7 @@ pub fn router_with(gateway: Gateway, extra: Api) -> Router {
         dead::add,
         account::add,
         health::add,
+        nodes::add,
         docs::add,
         operations,
     ];

@@ -6,6 +6,7 @@ mod account;
 mod archive;
 mod described;
 mod looks;
+mod nodes;
 mod objects;
 mod refusals;
 mod site;

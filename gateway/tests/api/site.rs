@@ -216,7 +216,13 @@ impl Site {
     pub fn left(&self) -> usize {
         let mut n = 0;
         for folder in std::fs::read_dir(self.store.join(".scratch")).unwrap() {
-            let files = std::fs::read_dir(folder.unwrap().path()).unwrap();
+            let folder = folder.unwrap().path();
+            if !folder.is_dir() {
+                // What a dispatcher has in hand.
+                n += usize::from(std::fs::metadata(folder).unwrap().len() > 0);
+                continue;
+            }
+            let files = std::fs::read_dir(folder).unwrap();
             n += files
                 .filter(|file| file.as_ref().unwrap().file_name() != "lock")
                 .count();

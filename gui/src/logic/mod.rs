@@ -85,6 +85,7 @@ pub fn apply(state: &mut State, work: &mut Work, presets: &mut Presets, command:
             work.jobs.ask(Ask::Look);
         }
         Command::Address(address) => state.jobs.address = address,
+        Command::Workers(wanted) => state.jobs.workers = wanted,
         Command::Jobs(ask) => work.jobs.ask(ask),
         Command::ChooseJob(job) => {
             state.jobs.choose(job.clone());

@@ -1,9 +1,11 @@
 //! Nodes of the job system: who works, how much, over the last minutes.
 
 use super::{Scene, widgets};
+use crate::command::Command;
 use crate::state::jobs::{Link, Target};
 use crate::text;
 use crate::theme::palette;
+use crate::work::jobs::Ask;
 use eframe::egui::{
     self, CentralPanel, Color32, Grid, Rect, RichText, Role, ScrollArea, Sense, Stroke, Ui,
     WidgetInfo, pos2, vec2,
@@ -82,7 +84,32 @@ pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
             ),
         );
         ui.add_space(8.0);
+        workers(ui, scene);
+        ui.add_space(8.0);
         nodes(ui, scene);
+    });
+}
+
+/// How many there are to be.
+fn workers(ui: &mut Ui, scene: &mut Scene<'_>) {
+    let jobs = &scene.state.jobs;
+    let now = jobs.nodes.len().max(1);
+    let mut wanted = jobs.workers.unwrap_or(now);
+    let changed = jobs.workers.is_some_and(|wanted| wanted != now);
+    ui.horizontal(|ui| {
+        let label = ui.label("Workers");
+        let field = egui::DragValue::new(&mut wanted)
+            .range(1..=10_000)
+            .speed(0.05);
+        if ui.add(field).labelled_by(label.id).changed() {
+            scene.ask(Command::Workers(Some(wanted)));
+        }
+        let button = ui.add_enabled(changed, egui::Button::new("Set workers"));
+        if button.clicked() {
+            scene.ask(Command::Jobs(Ask::Scale(wanted)));
+            scene.ask(Command::Workers(None));
+        }
+        widgets::weak(ui, "Those that are too many finish what they have");
     });
 }
 
@@ -161,12 +188,12 @@ fn nodes(ui: &mut Ui, scene: &Scene<'_>) {
         .auto_shrink([false, true])
         .show(ui, |ui| {
             Grid::new("nodes")
-                .num_columns(4)
+                .num_columns(6)
                 .striped(true)
                 .spacing([28.0, 6.0])
                 .min_col_width(70.0)
                 .show(ui, |ui| {
-                    for name in ["Node", "Busy", "Ranks", "Restarts"] {
+                    for name in ["Node", "State", "Busy", "Load", "Ranks", "Restarts"] {
                         widgets::small(ui, name);
                     }
                     ui.end_row();
@@ -175,11 +202,19 @@ fn nodes(ui: &mut Ui, scene: &Scene<'_>) {
                     };
                     for node in nodes {
                         ui.label(text::harmless(node["node"].as_str().unwrap_or("?")));
+                        let told = |key: &str| node[key].as_str().unwrap_or_default();
+                        let state = match told("reason") {
+                            "" => told("state").to_owned(),
+                            why => format!("{}: {why}", told("state")),
+                        };
+                        ui.add(egui::Label::new(text::harmless(&state)).truncate());
                         ui.label(format!(
                             "{} of {}",
                             number(&node["busy"]),
                             number(&node["slots"])
                         ));
+                        let load = node["load"].as_f64();
+                        ui.label(load.map_or("–".into(), |load| format!("{load:.2}")));
                         ui.label(number(&node["ranks"]));
                         ui.label(number(&node["restarts"]));
                         ui.end_row();

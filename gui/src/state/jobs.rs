@@ -144,6 +144,8 @@ pub struct Jobs {
     pub results: Option<Results>,
     /// Nodes that live.
     pub nodes: Vec<client::Node>,
+    /// The number of workers that the user set, until it is asked for.
+    pub workers: Option<usize>,
     /// Busy and all workers, the newest last.
     pub load: VecDeque<(Instant, f32, f32)>,
     /// Images that ended a second, the newest last.

@@ -36,6 +36,8 @@ pub enum Ask {
     Results(String),
     /// Fetch a job's outputs into a folder.
     Download(String, PathBuf),
+    /// Have so many workers.
+    Scale(usize),
 }
 
 /// What the job system answers.
@@ -232,9 +234,11 @@ fn connect(target: &Target, token: Option<&Token>, post: &Post) -> Result<Client
                     ),
                 });
             }
+            let scale = layers.text("scale_command");
             Ok(Client::Direct(Box::new(client::Direct::new(
                 &config,
                 client::user()?,
+                scale,
             )?)))
         }
     }
@@ -266,6 +270,12 @@ async fn work(client: Arc<Client>, ask: Ask, number: u64, post: Post) {
         Ask::Retry(job) => client.retry(&job).await.map(drop),
         Ask::Results(job) => client.results(&job, LIFE).await.map(|results| {
             say(&post, Answer::Results(Box::new(results)));
+        }),
+        Ask::Scale(workers) => client.scale(workers).await.map(|before| {
+            let before = before.map_or(String::new(), |n| format!(" ({n} before)"));
+            let s = if workers == 1 { "" } else { "s" };
+            let told = format!("{workers} worker{s} asked for{before}");
+            post.send(News::Told(false, told));
         }),
         Ask::Download(job, folder) => download(&client, &job, folder, number, &post).await,
         Ask::Turn(..) | Ask::Look | Ask::Follow(_) => Ok(()),

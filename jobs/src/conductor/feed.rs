@@ -11,9 +11,9 @@ const SKEW: f64 = 0.25;
 const BUSY: f64 = 8.0;
 
 impl Conductor {
-    /// Slots of the nodes that live.
-    pub(super) fn slots(&self) -> u32 {
-        self.nodes.values().map(|node| node.slots).sum()
+    /// Counts the slots of the nodes that live.
+    pub(super) fn count_slots(&mut self) {
+        self.slots = self.nodes.values().map(|node| node.slots).sum();
     }
 
     /// Does what was put off until now.
@@ -64,8 +64,13 @@ impl Conductor {
             let page = job.pages.get(span.page as usize);
             let open = page.is_some_and(|page| !page.has_ended(span.first));
             let cost = page.map_or(0, |page| u64::from(page.cost(span.first)));
+            let alone = job.deadly.contains(&(span.page, span.first));
             if open && !self.flights.contains_key(&span) {
-                self.launch(now, Order::new(span), cost, None, out);
+                let order = Order {
+                    alone,
+                    ..Order::new(span)
+                };
+                self.launch(now, order, cost, None, out);
             }
             self.place(&id);
         }
@@ -73,9 +78,14 @@ impl Conductor {
 
     /// Sends new spans while there are few on their way.
     pub(super) fn feed(&mut self, now: Ms, out: &mut Vec<Effect>) {
-        let slots = self.slots();
+        let slots = self.slots;
         let most = (slots * self.settings.ahead) as usize;
-        while self.flights.len() < most {
+        // What waits is bounded by what it costs: of long spans there is one for each slot, so that none is bound to a node
+        // while another has nothing.
+        let enough = u64::from(slots * self.settings.ahead) * u64::from(self.settings.span);
+        while self.flights.len() < most
+            && (self.flights.len() < slots as usize || self.load < enough)
+        {
             let Some(id) = self.fair.next() else {
                 return;
             };
@@ -152,6 +162,10 @@ impl Conductor {
             refused_by,
         };
         self.flights.insert(span.clone(), flight);
+        self.load += cost;
+        if let Some(job) = self.jobs.get_mut(&span.job) {
+            job.flying += 1;
+        }
         self.fed += 1;
         self.send(now, &span, out);
     }

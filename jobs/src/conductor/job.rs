@@ -5,7 +5,7 @@ use super::{Flags, Loaded};
 use crate::page::Page;
 use crate::span::End;
 use protocol::job::Schedule;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Inputs that wait to be tried again at most, before the job gets nothing new: what fails all of them may pass.
@@ -31,6 +31,9 @@ pub(super) struct Job {
     pub(super) round: u32,
     pub(super) schedule: Schedule,
     pub(super) stops: bool,
+    pub(super) capped: bool,
+    /// Its spans that are on their way.
+    pub(super) flying: u32,
     pub(super) flags: Flags,
     /// Whether its inputs are known.
     pub(super) planned: bool,
@@ -47,6 +50,8 @@ pub(super) struct Job {
     pub(super) tries: BTreeMap<(u32, u32), u32>,
     /// Of those, the ones that wait.
     pub(super) waiting: usize,
+    /// Inputs that nodes died of while they did nothing else, by page: they are run so from then on.
+    pub(super) deadly: BTreeSet<(u32, u32)>,
     /// Microseconds predicted and milliseconds measured, of spans that ran.
     ran: (f64, f64),
     /// Its receipt is being written.
@@ -63,6 +68,8 @@ impl Job {
             round: loaded.round,
             schedule: loaded.schedule.clone(),
             stops: loaded.stops,
+            capped: loaded.capped,
+            flying: 0,
             flags: loaded.flags,
             planned: false,
             plan_failures: 0,
@@ -72,6 +79,7 @@ impl Job {
             left: 0,
             counted: Counted::default(),
             tries: BTreeMap::new(),
+            deadly: BTreeSet::new(),
             waiting: 0,
             ran: (0.0, 0.0),
             ending: false,
@@ -80,12 +88,14 @@ impl Job {
     }
 
     /// Whether something of it could be sent for the first time.
-    pub(super) fn has_new(&self) -> bool {
+    pub(super) fn has_new(&self, slots: u32) -> bool {
+        // Images that wait for each other hold slots: others have half of them at least.
+        let shared = self.capped && self.flying >= (slots / 2).max(1);
         let waits = match &self.needs {
             Some(needs) => needs.has_next(),
             None => self.feeding < self.pages.len(),
         };
-        self.is_fed() && !self.held && self.waiting < WAITING && waits
+        !shared && self.is_fed() && !self.held && self.waiting < WAITING && waits
     }
 
     /// Inputs of each page but the last.

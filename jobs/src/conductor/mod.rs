@@ -26,7 +26,7 @@ use job::Job;
 pub struct Settings {
     /// What a span is worth at most, in microseconds of predicted work (50 000).
     pub span: u32,
-    /// Spans on their way for each slot of the living nodes (2).
+    /// Spans on their way for each slot of the living nodes (2); where they cost more than `span`, fewer, down to one.
     pub ahead: u32,
     /// After so long without a beat a node is dead, and a span that nobody names is looked for.
     pub patience: Ms,
@@ -87,6 +87,8 @@ pub enum Input {
     Ended(Report),
     /// A span came to a node again, from one that had it and may have died.
     Returned(Span),
+    /// The process died that had a span in hand.
+    Crashed(Order),
     /// A node refused a span.
     Refused(Span, NodeName),
     /// A node gives a span back through no fault of it.
@@ -148,6 +150,8 @@ pub struct Loaded {
     pub schedule: Schedule,
     /// Whether an error ends it.
     pub stops: bool,
+    /// Whether it bounds the memory of its images: they may have to wait for each other.
+    pub capped: bool,
     /// Its pages, where its inputs are known.
     pub pages: Option<Vec<Loading>>,
     /// See [`Input::Planned`].
@@ -220,7 +224,13 @@ pub struct Conductor {
     settings: Settings,
     jobs: BTreeMap<JobId, Job>,
     nodes: BTreeMap<NodeName, Node>,
+    /// Slots of all of them.
+    slots: u32,
     flights: BTreeMap<Span, Flight>,
+    /// What they cost together, in microseconds as predicted.
+    load: u64,
+    /// What processes died of, of jobs that are not known yet.
+    crashed: Vec<Order>,
     due: BTreeSet<(Ms, Due)>,
     fair: Fair,
     dice: Dice,
@@ -239,7 +249,10 @@ impl Conductor {
             settings,
             jobs: BTreeMap::new(),
             nodes: BTreeMap::new(),
+            slots: 0,
             flights: BTreeMap::new(),
+            load: 0,
+            crashed: Vec::new(),
             due: BTreeSet::new(),
             fair: Fair::default(),
             born: None,
@@ -260,12 +273,13 @@ impl Conductor {
             }
             Input::Loaded(loaded) => self.loaded(now, born, *loaded, &mut out),
             Input::Flags { job, flags } => self.wished(&job, flags, &mut out),
-            Input::Planned { job, pages, tree } => self.planned(&job, pages, tree, &mut out),
+            Input::Planned { job, pages, tree } => self.planned(now, &job, pages, tree, &mut out),
             Input::PlanFailed(job) => self.plan_failed(now, job),
             Input::Beat(beat) => self.beat(now, beat),
             Input::Began(span, node, since) => self.began(now, &span, node, since),
             Input::Ended(report) => self.ended(now, report, &mut out),
             Input::Returned(span) => self.returned(now, &span, &mut out),
+            Input::Crashed(order) => self.crashed(now, order, &mut out),
             Input::Refused(span, node) => self.refused(now, &span, node),
             Input::Back(span) => self.again(now, &span),
             Input::Missing(span) => self.missing(now, &span, &mut out),

@@ -18,6 +18,7 @@ impl Conductor {
             given,
         };
         self.nodes.insert(beat.node, node);
+        self.count_slots();
     }
 
     pub(super) fn began(&mut self, now: Ms, span: &Span, node: NodeName, since: Ms) {
@@ -81,6 +82,8 @@ impl Conductor {
             refused_by: None,
         };
         self.flights.insert(span.clone(), flight);
+        self.load += cost;
+        job.flying += 1;
         let id = span.job.clone();
         self.place(&id);
     }
@@ -88,6 +91,7 @@ impl Conductor {
     pub(super) fn tick(&mut self, now: Ms, ready: Option<u64>, out: &mut Vec<Effect>) {
         let patience = self.settings.patience;
         self.nodes.retain(|_, node| node.seen + patience >= now);
+        self.count_slots();
         let (mut missing, mut died) = (Vec::new(), Vec::new());
         for (span, flight) in &mut self.flights {
             if let (Some(doubted), Some((_, at))) = (flight.doubted, &flight.seen) {

@@ -9,6 +9,9 @@ use crate::span::{End, Order, Report, Span};
 use crate::tree::Tree;
 use crate::{JobId, Ms, NodeName};
 
+/// Spans of unknown jobs that processes died of, at most.
+const CRASHED: usize = 4096;
+
 impl Conductor {
     pub(super) fn loaded(&mut self, now: Ms, born: Ms, loaded: Loaded, out: &mut Vec<Effect>) {
         let id = loaded.job.clone();
@@ -37,7 +40,7 @@ impl Conductor {
             self.due.insert((settles, Due::Enter(id.clone())));
         }
         self.jobs.insert(id.clone(), job);
-        self.pages(&id, pages, loaded.tree, true, out);
+        self.pages(now, &id, pages, loaded.tree, true, out);
         if loaded.over
             && let Some(job) = self.jobs.get_mut(&id)
             && !job.ending
@@ -45,11 +48,11 @@ impl Conductor {
             job.ending = true;
             out.push(Effect::Finish(id, job.round));
         }
-        let _ = now;
     }
 
     pub(super) fn planned(
         &mut self,
+        now: Ms,
         id: &JobId,
         pages: Vec<Loading>,
         tree: Option<Tree>,
@@ -60,13 +63,14 @@ impl Conductor {
             .get(id)
             .is_some_and(|job| !job.planned && !job.ending)
         {
-            self.pages(id, pages, tree, false, out);
+            self.pages(now, id, pages, tree, false, out);
         }
     }
 
     /// `told`: what has ended is not new.
     fn pages(
         &mut self,
+        now: Ms,
         id: &JobId,
         pages: Vec<Loading>,
         tree: Option<Tree>,
@@ -100,6 +104,15 @@ impl Conductor {
             out.push(Effect::Stop(id.clone()));
         }
         let round = job.round;
+        let mine = |order: &Order| order.span.job == *id;
+        let (mine, others) = std::mem::take(&mut self.crashed)
+            .into_iter()
+            .partition(mine);
+        self.crashed = others;
+        let mine: Vec<Order> = mine;
+        for order in mine {
+            self.crashed(now, order, out);
+        }
         for (page, input, attempt) in again {
             let span = Span {
                 job: id.clone(),
@@ -153,6 +166,7 @@ impl Conductor {
 
     /// Enters a job among those that have something new to send, or takes it out.
     pub(super) fn place(&mut self, id: &JobId) {
+        let slots = self.slots;
         let Some(job) = self.jobs.get_mut(id) else {
             return;
         };
@@ -163,7 +177,7 @@ impl Conductor {
         {
             job.feeding += 1;
         }
-        match job.has_new() {
+        match job.has_new(slots) {
             true => self.fair.enter(job.class, &job.owner, id),
             false => self.fair.leave(job.class, &job.owner, id),
         }
@@ -203,6 +217,10 @@ impl Conductor {
     pub(super) fn land(&mut self, span: &Span) -> Option<Flight> {
         let flight = self.flights.remove(span)?;
         self.release(&flight.to);
+        self.load -= flight.cost;
+        if let Some(job) = self.jobs.get_mut(&span.job) {
+            job.flying = job.flying.saturating_sub(1);
+        }
         Some(flight)
     }
 
@@ -309,6 +327,59 @@ impl Conductor {
         self.died(now, span, suspect, out);
     }
 
+    /// A process died that had a span in hand: each of its inputs is run alone, or, where it was that already, has failed an
+    /// attempt.
+    pub(super) fn crashed(&mut self, now: Ms, order: Order, out: &mut Vec<Effect>) {
+        let span = order.span.clone();
+        let Some(job) = self.jobs.get_mut(&span.job).filter(|job| job.planned) else {
+            // It may be loaded soon.
+            if self.crashed.len() < CRASHED {
+                self.crashed.push(order);
+            }
+            return;
+        };
+        let Some(page) = job.pages.get_mut(span.page as usize) else {
+            return;
+        };
+        let all = span.first..=span.last;
+        let there = span.last < page.inputs() && job.round == span.round && !job.ending;
+        if !there || all.clone().all(|input| page.has_ended(input)) {
+            return;
+        }
+        if let Some(flight) = self.flights.get_mut(&span) {
+            flight.order.alone |= order.alone;
+            return self.died(now, &span, true, out);
+        }
+        // What is on its way otherwise is looked after already.
+        let apart = |other: &Span| other.last < span.first || other.first > span.last;
+        let of_page = |other: &Span| (&other.job, other.page) == (&span.job, span.page);
+        if self
+            .flights
+            .keys()
+            .any(|other| of_page(other) && !apart(other))
+        {
+            return;
+        }
+        all.for_each(|input| {
+            page.take(input);
+        });
+        let flight = Flight {
+            order,
+            to: None,
+            fed: now,
+            seen: None,
+            begun: None,
+            cost: 0,
+            returned: 0,
+            doubted: None,
+            looking: false,
+            refused_by: None,
+        };
+        self.flights.insert(span.clone(), flight);
+        job.flying += 1;
+        self.died(now, &span, true, out);
+    }
+
     /// A span whose node is gone. `suspect`: it was at work on it.
     pub(super) fn died(&mut self, now: Ms, span: &Span, suspect: bool, out: &mut Vec<Effect>) {
         let Some(flight) = self.flights.get(span) else {
@@ -319,6 +390,9 @@ impl Conductor {
         }
         if span.first == span.last && flight.order.alone {
             out.push(Effect::Blame(span.clone()));
+            if let Some(job) = self.jobs.get_mut(&span.job) {
+                job.deadly.insert((span.page, span.first));
+            }
             if let Some(flight) = self.flights.get_mut(span) {
                 (flight.seen, flight.begun, flight.fed) = (None, None, now);
                 flight.doubted = None;

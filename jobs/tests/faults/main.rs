@@ -1,6 +1,7 @@
 //! Whatever is lost, doubled or comes in another order, and whoever dies: every job ends, with one result an input.
 #![allow(clippy::unwrap_used)]
 
+mod core;
 mod trees;
 mod world;
 

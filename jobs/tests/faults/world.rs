@@ -190,6 +190,7 @@ impl World {
             over: self.store.over.contains_key(&**id),
             schedule: wish.schedule.clone(),
             stops: false,
+            capped: false,
             pages: Some(pages.collect()),
             tree: wish.tree.clone(),
         }

@@ -28,8 +28,12 @@ struct Flying {
     rank: usize,
     slots: usize,
     memory: u64,
-    cap: Option<u64>,
     cost: f64,
+}
+
+/// The job of a task: its id begins with that.
+fn job_of(task: &str) -> &str {
+    task.split('.').next().unwrap_or(task)
 }
 
 /// Rank 0's state.
@@ -234,11 +238,24 @@ impl<'a> Desk<'a> {
         }
     }
 
-    /// Hands out tasks in the order in which they came, as long as there is room for the first.
+    /// Hands out tasks in the order in which they came, as long as there is room for the first. Those that their own job's
+    /// cap holds back let others by.
     fn hand_out(&mut self) {
+        let mut held = VecDeque::new();
+        self.hand_out_some(&mut held);
+        while let Some(ready) = held.pop_back() {
+            self.queue.push_front(ready);
+        }
+    }
+
+    fn hand_out_some(&mut self, held: &mut VecDeque<Box<Ready>>) {
         while let Some(mut first) = self.queue.pop_front() {
             if first.stop.is_set() {
                 self.cancelled(&first.assignment);
+                continue;
+            }
+            if !self.may(&first) {
+                held.push_back(first);
                 continue;
             }
             let by_rows = self.by_rows(&first);
@@ -304,14 +321,24 @@ impl<'a> Desk<'a> {
         })
     }
 
-    /// Whether the image fits under the memory caps beside those in flight.
+    /// Whether the image fits beside those in flight into what all may take.
     fn fits(&self, ready: &Ready) -> bool {
-        let caps = self.flying.values().map(|f| f.cap).chain([ready.memory]);
-        let Some(cap) = caps.flatten().min() else {
+        let Some(bytes) = self.inbox.budget.bytes else {
             return true;
         };
         let used: u64 = self.flying.values().map(|f| f.memory).sum();
-        self.flying.is_empty() || used + ready.assignment.order.memory <= cap
+        self.flying.is_empty() || used + ready.assignment.order.memory <= bytes
+    }
+
+    /// Whether the image fits under its job's cap beside the others of that job; those of others are no concern of it.
+    fn may(&self, ready: &Ready) -> bool {
+        let Some(cap) = ready.memory else {
+            return true;
+        };
+        let job = job_of(&ready.assignment.task.id);
+        let all = self.flying.iter().filter(|(id, _)| job_of(id) == job);
+        let own: Vec<u64> = all.map(|(_, flying)| flying.memory).collect();
+        own.is_empty() || own.iter().sum::<u64>() + ready.assignment.order.memory <= cap
     }
 
     fn give(&mut self, ready: Ready, rank: usize, slots: usize) {
@@ -319,7 +346,7 @@ impl<'a> Desk<'a> {
             came: _,
             assignment,
             stop,
-            memory,
+            memory: _,
         } = ready;
         let id = assignment.task.id.clone();
         self.free[rank] -= slots;
@@ -327,7 +354,6 @@ impl<'a> Desk<'a> {
             rank,
             slots,
             memory: assignment.order.memory,
-            cap: memory,
             cost: assignment.order.cost,
         };
         self.flying.insert(id.clone(), flying);

@@ -38,8 +38,38 @@ pub(super) struct Ready {
     pub stop: Stop,
     /// When it was taken in.
     pub came: Instant,
-    /// Cap for all processes, in bytes.
+    /// Its job's cap over the images of that job, in bytes.
     pub memory: Option<u64>,
+}
+
+/// What all images of a world may take together, whosever they are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Budget {
+    /// In bytes; None: they are not bounded.
+    pub bytes: Option<u64>,
+    /// An image that needs more alone is refused; else it runs when nothing else does.
+    pub refuses: bool,
+}
+
+/// Tells ranks their world's budget.
+pub const BUDGET: &str = "SUNDOG_WORLD_MEMORY";
+
+impl Budget {
+    /// As the value of [`BUDGET`].
+    pub fn to_text(self) -> Option<String> {
+        let bytes = self.bytes?;
+        let refuses = if self.refuses { " refuses" } else { "" };
+        Some(format!("{bytes}{refuses}"))
+    }
+
+    /// From the value of [`BUDGET`].
+    pub fn from_text(text: &str) -> Budget {
+        let mut words = text.split(' ');
+        Budget {
+            bytes: words.next().and_then(|bytes| bytes.parse().ok()),
+            refuses: words.next() == Some("refuses"),
+        }
+    }
 }
 
 /// The flags of all tasks in flight.
@@ -59,6 +89,7 @@ pub struct Inbox {
     pub(super) stops: Stops,
     pub(super) closed: Stop,
     pub(super) shared: Shared,
+    pub(super) budget: Budget,
 }
 
 /// The caller's end.
@@ -69,10 +100,11 @@ pub struct Entry {
     closed: Stop,
     shared: Shared,
     world: World,
+    budget: Budget,
 }
 
 /// Both ends of the way into a world.
-pub fn open(world: World) -> (Entry, Inbox) {
+pub fn open(world: World, budget: Budget) -> (Entry, Inbox) {
     let (sender, events) = channel();
     let inbox = Inbox {
         events,
@@ -80,6 +112,7 @@ pub fn open(world: World) -> (Entry, Inbox) {
         stops: Stops::default(),
         closed: Stop::default(),
         shared: Shared::default(),
+        budget,
     };
     let entry = Entry {
         events: sender,
@@ -87,6 +120,7 @@ pub fn open(world: World) -> (Entry, Inbox) {
         closed: inbox.closed.clone(),
         shared: inbox.shared.clone(),
         world,
+        budget,
     };
     (entry, inbox)
 }
@@ -156,7 +190,11 @@ impl Entry {
             finished.refused = refused;
             Box::new(finished)
         };
-        let settings = task.settings().map_err(|error| refuse("", error))?;
+        let mut settings = task.settings().map_err(|error| refuse("", error))?;
+        let own = settings.memory;
+        if let (Some(bytes), true) = (self.budget.bytes, self.budget.refuses) {
+            settings.memory = Some(own.map_or(bytes, |own| own.min(bytes)));
+        }
         if task.step.is_some() {
             let mut order = Order::plain(task.task, task.input.clone());
             order.files = vec![OutputFile::first(task.output.clone())];
@@ -166,7 +204,7 @@ impl Entry {
                 task: task.clone(),
                 order,
             };
-            return Ok((assignment, settings.memory));
+            return Ok((assignment, own));
         }
         let (input, output) = (name::to_path(&task.input), name::to_path(&task.output));
         let probed = distinct(&input, &output)
@@ -188,7 +226,7 @@ impl Entry {
             task: task.clone(),
             order,
         };
-        Ok((assignment, settings.memory))
+        Ok((assignment, own))
     }
 }
 

@@ -13,7 +13,7 @@ mod pause;
 mod pulse;
 pub mod wire;
 
-pub use entry::{Entry, Inbox, open};
+pub use entry::{BUDGET, Budget, Entry, Inbox, open};
 pub use line::{bind, connect, is_own};
 
 use crew::{Assignment, Crew, Pool};

@@ -6,6 +6,7 @@ mod kills;
 mod poison;
 mod services;
 mod store;
+mod unsound;
 
 use crate::Failure;
 use crate::cluster::{Cluster, StoreKind};
@@ -63,6 +64,7 @@ pub const CASES: &[Case] = &[
     store::SILENT,
     disk::FULL,
     poison::POISON,
+    unsound::UNSOUND,
     front::NOTIFIER_KILLED,
     front::GATEWAY_KILLED,
 ];

@@ -29,7 +29,8 @@ pub fn run(comm: &Mpi, threads: usize, line: Option<&String>, stop: &Stop) -> u8
         threads,
         processes: true,
     };
-    let (entry, inbox) = warm::open(world);
+    let budget = std::env::var(warm::BUDGET).unwrap_or_default();
+    let (entry, inbox) = warm::open(world, warm::Budget::from_text(&budget));
     interrupt_on_signal(entry.clone());
     let out = match comm.rank() {
         0 => Out::of(line.and_then(|name| warm::connect(name))),

@@ -1,0 +1,141 @@
+//! The core, told one thing after the other.
+
+use jobs::Span;
+use jobs::conductor::{Beat, Conductor, Effect, Flags, Input, Loaded, Loading, Settings};
+use jobs::span::{End, Order, Report};
+use protocol::job::Schedule;
+
+fn conductor() -> Conductor {
+    Conductor::new(Settings {
+        settle: 0,
+        ..Settings::default()
+    })
+}
+
+/// A job of so many inputs of that cost.
+fn job(id: &str, inputs: usize, cost: u32) -> Input {
+    Input::Loaded(Box::new(Loaded {
+        job: id.into(),
+        owner: id.into(),
+        class: 1,
+        round: 1,
+        flags: Flags::default(),
+        over: false,
+        schedule: Schedule::default(),
+        stops: false,
+        capped: id == "capped",
+        tree: None,
+        pages: Some(vec![Loading {
+            costs: vec![cost; inputs],
+            ..Loading::default()
+        }]),
+    }))
+}
+
+fn beat(slots: u32) -> Input {
+    Input::Beat(Beat {
+        node: "n".into(),
+        slots,
+        load: 0.0,
+        hand: Vec::new(),
+    })
+}
+
+fn span(job: &str, first: u32, last: u32) -> Span {
+    Span {
+        job: job.into(),
+        round: 1,
+        page: 0,
+        first,
+        last,
+        attempt: 1,
+    }
+}
+
+fn fed(effects: Vec<Effect>) -> Vec<Order> {
+    let orders = effects.into_iter().filter_map(|effect| match effect {
+        Effect::Feed(order, _) => Some(order),
+        _ => None,
+    });
+    orders.collect()
+}
+
+fn ended(order: &Order) -> Input {
+    let span = order.span.clone();
+    Input::Ended(Report {
+        ends: (span.first..=span.last)
+            .map(|n| (n, End::Succeeded))
+            .collect(),
+        span,
+        node: "n".into(),
+        ms: 10,
+    })
+}
+
+#[test]
+fn what_a_process_died_of_is_run_one_by_one_and_then_has_failed() {
+    let mut core = conductor();
+    // Before anybody knows of the job.
+    core.step(0, Input::Crashed(Order::new(span("J", 2, 4))));
+    let orders = fed(core.step(1, job("J", 8, 20_000)));
+    let sent = orders.iter().map(|o| (o.span.first, o.span.last, o.alone));
+    let alone = [(2, 2, true), (3, 3, true), (4, 4, true)];
+    assert_eq!(sent.collect::<Vec<_>>(), alone);
+    let others = fed(core.step(2, beat(8)));
+    let apart = |o: &Order| !o.alone && (o.span.last < 2 || o.span.first > 4);
+    assert!(!others.is_empty() && others.iter().all(apart), "{others:?}");
+    // And of one that is known.
+    let mut core = conductor();
+    core.step(0, job("J", 8, 20_000));
+    let orders = fed(core.step(2, Input::Crashed(Order::new(span("J", 2, 4)))));
+    let sent = orders.iter().map(|o| (o.span.first, o.span.last, o.alone));
+    assert_eq!(sent.collect::<Vec<_>>(), alone);
+    // What is on its way is not sent once more.
+    assert!(fed(core.step(3, Input::Crashed(Order::new(span("J", 1, 3))))).is_empty());
+    // One of them again: it was alone.
+    let deadly = Order {
+        alone: true,
+        ..Order::new(span("J", 3, 3))
+    };
+    let effects = core.step(4, Input::Crashed(deadly));
+    assert_eq!(effects, [Effect::Blame(span("J", 3, 3))]);
+    // Its next attempt is alone, too.
+    core.step(5, beat(1));
+    let passing = Report {
+        span: span("J", 3, 3),
+        node: "n".into(),
+        ms: 0,
+        ends: vec![(3, End::Passing)],
+    };
+    core.step(6, Input::Ended(passing));
+    let orders = fed(core.step(5000, Input::Tick(Some(0))));
+    let again: Vec<_> = orders.iter().filter(|o| o.span.attempt == 2).collect();
+    assert_eq!((again.len(), again[0].alone), (1, true));
+}
+
+#[test]
+fn of_costly_images_none_waits_at_a_node_and_of_cheap_ones_some_do() {
+    for (cost, inputs, flying) in [(1_000_000, 100, 4), (60_000, 100, 7), (1000, 4000, 8)] {
+        let mut core = conductor();
+        core.step(0, job("J", inputs, cost));
+        let orders = fed(core.step(1, beat(4)));
+        assert_eq!((orders.len(), core.in_flight()), (flying, flying), "{cost}");
+        // One ends: one follows.
+        let next = fed(core.step(20, ended(&orders[0])));
+        assert!(!next.is_empty() && core.in_flight() >= 4, "{cost}");
+    }
+}
+
+#[test]
+fn a_job_whose_images_wait_for_each_other_leaves_slots_to_others() {
+    let mut core = conductor();
+    core.step(0, job("capped", 100, 1_000_000));
+    let first = fed(core.step(1, beat(4)));
+    assert_eq!(first.len(), 2);
+    let others = fed(core.step(2, job("other", 100, 1_000_000)));
+    assert!(others.iter().all(|o| &*o.span.job == "other"), "{others:?}");
+    assert_eq!(others.len(), 2);
+    // Its share is free again when one has ended.
+    let next = fed(core.step(20, ended(&first[0])));
+    assert_eq!(next.len(), 1);
+}
