@@ -206,7 +206,10 @@ impl Node {
         // A span that may kill its node runs where nothing else does.
         let (_alone, _beside);
         match order.alone {
-            true => _alone = self.turns.write().await,
+            true => {
+                _alone = self.turns.write().await;
+                self.in_hand.begin(order);
+            }
             false => _beside = self.turns.read().await,
         }
         let Some(room) = self.room().await else {

@@ -18,8 +18,16 @@ const PREFIX: &str = "sundog-hand-";
 /// The spans.
 #[derive(Debug, Default)]
 pub(crate) struct InHand {
-    spans: Mutex<BTreeSet<Span>>,
+    spans: Mutex<Spans>,
     journal: Option<Journal>,
+}
+
+#[derive(Debug, Default)]
+struct Spans {
+    /// What is worked on.
+    begun: BTreeSet<Span>,
+    /// What is to run alone and waits until nothing else does: when the process dies, it has not died of that.
+    waiting: BTreeSet<Span>,
 }
 
 /// A line for each span that is taken, `+` and the order, or let go, `-` and the span; nothing while none is in hand.
@@ -51,10 +59,17 @@ impl InHand {
     pub(crate) fn enter(&self, order: &Order) -> Option<Taken<'_>> {
         let span = &order.span;
         let mut spans = self.spans();
-        if !spans.insert(span.clone()) {
+        let known = spans.begun.contains(span) || spans.waiting.contains(span);
+        if known {
             return None;
         }
-        self.note('+', order);
+        match order.alone {
+            true => drop(spans.waiting.insert(span.clone())),
+            false => {
+                spans.begun.insert(span.clone());
+                self.note('+', order);
+            }
+        }
         drop(spans);
         Some(Taken {
             all: self,
@@ -62,24 +77,36 @@ impl InHand {
         })
     }
 
+    /// A span that waited runs now.
+    pub(crate) fn begin(&self, order: &Order) {
+        let mut spans = self.spans();
+        if spans.waiting.remove(&order.span) {
+            spans.begun.insert(order.span.clone());
+            self.note('+', order);
+        }
+    }
+
     /// Whether there is no more than one.
     pub(crate) fn is_one(&self) -> bool {
-        self.spans().len() <= 1
+        self.spans().begun.len() <= 1
     }
 
-    /// All of them.
+    /// All that it works on.
     pub(crate) fn all(&self) -> Vec<Span> {
-        self.spans().iter().cloned().collect()
+        self.spans().begun.iter().cloned().collect()
     }
 
-    fn spans(&self) -> MutexGuard<'_, BTreeSet<Span>> {
+    fn spans(&self) -> MutexGuard<'_, Spans> {
         self.spans.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn leave(&self, span: &Span) {
         let mut spans = self.spans();
-        spans.remove(span);
-        match (&self.journal, spans.is_empty()) {
+        if spans.waiting.remove(span) {
+            return;
+        }
+        spans.begun.remove(span);
+        match (&self.journal, spans.begun.is_empty()) {
             (Some(journal), true) => {
                 // It stays short.
                 let _ = journal.file.set_len(0);
@@ -173,6 +200,13 @@ mod tests {
         let (one, left) = InHand::open(dir.path()).unwrap();
         assert!(left.is_empty());
         let (a, b) = (order(0), order(3));
+        // One that waits to be alone is nobody's death.
+        let alone = Order {
+            alone: true,
+            ..order(6)
+        };
+        let waits = one.enter(&alone).unwrap();
+        assert!(one.all().is_empty() && one.enter(&alone).is_none());
         let taken = one.enter(&a).unwrap();
         let other = one.enter(&b).unwrap();
         assert!(one.enter(&a).is_none() && !one.is_one());
@@ -189,7 +223,10 @@ mod tests {
         let (three, left) = InHand::open(dir.path()).unwrap();
         assert_eq!(left, [b]);
         assert!(!dead.exists());
-        drop(other);
+        one.begin(&alone);
+        let text = std::fs::read_to_string(&journal).unwrap();
+        assert!(in_hand_by(&text).contains(&alone));
+        drop((other, waits));
         assert_eq!(std::fs::read_to_string(&journal).unwrap(), "");
         drop((one, two, three));
         assert_eq!(dir.path().read_dir().unwrap().count(), 0);

@@ -305,7 +305,16 @@ pub async fn run(
     });
     let (own, mut owned) = mpsc::unbounded_channel();
     let mut running = JoinSet::new();
-    let polled = observe::watch_queues(node.jobs.queue.clone(), shutdown.clone());
+    let polled = {
+        let (node, shutdown) = (node.clone(), shutdown.clone());
+        async move {
+            // Who consumes is seen at the first look.
+            while !node.open.load(Ordering::Relaxed) && !node.standing.is_unsound() {
+                tokio::time::sleep(AGAIN).await;
+            }
+            observe::watch_queues(node.jobs.queue.clone(), shutdown).await;
+        }
+    };
     let polling = AbortOnDropHandle::new(tokio::spawn(polled));
     for order in left {
         // Its job need not be known yet to whoever leads.
