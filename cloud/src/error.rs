@@ -63,3 +63,12 @@ impl Error {
         }
     }
 }
+
+/// A message without the queries of its addresses, where signatures would be.
+pub(crate) fn without_queries(message: &str) -> String {
+    let words = message.split(' ').map(|word| match word.split_once('?') {
+        Some((address, _)) if address.contains("://") => address,
+        _ => word,
+    });
+    words.collect::<Vec<_>>().join(" ")
+}

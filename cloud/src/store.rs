@@ -14,7 +14,7 @@ mod unnamed;
 
 pub use part::{Part, Whole};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, without_queries};
 use crate::links::{Access, Limits, Link, LinkKey, PATH};
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
@@ -494,13 +494,4 @@ fn parse(name: &str) -> Result<Path> {
         return Err(invalid("begins or ends with `/`".into()));
     }
     Path::parse(name).map_err(|error| invalid(error.to_string()))
-}
-
-/// A message without the queries of its addresses, where signatures would be.
-fn without_queries(message: &str) -> String {
-    let words = message.split(' ').map(|word| match word.split_once('?') {
-        Some((address, _)) if address.contains("://") => address,
-        _ => word,
-    });
-    words.collect::<Vec<_>>().join(" ")
 }

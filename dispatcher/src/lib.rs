@@ -5,6 +5,7 @@
 
 mod attempt;
 mod beats;
+mod config;
 mod dead;
 mod error;
 mod execute;
