@@ -216,7 +216,7 @@ mod tests {
         assert!(left.is_empty());
         let journal = one.journal.as_ref().unwrap().path.clone();
         let text = std::fs::read_to_string(&journal).unwrap();
-        assert_eq!(in_hand_by(&text), [b.clone()]);
+        assert_eq!(in_hand_by(&text), vec![b.clone()]);
         // As after a death: a file without a lock, its last line cut off.
         let dead = dir.path().join(format!("{PREFIX}1-0"));
         std::fs::write(&dead, format!("{text}+{{\"jo")).unwrap();
