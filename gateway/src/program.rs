@@ -4,15 +4,16 @@ use crate::links::Secret;
 use crate::run::{self, Config};
 use dispatcher::jobs::Jobs;
 use dispatcher::scale::{Command, Scale};
+use ipnet::IpNet;
 use notifier::Notifier;
 use notifier::program::Webhooks;
 use service::audit::Audit;
 use service::program::Failed;
 use service::rates::Shares;
 use service::signals::Ends;
-use service::{Entrance, Tokens, access};
+use service::{Entrance, Front, Tls, Tokens, access};
 use std::io::Write as _;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::net::TcpListener;
@@ -63,6 +64,32 @@ pub struct Admits {
     /// File for a line of JSON of everything that users do; the log where not given
     #[arg(long, env = "SUNDOG_AUDIT_FILE", value_name = "FILE")]
     pub audit_file: Option<PathBuf>,
+    /// Certificate in PEM, with those that lead to its root: speak TLS; read again when it changes
+    #[arg(
+        long,
+        env = "SUNDOG_TLS_CERT",
+        value_name = "FILE",
+        requires = "tls_key"
+    )]
+    pub tls_cert: Option<PathBuf>,
+    /// The certificate's key in PEM
+    #[arg(
+        long,
+        env = "SUNDOG_TLS_KEY",
+        value_name = "FILE",
+        requires = "tls_cert"
+    )]
+    pub tls_key: Option<PathBuf>,
+    /// Addresses and networks of proxies, with commas between: their X-Forwarded-For is believed
+    #[arg(long, env = "SUNDOG_TRUSTED_PROXIES", value_name = "LIST", value_delimiter = ',', value_parser = network)]
+    pub trusted_proxies: Vec<IpNet>,
+}
+
+fn network(text: &str) -> Result<IpNet, String> {
+    let text = text.trim();
+    let one = text.parse::<IpAddr>().map(IpNet::from);
+    one.or_else(|_| text.parse())
+        .map_err(|_| "expected addresses or networks such as 10.0.0.0/8".to_owned())
 }
 
 impl Admits {
@@ -78,6 +105,26 @@ impl Admits {
             format!("the audit's file {path} cannot be written: {error} (hint: SUNDOG_AUDIT_FILE)")
         });
         Ok(entrance.with_audit(audit?))
+    }
+
+    /// TLS, and proxies that are trusted. Warns of tokens that others can read on their way.
+    pub fn front(&self, listener: &TcpListener) -> Result<Front, String> {
+        let tls = match (&self.tls_cert, &self.tls_key) {
+            (Some(cert), Some(key)) => Some(Tls::open(cert, key).map_err(|e| e.to_string())?),
+            _ => None,
+        };
+        let addr = listener.local_addr().map_err(|error| error.to_string())?;
+        let near = addr.ip().to_canonical().is_loopback();
+        if tls.is_none() && self.trusted_proxies.is_empty() && !near {
+            tracing::warn!(
+                %addr,
+                "tokens come here as plain text (hint: --tls-cert and --tls-key, or name the proxy that speaks TLS: --trusted-proxies)"
+            );
+        }
+        Ok(Front {
+            tls,
+            proxies: self.trusted_proxies.clone(),
+        })
     }
 
     /// What the service admits.
@@ -96,8 +143,9 @@ pub async fn serve(settings: &Settings, jobs: Jobs, ends: Ends) -> Result<(), Fa
     let listener = service::listen(settings.listen, settings.tokens.is_some()).await?;
     let public = match &settings.public_url {
         Some(url) => url.clone(),
-        None => address(&listener)?,
+        None => address(&listener, settings.admits.tls_cert.is_some())?,
     };
+    let front = settings.admits.front(&listener).map_err(Failed::setting)?;
     let secret = match &settings.link_secret_file {
         Some(file) => Secret::file(file),
         None => Secret::random(),
@@ -122,6 +170,7 @@ pub async fn serve(settings: &Settings, jobs: Jobs, ends: Ends) -> Result<(), Fa
     let events = notifier::api(&notifier, &entrance);
     let mut config = Config::new(entrance, secret, public);
     config.service = settings.admits.limits();
+    config.front = front;
     config.scratch = settings.scratch.clone();
     config.scale = scale.map(|command| Arc::new(command) as Arc<dyn Scale>);
     let served = run::run(config, jobs, listener, events, ends.shutdown).await;
@@ -132,7 +181,7 @@ pub async fn serve(settings: &Settings, jobs: Jobs, ends: Ends) -> Result<(), Fa
 }
 
 /// The address that a listener has, for links.
-pub fn address(listener: &TcpListener) -> Result<Url, Failed> {
+pub fn address(listener: &TcpListener, tls: bool) -> Result<Url, Failed> {
     let mut addr = listener.local_addr()?;
     if addr.ip().is_unspecified() {
         tracing::warn!(
@@ -144,7 +193,8 @@ pub fn address(listener: &TcpListener) -> Result<Url, Failed> {
             SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
         });
     }
-    let url = Url::parse(&format!("http://{addr}/"));
+    let scheme = if tls { "https" } else { "http" };
+    let url = Url::parse(&format!("{scheme}://{addr}/"));
     url.map_err(Failed::setting)
 }
 

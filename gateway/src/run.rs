@@ -75,6 +75,8 @@ pub struct Config {
     pub service: service::Limits,
     /// What starts and ends workers, where there is something.
     pub scale: Option<Arc<dyn Scale>>,
+    /// TLS, and proxies that are trusted.
+    pub front: service::Front,
 }
 
 impl fmt::Debug for Config {
@@ -98,6 +100,7 @@ impl Config {
             limits: Limits::default(),
             service: service::Limits::default(),
             scale: None,
+            front: service::Front::default(),
         }
     }
 }
@@ -196,6 +199,6 @@ pub async fn run(
     let gateway = Gateway::new(&config, jobs).await?;
     let _polling = AbortOnDropHandle::new(tokio::spawn(polled));
     let router = routes::router_with(gateway, extra);
-    service::serve(listener, router, config.service, shutdown).await;
+    service::serve_behind(listener, router, config.service, config.front, shutdown).await;
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! Listening and serving: refused off loopback without tokens, bounded in time, size and number, and ended
 //! gracefully.
 
+use crate::front::{Front, Io};
 use crate::places::{Busy, Place, Places};
 use crate::problem::{Code, Problem};
 use crate::telemetry::request::{self, RequestId};
@@ -16,7 +17,7 @@ use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -105,7 +106,19 @@ pub async fn serve(
     limits: Limits,
     shutdown: CancellationToken,
 ) {
-    let router = guarded(router, limits);
+    serve_behind(listener, router, limits, Front::default(), shutdown).await;
+}
+
+/// The same with TLS or behind proxies.
+pub async fn serve_behind(
+    listener: TcpListener,
+    router: Router,
+    limits: Limits,
+    front: Front,
+    shutdown: CancellationToken,
+) {
+    let front = Arc::new(front);
+    let router = guarded(router, limits, front.tls.is_some());
     let places = Places::new(limits.connections);
     let graceful = GracefulShutdown::new();
     let (tracker, kill) = (TaskTracker::new(), CancellationToken::new());
@@ -120,14 +133,20 @@ pub async fn serve(
         };
         let (stream, peer) = accepted;
         let place = Arc::new(place);
-        let connection = connection(stream, peer, &place, router.clone(), limits);
-        let connection = graceful.watch(connection);
-        let kill = kill.clone();
+        let (watcher, kill) = (graceful.watcher(), kill.clone());
+        let (router, front) = (router.clone(), front.clone());
         tracker.spawn(async move {
-            tokio::select! {
-                ended = connection => if let Err(error) = ended {
+            let talk = async {
+                let Some(stream) = front.open(stream, limits.first).await else {
+                    return;
+                };
+                let connection = connection(stream, peer, &place, router, limits, &front);
+                if let Err(error) = watcher.watch(connection).await {
                     tracing::debug!(%error, "a connection ended early");
-                },
+                }
+            };
+            tokio::select! {
+                () = talk => {}
                 () = place.end.cancelled() => tracing::debug!("a silent connection makes room"),
                 () = silent(&place, limits.first) => tracing::debug!("a connection asks for nothing"),
                 () = kill.cancelled() => {}
@@ -172,7 +191,7 @@ async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     }
 }
 
-type Io = TokioIo<Pin<Box<TimeoutStream<TcpStream>>>>;
+type Spoken = TokioIo<Pin<Box<TimeoutStream<Box<dyn Io>>>>>;
 
 /// One connection's requests.
 #[derive(Debug)]
@@ -180,11 +199,12 @@ struct Answering {
     router: Router,
     place: Arc<Place>,
     peer: SocketAddr,
+    front: Arc<Front>,
 }
 
-/// Where a request comes from.
+/// For whom a request is.
 #[derive(Clone, Copy, Debug)]
-pub struct Peer(pub SocketAddr);
+pub struct Peer(pub IpAddr);
 
 impl hyper::service::Service<http::Request<Incoming>> for Answering {
     type Response = Response;
@@ -204,7 +224,8 @@ impl hyper::service::Service<http::Request<Incoming>> for Answering {
             return Box::pin(std::future::ready(Ok(full)));
         }
         let mut request = request.map(Body::new);
-        request.extensions_mut().insert(Peer(self.peer));
+        let client = self.front.client(self.peer.ip(), request.headers());
+        request.extensions_mut().insert(Peer(client));
         let answer = self.router.clone().oneshot(request);
         Box::pin(async move {
             let response = answer.await?;
@@ -240,18 +261,20 @@ impl http_body::Body for Held {
 }
 
 fn connection(
-    stream: TcpStream,
+    stream: Box<dyn Io>,
     peer: SocketAddr,
     place: &Arc<Place>,
     router: Router,
     limits: Limits,
-) -> hyper::server::conn::http1::Connection<Io, Answering> {
+    front: &Arc<Front>,
+) -> hyper::server::conn::http1::Connection<Spoken, Answering> {
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(limits.write_stall));
     let answering = Answering {
         router,
         place: place.clone(),
         peer,
+        front: front.clone(),
     };
     hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
@@ -261,7 +284,7 @@ fn connection(
 }
 
 /// The router with what holds for all of its answers.
-fn guarded(router: Router, limits: Limits) -> Router {
+fn guarded(router: Router, limits: Limits, encrypted: bool) -> Router {
     let fixed =
         |name, value| SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value));
     let router = router
@@ -271,6 +294,11 @@ fn guarded(router: Router, limits: Limits) -> Router {
         .layer(fixed(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .layer(fixed(header::REFERRER_POLICY, "no-referrer"))
         .layer(fixed(header::X_FRAME_OPTIONS, "DENY"));
+    // Whoever came by TLS once comes by no other way for a year.
+    let router = match encrypted {
+        true => router.layer(fixed(header::STRICT_TRANSPORT_SECURITY, "max-age=31536000")),
+        false => router,
+    };
     // Of the whole service, so that it holds for bodies that routes read themselves.
     let timed = RequestBodyTimeoutLayer::new(limits.body_stall).layer(router);
     Router::new().fallback_service(timed)

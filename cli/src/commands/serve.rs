@@ -68,7 +68,7 @@ async fn serve(args: &Args, layers: &Layers, home: &Home) -> Result {
     })?;
     let tokens = Tokens::single(&user, &token).map_err(|e| Failure::usage(e.to_string()))?;
     let listener = listen(args.listen).await?;
-    let address = gateway::program::address(&listener)?;
+    let address = gateway::program::address(&listener, args.admits.tls_cert.is_some())?;
     let secret = gateway::Secret::file(&home.dir().join("link-secret"));
     let secret = secret.map_err(|error| Failure::failed(error.to_string()))?;
     let config = client::services(layers)?;
@@ -97,6 +97,7 @@ async fn serve(args: &Args, layers: &Layers, home: &Home) -> Result {
     entrance.service = args.admits.limits();
     entrance.scale = Some(Arc::new(pool.clone()));
     pool.set(args.workers).map_err(client::from_jobs)?;
+    entrance.front = args.admits.front(&listener).map_err(Failure::usage)?;
     let serving = Serving {
         version: 1,
         address: address.to_string(),

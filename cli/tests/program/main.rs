@@ -11,6 +11,7 @@ mod demo;
 mod devices;
 mod doctor;
 mod elastic;
+mod front;
 mod gui;
 mod letters;
 mod memory;

@@ -59,7 +59,7 @@ pub(super) async fn enter(State(gate): State<Arc<Gate>>, request: Request, next:
     let who = who.map(|user| user.name.clone());
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let from = request.extensions().get::<Peer>();
-    let from = from.map(|peer| peer.0.ip().to_canonical());
+    let from = from.map(|peer| peer.0);
     let id = request.extensions().get::<RequestId>().cloned();
     let response = answer(&gate, user, request, next).await;
     gate.entrance.audit().note(&Act {
