@@ -30,7 +30,7 @@ fn with_credentials_or_with_a_token_a_job_is_its_owners_alone() {
     tokens(&cluster, dir, &job);
     a_wrong_password(&cluster, dir);
     assert_eq!(server.refusals(), Vec::<&str>::new());
-    let log = fs::read_to_string(dir.join("dispatcher.log")).unwrap();
+    let log = fs::read_to_string(dir.join("n1.log")).unwrap();
     assert!(log.contains("a job has ended"), "{log}");
     for secret in [S3_SECRET, "guest:guest", "X-Amz-Signature"] {
         assert!(!log.contains(secret), "the log holds {secret}");
