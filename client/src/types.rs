@@ -35,12 +35,25 @@ pub struct Status {
     /// How urgent it is.
     #[serde(default)]
     pub priority: protocol::job::Priority,
+    /// Of a reduction: what is computed. Its tasks are the nodes of a tree.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reduce: Option<protocol::job::ReduceOp>,
     /// Tasks that have ended, by how; `tasks` is 0 until the job was split.
     #[serde(default)]
     pub counts: Counts,
     /// Warnings of the tasks that have ended.
     #[serde(default)]
     pub warnings: u64,
+}
+
+impl Status {
+    /// What its tasks are.
+    pub fn tasks(&self) -> &'static str {
+        match self.reduce {
+            Some(_) => "nodes",
+            None => "images",
+        }
+    }
 }
 
 /// Tasks that have ended, however.

@@ -74,7 +74,11 @@ impl Settings {
         };
         Ok(Settings {
             pipeline: Pipeline::from_json(&job.pipeline.to_value())?,
-            format: job.format.as_deref().map(Format::parse).transpose()?,
+            // A reduction writes numbers, too, and looks at it itself.
+            format: match &job.reduce {
+                Some(_) => None,
+                None => job.format.as_deref().map(Format::parse).transpose()?,
+            },
             limits,
             keep: match job.keep_metadata {
                 job::KeepMetadata::All => KeepMetadata::All,

@@ -45,10 +45,7 @@ impl Board {
     pub fn lane(&self, job: &str) -> Lane<'_> {
         let bar = self.bars.as_ref().map(|bars| {
             let bar = bars.add(ProgressBar::new(0));
-            let template = "{prefix} {bar:24} {pos}/{len} images{rate}  {wide_msg}";
-            if let Ok(style) = ProgressStyle::with_template(template) {
-                bar.set_style(style.progress_chars("##-").with_key("rate", rate));
-            }
+            set_style(&bar, IMAGES);
             bar.enable_steady_tick(Duration::from_millis(200));
             bar
         });
@@ -58,6 +55,7 @@ impl Board {
             job: job.to_owned(),
             name: String::new(),
             stage: String::new(),
+            what: IMAGES,
             total: 0,
             reported: 0,
             ended: HashMap::new(),
@@ -97,6 +95,8 @@ pub struct Lane<'a> {
     job: String,
     name: String,
     stage: String,
+    /// What its tasks are.
+    what: &'static str,
     total: u64,
     /// Tasks that have ended according to the job's status.
     reported: u64,
@@ -124,6 +124,10 @@ impl Lane<'_> {
             true => status.state.name().to_owned(),
             false => output::harmless(&status.stage).into_owned(),
         };
+        if self.what != status.tasks() {
+            self.what = status.tasks();
+            self.bar.iter().for_each(|bar| set_style(bar, self.what));
+        }
         self.total = status.counts.tasks.max(self.total);
         self.reported = ended(&status.counts);
         if self.ended.is_empty()
@@ -227,7 +231,7 @@ impl Lane<'_> {
         }
         let line = match self.total {
             0 => format!("{}: {stage}", self.title()),
-            total => format!("{}: {stage}, {done} of {total} images", self.title()),
+            total => format!("{}: {stage}, {done} of {total} {}", self.title(), self.what),
         };
         let (when, last) = &self.told;
         if *last != line && (last.is_empty() || when.elapsed() >= LINES) {
@@ -247,6 +251,16 @@ impl Lane<'_> {
     }
 }
 
+/// What tasks usually are.
+const IMAGES: &str = "images";
+
+fn set_style(bar: &ProgressBar, what: &str) {
+    let template = format!("{{prefix}} {{bar:24}} {{pos}}/{{len}} {what}{{rate}}  {{wide_msg}}");
+    if let Ok(style) = ProgressStyle::with_template(&template) {
+        bar.set_style(style.progress_chars("##-").with_key("rate", rate));
+    }
+}
+
 fn summary(status: &Status, finished: Option<&JobFinished>) -> String {
     let counts = &status.counts;
     let name = match status.name.is_empty() {
@@ -257,7 +271,7 @@ fn summary(status: &Status, finished: Option<&JobFinished>) -> String {
     let mut text = format!("job {job}{name} {}: ", status.state);
     text += &match counts.tasks {
         0 => "no image was found in its inputs".to_owned(),
-        n => format!("{} of {n} images", counts.succeeded),
+        n => format!("{} of {n} {}", counts.succeeded, status.tasks()),
     };
     if let Some(finished) = finished {
         text += &format!(" in {:.2} s", finished.ms as f64 / 1000.0);
@@ -275,7 +289,8 @@ fn summary(status: &Status, finished: Option<&JobFinished>) -> String {
     if let Some(finished) = finished {
         text += &output::passed_over(&finished.skipped);
     }
-    if counts.succeeded > 0 {
+    // Of a reduction there is a result or none.
+    if counts.succeeded > 0 && (status.reduce.is_none() || status.state == JobState::Succeeded) {
         text += &format!("\nfetch: sundog results {job} --download DIR");
     }
     if matches!(

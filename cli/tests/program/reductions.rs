@@ -3,7 +3,7 @@
 use crate::browser::Browser;
 use crate::page::{fits, nothing_ran, page, top_says};
 use crate::server::{Serve, status, submit, wait};
-use crate::services::{self, Cluster};
+use crate::services::{self, Cluster, SLOW};
 use crate::{lines, run};
 use cloud::testing::available;
 use std::fs;
@@ -59,8 +59,9 @@ fn jobs_have_the_bytes_of_reductions_on_any_number_of_dispatchers_of_which_one_i
         let dir = tempfile::tempdir().unwrap();
         let dir = dir.path();
         generate(dir, "60000");
-        let mut cluster = Cluster::start(dir);
-        let others = (2..=dispatchers).map(|n| cluster.dispatcher(dir, &format!("n{n}")));
+        let mut cluster = Cluster::slow(dir);
+        let another = |n| cluster.dispatcher(dir, &format!("n{n}"), SLOW);
+        let others = (2..=dispatchers).map(another);
         let mut others = Ended(others.collect());
         let mut jobs = Vec::new();
         for (folder, op, output) in [
@@ -87,14 +88,13 @@ fn jobs_have_the_bytes_of_reductions_on_any_number_of_dispatchers_of_which_one_i
         }
         wait("the first node", || {
             let (_, out, _) = cluster.run(dir, &["status", &jobs[0].0, "--json"]);
-            lines(&out).remove(0)["counts"]["succeeded"]
-                .as_u64()
-                .unwrap()
-                > 0
+            let status = lines(&out).remove(0);
+            assert_ne!(status["state"], "succeeded", "its node dies in the middle");
+            status["counts"]["succeeded"].as_u64().unwrap() > 0
         });
         cluster.kill();
         if dispatchers == 1 {
-            others.0.push(cluster.dispatcher(dir, "again"));
+            others.0.push(cluster.dispatcher(dir, "again", SLOW));
         }
         for (job, output) in &jobs {
             let (code, _, err) = cluster.run(dir, &["watch", job]);
@@ -109,6 +109,53 @@ fn jobs_have_the_bytes_of_reductions_on_any_number_of_dispatchers_of_which_one_i
             assert_eq!(partials(&dir.join("store"), job), 0, "{output}");
         }
     }
+}
+
+#[test]
+fn a_store_of_objects_gives_the_same_bytes_and_no_copy_is_left() {
+    if !services::there() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    generate(dir, "3000");
+    let server = services::objects();
+    let scratch = dir.join("scratch");
+    let mut cluster = Cluster::on(dir, services::store(&server));
+    cluster.kill();
+    let place = ["--scratch", scratch.to_str().unwrap()];
+    let _dispatcher = Ended(vec![cluster.dispatcher(dir, "n2", &place)]);
+    // A node takes more files than may be open.
+    for (folder, op, output) in [
+        ("nums", "mean", "mean.npy"),
+        ("pics", "std", "std.tif"),
+        ("nums", "median", "median.csv"),
+    ] {
+        let inputs = files(dir, folder);
+        let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
+        let here = ["-o", output, "--fan-in", "12"];
+        let here = [&["reduce", op][..], &inputs, &here].concat();
+        assert_eq!(run(dir, &here).0, 0);
+        let format = output.rsplit('.').next().unwrap().replace("tif", "tiff");
+        let there = ["submit", "--reduce", op, "--fan-in", "12"];
+        let there = [&there[..], &["--format", &format], &inputs].concat();
+        let (code, out, err) = cluster.run(dir, &there);
+        assert_eq!(code, 0, "{err}");
+        let job = out.trim();
+        let (code, _, err) = cluster.run(dir, &["watch", job]);
+        assert_eq!(code, 0, "{err}");
+        let (code, _, err) = cluster.run(dir, &["results", job, "--download", "out"]);
+        assert_eq!(code, 0, "{err}");
+        let read = |name: &str| fs::read(dir.join(name)).unwrap();
+        assert!(read(&format!("out/{output}")) == read(output), "{output}");
+        let (code, _, err) = cluster.run(dir, &["verify", job, "--serial"]);
+        assert_eq!(code, 0, "{err}");
+    }
+    let left = fs::read_dir(&scratch).unwrap().flatten();
+    let left = left.flat_map(|folder| fs::read_dir(folder.path()).unwrap().flatten());
+    let left = left.map(|entry| entry.file_name().into_string().unwrap());
+    let left: Vec<String> = left.filter(|name| name != "lock").collect();
+    assert!(left.is_empty(), "{left:?}");
 }
 
 #[test]

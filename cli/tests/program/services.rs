@@ -6,6 +6,9 @@ use cloud::testing::{RabbitMq, Redis, available};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+/// What makes a dispatcher slow.
+pub const SLOW: &[&str] = &["--simulate-load", "1", "--simulate-delay", "250ms"];
+
 /// Secret of the store's account.
 pub const S3_SECRET: &str = "cluster-S3-secret";
 
@@ -53,20 +56,32 @@ impl Cluster {
 
     /// With objects where these variables say.
     pub fn on(dir: &Path, store: Vec<(String, String)>) -> Cluster {
+        Cluster::with(dir, store, &[])
+    }
+
+    /// With objects in a directory, and each task delayed for a while.
+    pub fn slow(dir: &Path) -> Cluster {
+        let store = format!("file://{}", dir.join("store").display());
+        let store = vec![("SUNDOG_STORE".to_owned(), store)];
+        Cluster::with(dir, store, SLOW)
+    }
+
+    fn with(dir: &Path, store: Vec<(String, String)>, more: &[&str]) -> Cluster {
         let mut cluster = Cluster {
             rabbit: RabbitMq::start().unwrap(),
             redis: Redis::start().unwrap(),
             store,
             dispatcher: None,
         };
-        cluster.dispatcher = Some(cluster.dispatcher(dir, "n1"));
+        cluster.dispatcher = Some(cluster.dispatcher(dir, "n1", more));
         cluster
     }
 
     /// A dispatcher of that name, for the caller to end.
-    pub fn dispatcher(&self, dir: &Path, name: &str) -> Child {
+    pub fn dispatcher(&self, dir: &Path, name: &str, more: &[&str]) -> Child {
         let mut command = self.command(dir);
         command.args(["dispatcher", "--threads", "2", "--node", name]);
+        command.args(more);
         let log = std::fs::File::create(dir.join(format!("{name}.log"))).unwrap();
         command.stdout(Stdio::null()).stderr(log).spawn().unwrap()
     }

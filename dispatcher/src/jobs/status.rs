@@ -7,7 +7,7 @@ use crate::records;
 use ::jobs::Span;
 use cloud::links::Link;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use protocol::job::Priority;
+use protocol::job::{Priority, ReduceOp};
 use protocol::receipt::Counts;
 use protocol::state::{JobState, TaskState};
 use protocol::{JobReceipt, StoredJob, TaskReceipt};
@@ -43,6 +43,9 @@ pub struct JobStatus {
     pub ms: Option<u64>,
     /// How urgent it is.
     pub priority: Priority,
+    /// Of a reduction: what is computed. Its tasks are the nodes of a tree.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reduce: Option<ReduceOp>,
     /// Tasks that have ended, by how; `tasks` is 0 until the job was split.
     pub counts: Counts,
     /// Warnings of the tasks that have ended.
@@ -283,6 +286,7 @@ fn status(stored: StoredJob, state: JobState, counts: Counts) -> JobStatus {
         finished: None,
         ms: None,
         priority: stored.spec.schedule.priority,
+        reduce: stored.spec.reduce.map(|reduce| reduce.op),
         warnings: counts.warnings,
         counts,
     }

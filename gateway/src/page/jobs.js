@@ -34,6 +34,10 @@ function done(job) {
   return succeeded + failed + rejected + cancelled;
 }
 
+function tasksOf(job) {
+  return job.reduce ? "nodes" : "images";
+}
+
 function timeText(ms) {
   const secs = Math.round(ms / 1000);
   if (ms < 1000) return `${Math.round(ms)} ms`;
@@ -56,11 +60,11 @@ function paceText({ job, pace }) {
   if (took !== null) parts.push(ended(job) ? `took ${timeText(took)}` : `for ${timeText(Math.max(took, 0))}`);
   const count = done(job);
   if (ended(job)) {
-    if (took > 0 && count > 1) parts.push(`${((count * 1000) / took).toFixed(1)} images/s`);
+    if (took > 0 && count > 1) parts.push(`${((count * 1000) / took).toFixed(1)} ${tasksOf(job)}/s`);
   } else if (pace && count > pace.count) {
     // Since this page saw it first.
     const rate = (count - pace.count) / (Date.now() - pace.since);
-    parts.push(`${(rate * 1000).toFixed(1)} images/s`, `about ${timeText((job.counts.tasks - count) / rate)} to go`);
+    parts.push(`${(rate * 1000).toFixed(1)} ${tasksOf(job)}/s`, `about ${timeText((job.counts.tasks - count) / rate)} to go`);
   }
   return parts.join(" · ");
 }
