@@ -86,3 +86,79 @@ fn what_is_too_large_is_refused_by_name() {
     let refused = refused.unwrap_err().to_string();
     assert!(refused.contains("ICO"), "{refused}");
 }
+
+/// An icon of these pictures, each with the sides that its entry tells.
+fn icon(pictures: &[(u8, &[u8])]) -> Vec<u8> {
+    let mut file = vec![0, 0, 1, 0, pictures.len() as u8, 0];
+    let mut at = 6 + 16 * pictures.len();
+    for (side, picture) in pictures {
+        file.extend([*side, *side, 0, 0, 1, 0, 32, 0]);
+        file.extend((picture.len() as u32).to_le_bytes());
+        file.extend((at as u32).to_le_bytes());
+        at += picture.len();
+    }
+    pictures
+        .iter()
+        .for_each(|(_, picture)| file.extend(*picture));
+    file
+}
+
+#[test]
+fn icons_hold_any_png_and_the_largest_is_read() {
+    let png = Format::of(FormatKind::Png);
+    for color in [Color::Gray, Color::GrayAlpha, Color::Rgb, Color::Rgba] {
+        let small = encode(
+            &picture(16, 16, color, SampleType::U8),
+            &png,
+            KeepMetadata::None,
+        );
+        let large = picture(256, 256, color, SampleType::U8);
+        let bytes = encode(&large, &png, KeepMetadata::None).unwrap();
+        let file = icon(&[(16, &small.unwrap()), (0, &bytes)]);
+        assert_eq!(try_decode(&file).unwrap().rows, large.rows);
+        flipped(&file[..200], 300);
+        assert!(try_decode(&file[..file.len() - 400]).is_err());
+    }
+    // The bitmap of the second entry, found by its own place.
+    let rgba = picture(20, 20, Color::Rgba, SampleType::U8);
+    let alone = encode(&rgba, &Format::of(FormatKind::Ico), KeepMetadata::None).unwrap();
+    let small = picture(8, 8, Color::Rgba, SampleType::U8);
+    let small = encode(&small, &png, KeepMetadata::None).unwrap();
+    let file = icon(&[(8, &small), (20, &alone[22..])]);
+    assert_eq!(try_decode(&file).unwrap().rows, rgba.rows);
+    assert!(try_decode(&icon(&[])).is_err());
+}
+
+/// A texture of 3x2 pixels that is not packed.
+fn texture(flags: u32, bits: u32, masks: [u32; 4], pixels: &[u8]) -> Vec<u8> {
+    let mut file = b"DDS ".to_vec();
+    let mut head = [0u32; 31];
+    (head[0], head[2], head[3]) = (124, 2, 3);
+    (head[18], head[19], head[21]) = (32, flags, bits);
+    head[22..26].copy_from_slice(&masks);
+    head.iter().for_each(|n| file.extend(n.to_le_bytes()));
+    file.extend(pixels);
+    file
+}
+
+#[test]
+fn textures_that_are_not_packed_are_read_by_their_masks() {
+    let bgra: Vec<u8> = (0..24).collect();
+    let masks = [0xFF_0000, 0xFF00, 0xFF, 0xFF00_0000];
+    let file = texture(0x41, 32, masks, &bgra);
+    let image = try_decode(&file).unwrap();
+    assert_eq!(image.shape().color, Color::Rgba);
+    assert_eq!(image.rows.data.bytes()[..8], [2, 1, 0, 3, 6, 5, 4, 7]);
+    // Five, six and five bits: the top of each is white.
+    let file565 = texture(0x40, 16, [0xF800, 0x7E0, 0x1F, 0], &[0xFF; 12]);
+    assert_eq!(try_decode(&file565).unwrap().rows.data.bytes(), [255; 18]);
+    let gray = texture(0x2_0000, 8, [0xFF, 0, 0, 0], &[9, 8, 7, 6, 5, 4]);
+    assert_eq!(
+        try_decode(&gray).unwrap().rows.data.bytes(),
+        [9, 8, 7, 6, 5, 4]
+    );
+    for len in 0..file.len() {
+        assert!(try_decode(&file[..len]).is_err(), "cut at {len}");
+    }
+    flipped(&file, 500);
+}

@@ -38,7 +38,8 @@ pub(in crate::codec) static CODEC: Codec = Codec {
         create: |target| {
             Ok(create(FormatKind::Tga, target, |output, samples, shape| {
                 let (cols, rows) = sides(shape);
-                let encoder = ::image::codecs::tga::TgaEncoder::new(output);
+                // Run lengths would cross rows, which many readers refuse.
+                let encoder = ::image::codecs::tga::TgaEncoder::new(output).disable_rle();
                 encoder.encode(samples, cols, rows, super::color_type(shape))
             }))
         },

@@ -23,9 +23,7 @@ pub struct Thumbnail {
     block: u64,
     from: Shape,
     to: Shape,
-    /// The column that each column goes to.
-    columns: Vec<usize>,
-    /// Sums of the row at hand, and the rows in them.
+    /// Sums down each column of the rows at hand, and how many rows they are.
     sums: Vec<u32>,
     rows: u32,
     done: Vec<u8>,
@@ -51,8 +49,7 @@ impl Thumbnail {
             block: 0,
             from: shape,
             to,
-            columns: (0..shape.cols).map(|x| x * to.cols / shape.cols).collect(),
-            sums: vec![0; to.row_len()],
+            sums: vec![0; shape.row_len()],
             rows: 0,
             done: Vec::with_capacity(to.bytes()),
         })
@@ -65,12 +62,9 @@ impl Thumbnail {
 
     /// Takes the next rows.
     pub fn add(&mut self, rows: &Rows) {
-        let channels = self.from.channels();
         for y in rows.range() {
-            for (pixel, x) in rows.row::<u8>(y).chunks_exact(channels).zip(&self.columns) {
-                for (sum, v) in self.sums[x * channels..].iter_mut().zip(pixel) {
-                    *sum += u32::from(*v);
-                }
+            for (sum, v) in self.sums.iter_mut().zip(rows.row::<u8>(y)) {
+                *sum += u32::from(*v);
             }
             self.rows += 1;
             let row = |y: usize| y * self.to.rows / self.from.rows;
@@ -82,16 +76,19 @@ impl Thumbnail {
 
     fn end_row(&mut self) {
         let channels = self.from.channels();
-        let mut widths = vec![0u32; self.to.cols];
-        self.columns.iter().for_each(|x| widths[*x] += 1);
-        let pixels = self.sums.chunks_exact_mut(channels).zip(widths);
-        for (pixel, width) in pixels {
-            let count = width * self.rows;
-            for sum in pixel {
-                self.done.push(((*sum + count / 2) / count) as u8);
-                *sum = 0;
+        // Column x goes to column x * to / from, rounded down.
+        let first = |small: usize| (small * self.from.cols).div_ceil(self.to.cols);
+        for small in 0..self.to.cols {
+            let columns = first(small)..first(small + 1);
+            let count = columns.len() as u64 * u64::from(self.rows);
+            let sums = &self.sums[columns.start * channels..columns.end * channels];
+            for channel in 0..channels {
+                let sums = sums[channel..].iter().step_by(channels);
+                let sum: u64 = sums.map(|&sum| u64::from(sum)).sum();
+                self.done.push(((sum + count / 2) / count) as u8);
             }
         }
+        self.sums.fill(0);
         self.rows = 0;
     }
 

@@ -1,5 +1,6 @@
 //! How one page's pixels lie in the file and what they mean.
 
+use crate::codec::FormatKind;
 use crate::color::Cmyk;
 use crate::image::{Shape, Stored};
 
@@ -14,8 +15,19 @@ pub enum Packing {
     Deflate,
     /// Run lengths.
     PackBits,
+    /// Each is a picture of another format.
+    Nested(Nested),
     /// Unpacked by libtiff, predictor and order of bytes included.
     Library(Unpacked),
+}
+
+/// What strips and tiles are that are pictures by themselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Nested {
+    /// Their format.
+    pub kind: FormatKind,
+    /// They hold brightness and chroma, whatever they say of it.
+    pub is_ycc: bool,
 }
 
 /// What libtiff hands out.
@@ -40,7 +52,7 @@ impl Packing {
             Packing::Deflate => 1040,
             Packing::PackBits => 64,
             // White lines of a fax are a few bits each, and plain areas cost JPEG and WebP next to nothing.
-            Packing::Library(_) => u64::MAX,
+            Packing::Library(_) | Packing::Nested(_) => u64::MAX,
         }
     }
 

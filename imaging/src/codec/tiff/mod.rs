@@ -11,6 +11,7 @@ mod exif;
 mod fields;
 mod layout;
 mod library;
+mod nested;
 mod pack;
 mod pages;
 mod parse;
@@ -77,7 +78,7 @@ pub(super) static CODEC: Codec = Codec {
     streams: true,
     reads: Reads {
         samples: "integers of 1 to 32 bits, signed or not, floats of 16 to 64 bits: gray, palette, RGB, YCbCr, inks, Lab, bands",
-        coding: "none, LZW, deflate, PackBits; with libtiff also JPEG, fax, ZSTD, LZMA, WebP, LERC, LogLuv and others",
+        coding: "none, LZW, deflate, PackBits, JPEG 2000, JPEG XL, PNG; with libtiff also JPEG, fax, ZSTD, LZMA, WebP, LERC, LogLuv and others",
         pictures: "pages",
     },
     needs: None,

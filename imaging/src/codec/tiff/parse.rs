@@ -3,7 +3,7 @@
 use super::directory::{Directory, File, bad};
 use super::layout::{Layout, Meaning, Packing, Predictor, Unpacked};
 use super::tags::Tags;
-use super::{chunks, library};
+use super::{chunks, library, nested};
 use crate::codec::Limits;
 use crate::error::{Error, Result};
 use crate::image::{Color, SampleType, Stored};
@@ -152,6 +152,9 @@ fn packing(tags: &mut Tags<'_, '_>, compression: u64, photometric: u64) -> Resul
         32773 => Some(Packing::PackBits),
         _ => None,
     };
+    if let Some(nested) = nested::of(compression, photometric) {
+        return Ok(Packing::Nested(nested));
+    }
     let unpacked = match (compression, photometric) {
         (7, 6) => Unpacked::JpegRgb,
         (_, 6) => Unpacked::Rgba,

@@ -4,6 +4,7 @@ use super::color::divide_by_alpha;
 use super::directory::File;
 use super::layout::{Layout, Packing, Unpacked};
 use super::library::Handle;
+use super::nested;
 use super::samples::{Scratch, Stored, convert};
 use super::start::{GROUP, start};
 use super::unpack::{finish, native, unpack};
@@ -16,6 +17,8 @@ use std::ops::Range;
 
 /// Strips or tiles are read together when not more than this lies between them.
 const GAP: u64 = 16 << 10;
+/// No packing grows by more, with headers and a profile.
+const SURPLUS: u64 = 64 << 10;
 /// Warnings kept of one page.
 const WARNINGS: usize = 32;
 
@@ -191,7 +194,7 @@ impl Source {
                         number: layout.chunk_index(plane, down, across),
                         at,
                         // No packing grows so much: what follows is not needed.
-                        len: len.min(2 * bytes as u64 + 1024),
+                        len: len.min(2 * bytes as u64 + SURPLUS),
                         bytes,
                         place: (across * layout.chunk_cols, down * layout.chunk_rows),
                     });
@@ -297,9 +300,17 @@ impl Source {
         let work = slots
             .into_iter()
             .zip(&places)
-            .map(|((chunk, slot), &at)| (slot, &packed[at..at + chunk.len as usize]))
+            .map(|((chunk, slot), &at)| (chunk.place, slot, &packed[at..at + chunk.len as usize]))
             .collect();
-        let done = parallel::map(work, |_, (slot, packed)| unpack(layout, packed, slot));
+        let done = parallel::map(work, |_, (place, slot, packed)| match layout.packing {
+            Packing::Nested(nested) => {
+                let (x, y) = place;
+                let rows = layout.chunk_rows.min(layout.shape.rows - y);
+                let cols = layout.chunk_cols.min(layout.shape.cols - x);
+                nested::unpack(nested, layout, packed, slot, (rows, cols))
+            }
+            _ => unpack(layout, packed, slot),
+        });
         self.held.packed = packed;
         done.into_iter().collect()
     }

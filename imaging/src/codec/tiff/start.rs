@@ -2,7 +2,7 @@
 
 use super::directory::File;
 use super::layout::{Layout, Meaning, Packing, Unpacked};
-use super::{exif, pages, parse, side};
+use super::{exif, nested, pages, parse, side};
 use crate::codec::{FormatKind, Header, Limits, PageKind, ReadSeek};
 use crate::color::Cmyk;
 use crate::error::Result;
@@ -47,6 +47,12 @@ pub fn start(input: &mut dyn ReadSeek, limits: &Limits, page: u32) -> Result<Sta
     let (held, most) = match (layout.packing, layout.tiled) {
         _ if layout.is_plain() => (0, 0),
         (Packing::Library(unpacked), _) => library_memory(&layout, unpacked),
+        // Decoded on several threads at once; more than eight do not get in each other's way.
+        (Packing::Nested(_), _) => {
+            let side_by_side = (group / layout.chunk_bytes().max(1)).max(1);
+            let at_once = side_by_side.min(8);
+            (2 * group + group / 4 + at_once * nested::memory(&layout), 0)
+        }
         (Packing::None, _) if layout.by_rows() => {
             (GROUP + layout.chunk_row_bytes() * layout.planes(), 0)
         }

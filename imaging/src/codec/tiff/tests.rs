@@ -9,6 +9,7 @@ use crate::window::Band;
 use std::io::Cursor;
 
 mod library;
+mod nested;
 mod pages;
 mod samples;
 

@@ -18,7 +18,9 @@ pub fn unpack(layout: &Layout, packed: &[u8], out: &mut [u8]) -> Result<()> {
         Packing::Lzw => lzw(packed, out)?,
         Packing::Deflate => inflate(packed, out)?,
         Packing::PackBits => pack_bits(packed, out)?,
-        Packing::Library(_) => return Err(bad("it is unpacked by libtiff")),
+        Packing::Library(_) | Packing::Nested(_) => {
+            return Err(bad("it is unpacked by another library"));
+        }
     }
     finish(layout, out);
     Ok(())

@@ -60,7 +60,7 @@ impl Handle {
             state,
         };
         // SAFETY: the state lives as long as the handle; options are used before they are freed. `m`: without a
-        // mapping of the file; `h`: the first directory is not read.
+        // mapping of the file; `h`: the first directory is not read; `c`: a strip stays whole, as we count them.
         unsafe {
             let messages = (&raw mut (*state).messages).cast();
             let options = (library.options_alloc)();
@@ -72,7 +72,7 @@ impl Handle {
             (library.options_warnings)(options, on_warning, messages);
             handle.tiff = (library.open)(
                 c"TIFF".as_ptr(),
-                c"rmh".as_ptr(),
+                c"rmhc".as_ptr(),
                 state.cast(),
                 read,
                 write,

@@ -146,6 +146,25 @@ fn ycbcr_that_is_not_packed_becomes_rgb() {
 }
 
 #[test]
+fn a_long_strip_of_ycbcr_stays_whole() {
+    if library_version().is_none() {
+        return;
+    }
+    // More than 8 KiB in one strip, which libtiff would cut by itself; brightness grows from row to row.
+    let (rows, cols) = (61, 83);
+    let row = |y: usize| [2 * y as u8 + 60, 128, 128].repeat(cols);
+    let data: Vec<u8> = (0..rows).flat_map(row).collect();
+    let made = Made::new(rows as u64, cols as u64, &[8; 3], 6)
+        .with(530, &[1, 1])
+        .with(278, &[rows as u16])
+        .chunks(&[&data]);
+    let image = try_decode(&made.bytes()).unwrap();
+    for (y, line) in u8s(&image).chunks_exact(3 * cols).enumerate() {
+        assert_eq!(line, [2 * y as u8 + 60; 3].repeat(cols), "row {y}");
+    }
+}
+
+#[test]
 fn old_jpeg_is_read_where_its_stream_stands_in_one_piece() {
     if library_version().is_none() {
         return;
