@@ -1,5 +1,5 @@
 //! An API whose routes cannot be without a description: [`Api`] takes both together, and holds requests to what the
-//! description says before a handler sees them. [`document`] makes OpenAPI 3.1 of it, [`page`] a page to read.
+//! description says before a handler sees them. [`document()`] makes OpenAPI 3.1 of it, [`page()`] a page to read.
 
 mod document;
 mod enter;

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 /// Its style, which a policy admits by its hash.
 pub const STYLE: &str = include_str!("page.css");
 
-/// The page of a document of [`super::document`].
+/// The page of a document of [`super::document()`].
 pub fn page(document: &Value) -> String {
     let title = text(&document["info"]["title"]);
     let mut html = format!(
