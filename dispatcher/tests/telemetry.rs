@@ -136,17 +136,31 @@ async fn one_job_is_told_in_numbers_lines_and_one_trace() {
     assert!(head.starts_with("HTTP/1.1 401"), "{head}");
     let (head, _) = ask(addr, "GET", "/metrics", "Authorization: Bearer wrong").await;
     assert!(head.starts_with("HTTP/1.1 401"), "{head}");
+    let alone = service::listen("127.0.0.1:0".parse().unwrap(), false)
+        .await
+        .unwrap();
+    let numbers_at = alone.local_addr().unwrap();
+    let end = CancellationToken::new();
+    let told = tokio::spawn(metrics::serve(alone, None, end.clone()));
+    // Queues are looked at now and then, beside the work.
+    let looked = async {
+        let seen = "sundog_queue_messages{queue=\"dead-letters\"}";
+        while !ask(numbers_at, "GET", "/metrics", "X: y")
+            .await
+            .1
+            .contains(seen)
+        {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let looked = tokio::time::timeout(Duration::from_secs(20), looked).await;
+    looked.expect("nobody looked at the queues");
     // The receipt of the job is there a little before the last message is settled.
     shutdown.cancel();
     worked.await.unwrap().unwrap();
     served.await.unwrap();
     world.shutdown().await;
-    let alone = service::listen("127.0.0.1:0".parse().unwrap(), false)
-        .await
-        .unwrap();
-    let addr = alone.local_addr().unwrap();
-    let end = CancellationToken::new();
-    let served = tokio::spawn(metrics::serve(alone, None, end.clone()));
+    let (addr, served) = (numbers_at, told);
     let (head, body) = ask(addr, "GET", "/metrics", "X: y").await;
     assert!(
         head.to_lowercase()

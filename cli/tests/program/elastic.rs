@@ -1,6 +1,6 @@
 //! How many workers there are: those of a serve, and those of a cluster.
 
-use crate::server::{Serve, ended, long_job, status, wait};
+use crate::server::{Serve, ended, long_pictures, status, submit, wait};
 use crate::{lines, run, sundog};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -30,7 +30,10 @@ fn workers_of_a_serve_come_and_go_while_a_job_runs() {
     assert_eq!(code, 0, "{err}");
     assert_eq!(out.trim(), r#"{"before":1,"workers":3}"#);
     wait("not three workers", || working(dir) == 3);
-    let job = long_job(dir);
+    // Long enough for several beats of each.
+    long_pictures(dir);
+    let slow = "bilateral(radius=15)";
+    let job = submit(dir, &["many", "-p", slow]);
     // Before the last of the work all have some of it.
     let mut seen = BTreeSet::new();
     wait("not all work", || {
