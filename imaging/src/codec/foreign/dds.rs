@@ -76,6 +76,12 @@ fn plain(input: &mut dyn ReadSeek, limits: &Limits) -> Result<Option<Plain>> {
     if alpha {
         masks.push(number(104));
     }
+    // Some writers leave masks of brightness that lie beyond the pixel: brightness comes first, then alpha.
+    for (at, mask) in masks.iter_mut().enumerate() {
+        if flags & RGB == 0 && u64::from(*mask) & ((1 << bits) - 1) == 0 {
+            *mask = 0xFF << (8 * at);
+        }
+    }
     if !sound || masks.contains(&0) {
         return Err(Error::Decode(format!(
             "DDS textures of {bits} bits a pixel of this kind are not read"

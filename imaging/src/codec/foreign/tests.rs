@@ -157,6 +157,14 @@ fn textures_that_are_not_packed_are_read_by_their_masks() {
         try_decode(&gray).unwrap().rows.data.bytes(),
         [9, 8, 7, 6, 5, 4]
     );
+    // Masks beyond the pixel.
+    let beyond = [0xFF00_0000, 0, 0, 0xFF00_0000];
+    let gray = texture(0x2_0000, 8, beyond, &[9, 8, 7, 6, 5, 4]);
+    assert_eq!(try_decode(&gray).unwrap().rows.data.bytes()[..2], [9, 8]);
+    let with_alpha = texture(0x2_0001, 16, beyond, &bgra[..12]);
+    let image = try_decode(&with_alpha).unwrap();
+    assert_eq!(image.shape().color, Color::GrayAlpha);
+    assert_eq!(image.rows.data.bytes()[..4], [0, 1, 2, 3]);
     for len in 0..file.len() {
         assert!(try_decode(&file[..len]).is_err(), "cut at {len}");
     }

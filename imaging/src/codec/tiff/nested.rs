@@ -50,7 +50,7 @@ pub fn unpack(
     }
     let mut rows = Rows::zeroed(shape, 0..shape.rows);
     source.read(&mut Band::of(&mut rows))?;
-    if nested.is_ycc && !has_thin_chroma(packed) {
+    if nested.is_ycc && !becomes_rgb(packed) {
         match layout.bits() {
             8 => to_rgb::<u8>(rows.data.bytes_mut()),
             _ => to_rgb::<u16>(rows.data.bytes_mut()),
@@ -66,11 +66,31 @@ pub fn unpack(
     Ok(())
 }
 
-/// Whether a codestream stores chroma at fewer places than brightness; the decoder makes RGB of such ones.
-fn has_thin_chroma(stream: &[u8]) -> bool {
-    // SOC, SIZ: of each component its depth and its distances across and down.
+/// Whether the decoder of JPEG 2000 makes RGB by itself: of components that the codestream says it has transformed, and of
+/// a bare codestream with chroma at fewer places than brightness.
+fn becomes_rgb(file: &[u8]) -> bool {
+    const BEGIN: [u8; 4] = [0xFF, 0x4F, 0xFF, 0x51];
+    let Some(at) = file.windows(4).position(|marks| marks == BEGIN) else {
+        return false;
+    };
+    let stream = &file[at..];
+    // Of each component SIZ has its depth and its distances across and down.
     let steps = |component: usize| stream.get(43 + 3 * component..45 + 3 * component);
-    stream.starts_with(&[0xFF, 0x4F, 0xFF, 0x51]) && steps(1) != steps(0)
+    if at == 0 && steps(1) != steps(0) {
+        return true;
+    }
+    // Marker segments of the main header until the first tile: COD says which transform was made.
+    let mut rest = &stream[2..];
+    while let [0xFF, marker, high, low, ..] = *rest
+        && marker != 0x90
+    {
+        if marker == 0x52 {
+            return rest.get(8) == Some(&1);
+        }
+        let len = usize::from(u16::from_be_bytes([high, low])).max(2);
+        rest = rest.get(2 + len..).unwrap_or_default();
+    }
+    false
 }
 
 /// YCbCr of full range (ITU-R BT.601, as in JPEG) to RGB.

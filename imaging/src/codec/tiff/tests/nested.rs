@@ -27,6 +27,20 @@ fn strips_of_jpeg_2000_are_read_and_made_rgb_where_they_are_not() {
         let image = made(compression, 2).image();
         assert_eq!(samples(&image), samples(&plain).repeat(2));
     }
+    // The codestream says that it was transformed: RGB comes out of it, whatever the file says around it.
+    assert_eq!(
+        samples(&made(33003, 2).image())[..39 * 17],
+        samples(&plain)[..39 * 17]
+    );
+    let mut stream = stream.clone();
+    let cod = stream.windows(2).position(|m| m == [0xFF, 0x52]).unwrap();
+    assert_eq!(stream[cod + 8], 1);
+    stream[cod + 8] = 0;
+    let plain = try_decode(&stream).unwrap();
+    let made = |compression: u16, photometric: u16| {
+        let made = Made::new(13, 17, &[8; 3], photometric);
+        made.with(259, &[compression]).chunks(&[&stream])
+    };
     let [y, cb, cr] = [0, 1, 2].map(|i| f64::from(samples(&plain)[60 + i]));
     for image in [made(33003, 2).image(), made(34712, 6).image()] {
         let red = (y + 1.402 * (cr - 128.0)).round().clamp(0.0, 255.0);
