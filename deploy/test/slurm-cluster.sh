@@ -40,6 +40,8 @@ start_slurm() {
   gateway_address=$net.254
   at_end stop_slurm "$2"
   ip link add "sd$number" type bridge && ip addr add "$net.254/24" dev "sd$number" && ip link set "sd$number" up || return 1
+  # A firewall of this machine may forbid what hosts of a bridge say to each other.
+  if command -v iptables >/dev/null; then iptables -I FORWARD -i "sd$number" -o "sd$number" -j ACCEPT || return 1; fi
   for host in $(seq "$2"); do
     ip netns add "sd$number-n$host" &&
       ip link add "sd$number-n$host" type veth peer name eth0 netns "sd$number-n$host" &&
@@ -98,6 +100,7 @@ stop_slurm() { # HOSTS
     ip link delete "sd$number-n$host" 2>/dev/null
     ip netns delete "sd$number-n$host" 2>/dev/null
   done
+  if command -v iptables >/dev/null; then iptables -D FORWARD -i "sd$number" -o "sd$number" -j ACCEPT 2>/dev/null; fi
   ip link delete "sd$number" 2>/dev/null
   return 0
 }
