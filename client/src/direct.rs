@@ -190,12 +190,9 @@ impl Direct {
         let found = self.jobs.inputs(&self.owner, job, limit, after).await;
         let mut inputs = Vec::new();
         for (number, task) in found.map_err(from_jobs)? {
-            let url = match task.input.strip_prefix("uploads/") {
-                Some(below) if task.reason.is_none() => {
-                    let name = names::upload(&self.owner, below);
-                    Some(self.link(&name, life).await?.0)
-                }
-                _ => None,
+            let url = match dispatcher::jobs::object_of(&self.owner, &task) {
+                Some(name) => Some(self.link(&name, life).await?.0),
+                None => None,
             };
             inputs.push(Input {
                 number,

@@ -294,13 +294,7 @@ impl Gateway {
         limit: usize,
         after: Option<u64>,
     ) -> Result<Results> {
-        check_id(job)?;
-        let secs = life.as_secs().max(1);
-        let mut path = format!("v1/jobs/{job}/results?expires={secs}&limit={limit}");
-        if let Some(after) = after {
-            path += &format!("&after={after}");
-        }
-        self.ask(Method::GET, &path, None).await
+        self.linked("results", job, life, limit, after).await
     }
 
     pub(super) async fn inputs(
@@ -310,9 +304,21 @@ impl Gateway {
         limit: usize,
         after: Option<u64>,
     ) -> Result<Inputs> {
+        self.linked("inputs", job, life, limit, after).await
+    }
+
+    /// A part of one of a job's lists that hold links.
+    async fn linked<T: DeserializeOwned>(
+        &self,
+        list: &str,
+        job: &str,
+        life: Duration,
+        limit: usize,
+        after: Option<u64>,
+    ) -> Result<T> {
         check_id(job)?;
         let secs = life.as_secs().max(1);
-        let mut path = format!("v1/jobs/{job}/inputs?expires={secs}&limit={limit}");
+        let mut path = format!("v1/jobs/{job}/{list}?expires={secs}&limit={limit}");
         if let Some(after) = after {
             path += &format!("&after={after}");
         }

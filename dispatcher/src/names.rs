@@ -138,6 +138,12 @@ pub fn upload(owner: &str, path: &str) -> String {
     format!("uploads/{owner}/{path}")
 }
 
+/// The object of an input, where that is an upload: its owner's alone, since the name begins with the owner's prefix.
+pub fn uploaded(owner: &str, input: &str) -> Option<String> {
+    let path = input.strip_prefix("uploads/")?;
+    Some(upload(owner, path))
+}
+
 /// All that a user uploaded.
 pub fn uploads(owner: &str) -> String {
     format!("uploads/{owner}")

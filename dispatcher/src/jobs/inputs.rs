@@ -6,6 +6,12 @@ use crate::names;
 use crate::records;
 use protocol::message::{PlanPage, PlannedTask};
 
+/// The object of an input that is read, where it is an upload.
+pub fn object_of(owner: &str, task: &PlannedTask) -> Option<String> {
+    let is_read = task.reason.is_none();
+    names::uploaded(owner, &task.input).filter(|_| is_read)
+}
+
 impl Jobs {
     /// At most `limit` inputs of a job, those with numbers above `after`: of a reduction its files. None of them before
     /// they were looked for.

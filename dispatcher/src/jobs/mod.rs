@@ -11,6 +11,7 @@ mod urls;
 pub use check::{Rules, check};
 pub(crate) use check::{check_upload, check_url, file_of};
 pub use dead::{DeadLetter, LOOK};
+pub use inputs::object_of;
 pub use nodes::{Nodes, Total};
 pub use status::{JobStatus, Output};
 pub(crate) use status::{add, to_field};

@@ -164,10 +164,7 @@ fn place(owner: &str, id: &str, receipt: &TaskReceipt, side: Which) -> Option<St
             let outputs = names::outputs_of(id, receipt);
             outputs.into_iter().next().map(|(name, _)| name)
         }
-        Which::Before => {
-            let below = receipt.input.strip_prefix("uploads/")?;
-            Some(names::upload(owner, below))
-        }
+        Which::Before => names::uploaded(owner, &receipt.input),
     }
 }
 

@@ -7,6 +7,7 @@ mod docs;
 mod health;
 mod inputs;
 mod jobs;
+mod linked;
 mod looks;
 mod nodes;
 mod objects;

@@ -1,5 +1,6 @@
 //! What came out of a job: links that are signed on demand, and the receipt.
 
+use super::linked::Linked;
 use crate::run::Gateway;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
@@ -9,8 +10,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use protocol::state::{JobState, TaskState};
 use protocol::{JobReceipt, TaskReceipt};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-use service::api::{Limit, Number};
+use serde::Serialize;
 use service::{Api, Code, Operation, Problem, User};
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ pub(super) fn add(api: Api<Gateway>) -> Api<Gateway> {
         .about("Whoever has a link can get the file until it expires. With `limit`, `next` is the `after` of the next page.")
         .tag("results")
         .id(job)
-        .query::<Life>()
+        .query::<Linked>()
         .answer::<Results>(200, "outputs with their links, and images without an output"),
         results,
     )
@@ -40,23 +40,6 @@ pub(super) fn add(api: Api<Gateway>) -> Api<Gateway> {
             .problem(409, "the job has not ended yet"),
         receipt,
     )
-}
-
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct Life {
-    /// Seconds that links live; an hour by default, a week at most.
-    #[serde(default = "hour")]
-    #[schemars(range(min = 1, max = 604800))]
-    expires: u64,
-    /// Of at most so many images.
-    limit: Option<Limit>,
-    /// Of images with numbers above this one; they count from 0.
-    after: Option<Number>,
-}
-
-fn hour() -> u64 {
-    3600
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -107,19 +90,10 @@ async fn results(
     State(gateway): State<Gateway>,
     user: User,
     Path(id): Path<String>,
-    life: Result<Query<Life>, QueryRejection>,
+    query: Result<Query<Linked>, QueryRejection>,
 ) -> Result<Response, Problem> {
-    let Query(life) = life.map_err(|error| super::wrong_query(&error))?;
-    let week = cloud::links::MAX_LIFE.as_secs();
-    if !(1..=week).contains(&life.expires) {
-        let message = format!("{} seconds are outside 1..={week}", life.expires);
-        return Err(Problem::invalid("expires", message));
-    }
-    let (limit, after) = (
-        life.limit.map_or(usize::MAX, Limit::get),
-        life.after.map(Number::get),
-    );
-    let life = Duration::from_secs(life.expires);
+    let (life, limit, after) = Linked::wanted(query)?;
+    let limit = limit.unwrap_or(usize::MAX);
     // The state first: what it says has ended has its receipts.
     let state = gateway.jobs.status(&user.name, &id).await?.state;
     let jobs = &gateway.jobs;
@@ -163,12 +137,8 @@ async fn output(
     life: Duration,
 ) -> Result<Vec<Output>, Problem> {
     let store = &gateway.jobs.store;
-    // Its owner's alone: the name begins with the owner's own prefix.
-    let input_url = match receipt.input.strip_prefix("uploads/") {
-        Some(below) => {
-            let key = names::upload(owner, below);
-            Some(store.link_get(&key, life).await?.url.to_string())
-        }
+    let input_url = match names::uploaded(owner, &receipt.input) {
+        Some(key) => Some(store.link_get(&key, life).await?.url.to_string()),
         None => None,
     };
     let mut outputs = Vec::new();

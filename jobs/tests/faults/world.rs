@@ -355,14 +355,17 @@ impl World {
         }
         // Jobs whose message was lost are found by their marks.
         if self.now.is_multiple_of(10_000) {
-            let open = self
-                .wishes
-                .keys()
-                .filter(|id| !self.store.over.contains_key(*id));
-            let open: Vec<JobId> = open.map(|id| id.as_str().into()).collect();
-            for id in open {
-                self.step(Input::Job(id));
-            }
+            self.tell_open();
+        }
+    }
+
+    /// Tells of all jobs that have not ended.
+    fn tell_open(&mut self) {
+        let ids = self.wishes.keys();
+        let open = ids.filter(|id| !self.store.over.contains_key(*id));
+        let open: Vec<JobId> = open.map(|id| id.as_str().into()).collect();
+        for id in open {
+            self.step(Input::Job(id));
         }
     }
 
@@ -385,14 +388,7 @@ impl World {
         if self.trouble.takeovers.contains(&self.now) {
             self.conductor = Conductor::new(settings(self.now));
             self.letters.retain(|(at, _)| at % 2 == 0);
-            let open = self
-                .wishes
-                .keys()
-                .filter(|id| !self.store.over.contains_key(*id));
-            let open: Vec<JobId> = open.map(|id| id.as_str().into()).collect();
-            for id in open {
-                self.step(Input::Job(id));
-            }
+            self.tell_open();
         }
         for (when, at) in self.trouble.deaths.clone() {
             if when == self.now {
