@@ -113,7 +113,10 @@ impl Pool {
         let node = config.node.clone();
         let worked = service::run(config, self.0.jobs.clone(), world.clone(), stop).await;
         world.shutdown().await;
-        tracing::info!(node, "a worker has ended");
+        // At the end of the process all do, which needs no telling.
+        if !self.0.shutdown.is_cancelled() {
+            tracing::info!(node, "a worker has ended");
+        }
         let mut state = self.state();
         state.workers.remove(&number);
         if let Err(error) = worked {
