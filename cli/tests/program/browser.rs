@@ -13,6 +13,8 @@ use tempfile::TempDir;
 
 /// How long an answer, or what a page is to become, may take.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How long processes of an ended browser may still end.
+const AFTERWARDS: Duration = Duration::from_secs(10);
 
 /// The protocol's two descriptors are our pipes; what the browser prints is about this machine, not about the page.
 const PIPES: &str = r#"exec "$@" 3<&0 4>&1 </dev/null >/dev/null 2>&1"#;
@@ -228,9 +230,18 @@ pub struct Remains {
 }
 
 impl Remains {
-    /// Processes that are still at work on the profile.
+    /// Processes that are still at work on the profile after a while: its crash handler notices the end of the
+    /// browser's process only a moment later.
     pub fn processes(&self) -> Vec<String> {
-        processes::with(&self.profile.path().display().to_string())
+        let profile = self.profile.path().display().to_string();
+        let end = Instant::now() + AFTERWARDS;
+        loop {
+            let left = processes::with(&profile);
+            if left.is_empty() || Instant::now() > end {
+                return left;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
     }
 
     /// Files of the profile that hold a text.
