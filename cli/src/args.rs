@@ -70,6 +70,8 @@ pub enum Command {
     Delete(commands::status::Many),
     /// Remove everything of a user; for administrators
     Erase(commands::erase::Args),
+    /// Save everything of yours as one archive: jobs, outputs, uploads
+    Export(commands::export::Args),
     /// Print your jobs, the newest first
     List(commands::status::All),
     /// Print the nodes that work

@@ -17,6 +17,8 @@ use std::time::Duration;
 const MAX_ANSWER: usize = 512 << 20;
 /// Largest refusal that is read.
 pub(super) const MAX_REFUSAL: usize = 64 << 10;
+/// Jobs of one answer.
+const A_PAGE: usize = 1000;
 /// Requests that are tried again after a failure that may pass.
 const TRIES: u32 = 4;
 /// Silence after which a stream of events is opened again; gateways send a comment more often than that.
@@ -54,6 +56,7 @@ struct Accepted {
 #[derive(Deserialize)]
 struct Listed {
     jobs: Vec<Status>,
+    next: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -194,6 +197,20 @@ impl Gateway {
         }
     }
 
+    /// An answer that is read piece by piece.
+    pub(super) async fn open(&self, path: &str) -> Result<reqwest::Response> {
+        let none = HeaderMap::new();
+        let answer = self.once(&Method::GET, path, None, &none).await;
+        let response = answer.map_err(|error| self.unreachable(&error))?;
+        match response.status() {
+            status if status.is_success() => Ok(response),
+            status => {
+                let body = read(response, MAX_REFUSAL).await.unwrap_or_default();
+                Err(problem::refused(status, &body))
+            }
+        }
+    }
+
     /// A request whose answer has nothing to tell.
     pub(super) async fn tell(&self, method: Method, path: &str) -> Result<()> {
         self.send(method, path, None, HeaderMap::new())
@@ -258,8 +275,7 @@ impl Gateway {
     }
 
     pub(super) async fn list(&self) -> Result<Vec<Status>> {
-        let listed: Listed = self.ask(Method::GET, "v1/jobs", None).await?;
-        Ok(listed.jobs)
+        self.some(usize::MAX, None, None).await
     }
 
     pub(super) async fn some(
@@ -268,16 +284,24 @@ impl Gateway {
         state: Option<JobState>,
         after: Option<&str>,
     ) -> Result<Vec<Status>> {
-        let mut path = format!("v1/jobs?limit={limit}");
-        if let Some(state) = state {
-            path += &format!("&state={state}");
+        let mut jobs: Vec<Status> = Vec::new();
+        let mut next = after.map(str::to_owned);
+        loop {
+            let mut path = format!("v1/jobs?limit={}", (limit - jobs.len()).min(A_PAGE));
+            if let Some(state) = state {
+                path += &format!("&state={state}");
+            }
+            if let Some(after) = &next {
+                check_id(after)?;
+                path += &format!("&after={after}");
+            }
+            let listed: Listed = self.ask(Method::GET, &path, None).await?;
+            jobs.extend(listed.jobs);
+            next = listed.next;
+            if next.is_none() || jobs.len() >= limit {
+                return Ok(jobs);
+            }
         }
-        if let Some(after) = after {
-            check_id(after)?;
-            path += &format!("&after={after}");
-        }
-        let listed: Listed = self.ask(Method::GET, &path, None).await?;
-        Ok(listed.jobs)
     }
 
     pub(super) async fn results(&self, job: &str, life: Duration) -> Result<Results> {

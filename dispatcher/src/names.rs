@@ -154,10 +154,15 @@ pub fn of_owner(owner: &str) -> [String; 5] {
     [
         uploads(owner),
         format!("{LETTERS}/{owner}"),
-        format!("webhooks/{owner}"),
+        webhooks(owner),
         format!("webhook-states/{owner}"),
         self::owner(owner),
     ]
+}
+
+/// A user's webhooks.
+pub fn webhooks(owner: &str) -> String {
+    format!("webhooks/{owner}")
 }
 
 /// Marks a job as a user's.

@@ -4,6 +4,7 @@
 //! [`Gateway`] is what the routes share, [`router`] the routes, [`run`] the service. Other APIs can be
 //! merged into it, such as the notifier's streams of events.
 
+mod archive;
 pub mod links;
 mod names;
 mod page;

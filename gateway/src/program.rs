@@ -83,6 +83,9 @@ pub struct Admits {
     /// Addresses and networks of proxies, with commas between: their X-Forwarded-For is believed
     #[arg(long, env = "SUNDOG_TRUSTED_PROXIES", value_name = "LIST", value_delimiter = ',', value_parser = network)]
     pub trusted_proxies: Vec<IpNet>,
+    /// Speak plain HTTP off loopback without a proxy that is named: whoever is on the way can read tokens
+    #[arg(long, env = "SUNDOG_INSECURE_HTTP", value_parser = clap::builder::BoolishValueParser::new())]
+    pub insecure_http: bool,
 }
 
 fn network(text: &str) -> Result<IpNet, String> {
@@ -107,20 +110,14 @@ impl Admits {
         Ok(entrance.with_audit(audit?))
     }
 
-    /// TLS, and proxies that are trusted. Warns of tokens that others can read on their way.
-    pub fn front(&self, listener: &TcpListener) -> Result<Front, String> {
+    /// TLS, and proxies that are trusted, for an address. Plain HTTP off loopback is refused unless it is said to be meant.
+    pub fn front(&self, addr: SocketAddr) -> Result<Front, String> {
         let tls = match (&self.tls_cert, &self.tls_key) {
             (Some(cert), Some(key)) => Some(Tls::open(cert, key).map_err(|e| e.to_string())?),
             _ => None,
         };
-        let addr = listener.local_addr().map_err(|error| error.to_string())?;
-        let near = addr.ip().to_canonical().is_loopback();
-        if tls.is_none() && self.trusted_proxies.is_empty() && !near {
-            tracing::warn!(
-                %addr,
-                "tokens come here as plain text (hint: --tls-cert and --tls-key, or name the proxy that speaks TLS: --trusted-proxies)"
-            );
-        }
+        let guarded = tls.is_some() || !self.trusted_proxies.is_empty();
+        service::listen::plain(addr, guarded || self.insecure_http).map_err(|e| e.to_string())?;
         Ok(Front {
             tls,
             proxies: self.trusted_proxies.clone(),
@@ -140,12 +137,13 @@ impl Admits {
 pub async fn serve(settings: &Settings, jobs: Jobs, ends: Ends) -> Result<(), Failed> {
     let scale = settings.scale_command.as_deref().map(Command::parse);
     let scale = scale.transpose().map_err(Failed::setting)?;
+    let front = settings.admits.front(settings.listen);
+    let front = front.map_err(Failed::setting)?;
     let listener = service::listen(settings.listen, settings.tokens.is_some()).await?;
     let public = match &settings.public_url {
         Some(url) => url.clone(),
         None => address(&listener, settings.admits.tls_cert.is_some())?,
     };
-    let front = settings.admits.front(&listener).map_err(Failed::setting)?;
     let secret = match &settings.link_secret_file {
         Some(file) => Secret::file(file),
         None => Secret::random(),
@@ -226,5 +224,23 @@ mod tests {
         let allowed = allowed.unwrap_or_else(|error| panic!("{error}")).webhooks;
         assert!(allowed.http && allowed.allow.len() == 1);
         assert!(config(&["--connections", "3"]).is_err());
+    }
+
+    #[test]
+    fn plain_http_off_loopback_is_refused_unless_said() {
+        let front = |listen: &str, more: &[&str]| {
+            let all = ["gateway"].iter().chain(more);
+            let program = Program::try_parse_from(all).unwrap_or_else(|error| panic!("{error}"));
+            program.settings.admits.front(listen.parse().unwrap())
+        };
+        for near in ["127.0.0.1:80", "[::1]:80", "[::ffff:127.0.0.1]:80"] {
+            assert!(front(near, &[]).is_ok(), "{near}");
+        }
+        for far in ["0.0.0.0:80", "[::]:80", "192.0.2.1:80"] {
+            let refused = front(far, &[]).unwrap_err();
+            assert!(refused.contains("--insecure-http"), "{refused}");
+            assert!(front(far, &["--insecure-http"]).is_ok());
+            assert!(front(far, &["--trusted-proxies", "10.0.0.0/8"]).is_ok());
+        }
     }
 }

@@ -23,6 +23,9 @@ pub struct Settings {
     /// File with the hashes of tokens (hint: sundog token add)
     #[arg(long, env = "SUNDOG_TOKENS", value_name = "FILE")]
     pub tokens: PathBuf,
+    /// Speak plain HTTP off loopback, as to a proxy before it: whoever is on the way can read tokens
+    #[arg(long, env = "SUNDOG_INSECURE_HTTP", value_parser = clap::builder::BoolishValueParser::new())]
+    pub insecure_http: bool,
     /// Where webhooks may lead.
     #[command(flatten)]
     pub webhooks: Webhooks,
@@ -80,6 +83,7 @@ impl Webhooks {
 /// Serves streams and delivers webhooks until it is asked to end.
 pub async fn serve(settings: &Settings, jobs: Jobs, ends: Ends) -> Result<(), Failed> {
     let tokens = Tokens::file(&settings.tokens)?;
+    service::listen::plain(settings.listen, settings.insecure_http)?;
     let listener = service::listen(settings.listen, true).await?;
     tracing::info!(address = %listener.local_addr()?, "the notifier listens");
     let config = settings.webhooks.config();

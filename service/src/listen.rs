@@ -41,6 +41,11 @@ pub enum Error {
         "listening on {0} without tokens would let everybody in (hint: give tokens with SUNDOG_TOKENS, or listen on 127.0.0.1)"
     )]
     Open(SocketAddr),
+    /// Whoever is on the way could read tokens.
+    #[error(
+        "listening on {0} without TLS would let everybody on the way read tokens (hint: --tls-cert and --tls-key, or name the proxy that speaks TLS: --trusted-proxies, or say --insecure-http)"
+    )]
+    Plain(SocketAddr),
     /// The system says no.
     #[error("cannot listen on {addr}: {error}")]
     Bind {
@@ -96,6 +101,15 @@ pub async fn listen(addr: SocketAddr, has_tokens: bool) -> Result<TcpListener, E
     TcpListener::bind(addr)
         .await
         .map_err(|error| Error::Bind { addr, error })
+}
+
+/// Refuses plain HTTP off loopback, where tokens could be read on their way, unless somebody said that it is meant so.
+pub fn plain(addr: SocketAddr, meant: bool) -> Result<(), Error> {
+    let near = addr.ip().to_canonical().is_loopback();
+    match near || meant {
+        true => Ok(()),
+        false => Err(Error::Plain(addr)),
+    }
 }
 
 /// Serves a router until `shutdown`; requests under way get [`Limits::grace`] to end. Endless responses, such

@@ -11,7 +11,8 @@ use gateway::program::Settings;
 #[command(after_help = "\
 Example:
   sundog token add ada --file tokens.toml
-  sundog gateway --tokens tokens.toml --listen 0.0.0.0:8080 --public-url https://sundog.example/
+  sundog gateway --tokens tokens.toml --listen 0.0.0.0:8080 --public-url https://sundog.example/ \
+    --trusted-proxies 10.0.0.7
 
 Needs SUNDOG_BROKER, SUNDOG_REDIS and SUNDOG_STORE. Serves the web page, uploads, jobs, results, and the streams of
 events, too, so that SUNDOG_GATEWAY needs one address; webhooks are delivered by sundog notifier. It speaks HTTP: put

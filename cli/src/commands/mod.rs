@@ -7,6 +7,7 @@ pub mod dispatcher;
 pub mod docs;
 pub mod doctor;
 pub mod erase;
+pub mod export;
 pub mod gateway;
 pub mod generate;
 pub mod gui;
@@ -71,6 +72,7 @@ pub fn run() -> Result {
         Command::Resume(args) => status::resume(args),
         Command::Delete(args) => status::delete(args),
         Command::Erase(args) => erase::run(args),
+        Command::Export(args) => export::run(args),
         Command::Retry(args) => status::retry(args),
         Command::List(args) => status::list(args),
         Command::Nodes(args) => nodes::run(args),

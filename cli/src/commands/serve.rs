@@ -67,6 +67,7 @@ async fn serve(args: &Args, layers: &Layers, home: &Home) -> Result {
         service::access::new_token().map_err(|error| Failure::failed(error.to_string()))
     })?;
     let tokens = Tokens::single(&user, &token).map_err(|e| Failure::usage(e.to_string()))?;
+    let front = args.admits.front(args.listen).map_err(Failure::usage)?;
     let listener = listen(args.listen).await?;
     let address = gateway::program::address(&listener, args.admits.tls_cert.is_some())?;
     let secret = gateway::Secret::file(&home.dir().join("link-secret"));
@@ -97,7 +98,7 @@ async fn serve(args: &Args, layers: &Layers, home: &Home) -> Result {
     entrance.service = args.admits.limits();
     entrance.scale = Some(Arc::new(pool.clone()));
     pool.set(args.workers).map_err(client::from_jobs)?;
-    entrance.front = args.admits.front(&listener).map_err(Failure::usage)?;
+    entrance.front = front;
     let serving = Serving {
         version: 1,
         address: address.to_string(),

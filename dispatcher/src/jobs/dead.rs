@@ -32,6 +32,37 @@ pub struct DeadLetter {
     pub attempts: u32,
 }
 
+/// The last letter of a page of them.
+struct Place {
+    /// The object that it is in.
+    page: String,
+    task: u64,
+}
+
+impl Place {
+    fn text(&self) -> String {
+        let text = format!("{}\n{}", self.page, self.task);
+        text.bytes().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    fn read(text: &str) -> Result<Place> {
+        let read = || {
+            let pairs = text.as_bytes().chunks(2).map(|pair| {
+                let pair = std::str::from_utf8(pair).ok()?;
+                u8::from_str_radix(pair, 16).ok()
+            });
+            let text = String::from_utf8(pairs.collect::<Option<_>>()?).ok()?;
+            let (page, task) = text.split_once('\n')?;
+            Some(Place {
+                page: page.to_owned(),
+                task: task.parse().ok()?,
+            })
+        };
+        let wrong = || Error::invalid("after", "expected `next` of a page before");
+        read().ok_or_else(wrong)
+    }
+}
+
 impl Jobs {
     /// Dead letters of all users, and messages that are none of ours, at most `limit`; they stay where they are.
     pub async fn dead_letters(&self, limit: u16) -> Result<Vec<DeadLetter>> {
@@ -46,6 +77,33 @@ impl Jobs {
         super::check_owner(owner)?;
         let below = format!("{}/{owner}", names::LETTERS);
         self.letters(&below, limit.into()).await
+    }
+
+    /// Dead letters of a user, or of all users and messages that are none of ours: at most `limit`, those behind `after`, and
+    /// where the next ones begin, if there may be any.
+    pub async fn some_dead_letters(
+        &self,
+        owner: Option<&str>,
+        limit: u16,
+        after: Option<&str>,
+    ) -> Result<(Vec<DeadLetter>, Option<String>)> {
+        let below = match owner {
+            Some(owner) => {
+                super::check_owner(owner)?;
+                format!("{}/{owner}", names::LETTERS)
+            }
+            None => names::LETTERS.to_owned(),
+        };
+        let after = after.map(Place::read).transpose()?;
+        let most = usize::from(limit);
+        let found = self.letters_after(&below, most, after.as_ref()).await?;
+        let (mut letters, next) = found;
+        if owner.is_none() && next.is_none() {
+            // They have no place in the store, so they come last.
+            letters.extend(self.strange(limit).await?);
+            letters.truncate(most);
+        }
+        Ok((letters, next.map(|next| next.text())))
     }
 
     /// Tries the work of dead letters again, at most `limit` of them; returns how many letters were taken.
@@ -93,23 +151,42 @@ impl Jobs {
     }
 
     async fn letters(&self, below: &str, limit: usize) -> Result<Vec<DeadLetter>> {
+        Ok(self.letters_after(below, limit, None).await?.0)
+    }
+
+    /// Letters behind a place, and where they end if there may be more.
+    async fn letters_after(
+        &self,
+        below: &str,
+        limit: usize,
+        after: Option<&Place>,
+    ) -> Result<(Vec<DeadLetter>, Option<Place>)> {
         let mut letters = Vec::new();
         for meta in self.store.list(below).await? {
+            if after.is_some_and(|after| meta.name < after.page) {
+                continue;
+            }
             let job = meta.name.split('/').nth(2).map(str::to_owned);
             let found: Option<Vec<Letter>> = names::read(&self.store, &meta.name).await?;
-            letters.extend(found.into_iter().flatten().map(|letter| DeadLetter {
-                job: job.clone(),
-                task: Some(letter.task),
-                queue: Some(QueueName::Tasks.to_string()),
-                reason: letter.reason,
-                attempts: letter.attempts,
-            }));
-            if letters.len() >= limit {
-                letters.truncate(limit);
-                break;
+            for letter in found.into_iter().flatten() {
+                if after.is_some_and(|a| a.page == meta.name && letter.task <= a.task) {
+                    continue;
+                }
+                let task = letter.task;
+                letters.push(DeadLetter {
+                    job: job.clone(),
+                    task: Some(task),
+                    queue: Some(QueueName::Tasks.to_string()),
+                    reason: letter.reason,
+                    attempts: letter.attempts,
+                });
+                if letters.len() >= limit {
+                    let page = meta.name;
+                    return Ok((letters, Some(Place { page, task })));
+                }
             }
         }
-        Ok(letters)
+        Ok((letters, None))
     }
 
     /// Messages on the broker that were none of ours.

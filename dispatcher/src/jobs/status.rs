@@ -1,7 +1,7 @@
 //! Where jobs are and what came out of them: from the fields of their events, or else from receipts.
 
 use super::Jobs;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::names;
 use crate::records;
 use ::jobs::Span;
@@ -14,7 +14,7 @@ use protocol::{JobReceipt, StoredJob, TaskReceipt};
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// Receipts read at once.
 const AT_ONCE: usize = 16;
@@ -97,22 +97,7 @@ impl Jobs {
 
     /// All jobs of a user, the newest first.
     pub async fn list(&self, owner: &str) -> Result<Vec<JobStatus>> {
-        super::check_owner(owner)?;
-        let marks = self.store.list(&names::owner(owner)).await?;
-        let ids = marks.iter().filter_map(|m| m.name.rsplit('/').next());
-        let ids: Vec<String> = ids.rev().map(str::to_owned).collect();
-        stream::iter(ids)
-            .map(|id| async move {
-                match self.status(owner, &id).await {
-                    // A mark whose submitter died before it stored the job.
-                    Err(crate::Error::NoSuchJob(_)) => Ok(None),
-                    other => other.map(Some),
-                }
-            })
-            .buffered(AT_ONCE)
-            .try_filter_map(|status| async move { Ok(status) })
-            .try_collect()
-            .await
+        self.some(owner, usize::MAX, None, None).await
     }
 
     /// Some jobs of a user, the newest first: at most `limit`, those that come after `after`, in that state alone.
@@ -123,19 +108,44 @@ impl Jobs {
         state: Option<JobState>,
         after: Option<&str>,
     ) -> Result<Vec<JobStatus>> {
+        Ok(self.page(owner, limit, state, after).await?.0)
+    }
+
+    /// The same, and where the next page begins, if there may be one. `after` is that, or a job's id. Ids that come from a
+    /// client's key do not tell the time, so the order is that in which jobs' marks were made.
+    pub async fn page(
+        &self,
+        owner: &str,
+        limit: usize,
+        state: Option<JobState>,
+        after: Option<&str>,
+    ) -> Result<(Vec<JobStatus>, Option<String>)> {
         super::check_owner(owner)?;
         let marks = self.store.list(&names::owner(owner)).await?;
-        let ids = marks.iter().rev().filter_map(|m| m.name.rsplit('/').next());
-        let ids = ids.filter(|id| after.is_none_or(|after| *id < after));
-        let ids: Vec<String> = ids.map(str::to_owned).collect();
-        let mut found = Vec::new();
+        let marks = marks.into_iter().filter_map(|mark| {
+            let id = mark.name.rsplit('/').next()?.to_owned();
+            Some((nanos(mark.modified), id))
+        });
+        let mut marks: Vec<(u64, String)> = marks.collect();
+        marks.sort_by(|a, b| b.cmp(a));
+        let begin = match after {
+            None => 0,
+            Some(after) => {
+                let place = match marks.iter().position(|(_, id)| id == after) {
+                    Some(at) => marks[at].clone(),
+                    None => place(after).ok_or_else(|| Error::NoSuchJob(after.to_owned()))?,
+                };
+                marks.partition_point(|mark| *mark >= place)
+            }
+        };
+        let mut found: Vec<JobStatus> = Vec::new();
         // A few more than are wanted are looked at together, since some may be in other states.
-        for some in ids.chunks(AT_ONCE.max(limit.min(64))) {
+        for some in marks[begin..].chunks(AT_ONCE.max(limit.min(64))) {
             let looked = stream::iter(some.to_vec())
-                .map(|id| async move {
+                .map(|(_, id)| async move {
                     match self.status(owner, &id).await {
                         // A mark whose submitter died before it stored the job.
-                        Err(crate::Error::NoSuchJob(_)) => Ok(None),
+                        Err(Error::NoSuchJob(_)) => Ok(None),
                         other => other.map(Some),
                     }
                 })
@@ -147,8 +157,12 @@ impl Jobs {
                 break;
             }
         }
+        let full = found.len() >= limit;
         found.truncate(limit);
-        Ok(found)
+        let last = found.last().filter(|_| full);
+        let last = last.and_then(|last| marks.iter().find(|(_, id)| *id == last.job));
+        let next = last.map(|(nanos, id)| format!("{nanos:0PLACE$}{id}"));
+        Ok((found, next))
     }
 
     /// Links to the outputs that there are so far.
@@ -266,6 +280,23 @@ impl Jobs {
         counts.tasks = plan.tasks;
         Ok((JobState::Running, counts))
     }
+}
+
+/// Digits of a moment in what tells where a page ends; such a text is told from ids by them.
+const PLACE: usize = 19;
+
+fn nanos(time: SystemTime) -> u64 {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH);
+    since.map_or(0, |since| {
+        u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+    })
+}
+
+/// Where a page ended, whether or not the job is still there that was its last.
+fn place(text: &str) -> Option<(u64, String)> {
+    let (nanos, id) = text.split_at_checked(PLACE)?;
+    let digits = nanos.bytes().all(|b| b.is_ascii_digit());
+    (digits && !id.is_empty()).then_some((nanos.parse().ok()?, id.to_owned()))
 }
 
 fn status(stored: StoredJob, state: JobState, counts: Counts) -> JobStatus {

@@ -104,8 +104,9 @@ function arrange() {
   byId("none").hidden = jobs.size > 0;
   byId("none-found").hidden = jobs.size === 0 || found.length > 0;
   byId("jobs-tools").hidden = jobs.size < 2 && text === "" && state === "";
-  byId("jobs-pages").hidden = pages < 2;
-  say("jobs-page", `${jobsPage + 1} of ${pages} (${found.length} jobs)`);
+  byId("jobs-pages").hidden = pages < 2 && !older;
+  byId("jobs-older").hidden = !older;
+  say("jobs-page", `${jobsPage + 1} of ${pages} (${found.length} jobs${older ? " so far" : ""})`);
   byId("jobs-before").disabled = jobsPage === 0;
   byId("jobs-after").disabled = jobsPage >= pages - 1;
 }
@@ -237,16 +238,33 @@ async function refresh(id) {
   arrange();
 }
 
+// The newest jobs come by themselves, older ones when they are asked for.
+let older;
+
 async function refreshAll() {
   try {
-    const { jobs: list } = await call("GET", "/v1/jobs");
+    const { jobs: list, next } = await call("GET", "/v1/jobs");
     list.forEach(showJob);
+    if (older === undefined) older = next ?? null;
     arrange();
     // What others say stays.
     if (byId("notice").textContent.startsWith("No connection")) say("notice", "");
   } catch (error) {
     say("notice", `No connection: ${error.message}`);
   }
+}
+
+async function loadOlder() {
+  byId("jobs-older").disabled = true;
+  try {
+    const { jobs: list, next } = await call("GET", `/v1/jobs?after=${encodeURIComponent(older)}`);
+    list.forEach(showJob);
+    older = next ?? null;
+    arrange();
+  } catch (error) {
+    say("notice", error.message);
+  }
+  byId("jobs-older").disabled = false;
 }
 
 // Events say that something changed; the state is asked for, at most twice a second for each job.
@@ -281,6 +299,7 @@ byId("jobs-before").addEventListener("click", () => {
   jobsPage -= 1;
   arrange();
 });
+byId("jobs-older").addEventListener("click", loadOlder);
 byId("jobs-after").addEventListener("click", () => {
   jobsPage += 1;
   arrange();

@@ -36,7 +36,7 @@ pub(super) fn add(api: Api<Gateway>) -> Api<Gateway> {
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Whose {
+pub(super) struct Whose {
     /// Another user's, for administrators.
     #[schemars(regex(pattern = "^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,99}$"))]
     user: Option<String>,
@@ -129,20 +129,28 @@ async fn me(State(gateway): State<Gateway>, user: User) -> Result<axum::Json<Me>
     }))
 }
 
+/// Whose affairs are asked for: one's own, or another's by an administrator.
+pub(super) fn whose(
+    query: Result<Query<Whose>, QueryRejection>,
+    user: User,
+) -> Result<String, Problem> {
+    let Query(whose) = query.map_err(|error| super::wrong_query(&error))?;
+    match whose.user {
+        Some(other) if other != user.name && !user.admin => {
+            let message = "only an administrator may look at another user's";
+            Err(Problem::new(Code::Forbidden, message))
+        }
+        Some(other) => Ok(other),
+        None => Ok(user.name),
+    }
+}
+
 async fn usage(
     State(gateway): State<Gateway>,
     user: User,
     whose: Result<Query<Whose>, QueryRejection>,
 ) -> Result<axum::Json<Usage>, Problem> {
-    let Query(whose) = whose.map_err(|error| super::wrong_query(&error))?;
-    let whose = match whose.user {
-        Some(other) if other != user.name && !user.admin => {
-            let message = "only an administrator may look at another user's";
-            return Err(Problem::new(Code::Forbidden, message));
-        }
-        Some(other) => other,
-        None => user.name,
-    };
+    let whose = self::whose(whose, user)?;
     let usage = gateway.jobs.usage(&whose, &gateway.weights).await?;
     Ok(axum::Json(usage))
 }

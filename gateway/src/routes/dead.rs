@@ -8,7 +8,7 @@ use dispatcher::jobs::{DeadLetter, LOOK};
 use http::StatusCode;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use service::api::Limit;
+use service::api::{Cursor, Fields, Limit, Part, parts};
 use service::{Api, Operation, Problem, User};
 
 pub(super) fn add(api: Api<Gateway>) -> Api<Gateway> {
@@ -42,11 +42,18 @@ pub(super) fn add(api: Api<Gateway>) -> Api<Gateway> {
 struct Which {
     /// At most so many; 1000 where not given.
     limit: Option<Limit>,
+    /// Those that come after a page: its `next`.
+    after: Option<Cursor>,
+    /// Fields of the entries, with commas between; all where not given.
+    fields: Option<Fields>,
 }
 
 #[derive(Serialize, JsonSchema)]
 struct Letters {
-    letters: Vec<DeadLetter>,
+    letters: Vec<Part<DeadLetter>>,
+    /// The `after` of the next page, where there may be more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -63,11 +70,12 @@ async fn list(
     let Query(which) = which.map_err(|error| super::wrong_query(&error))?;
     let most = which.limit.map_or(usize::from(LOOK), Limit::get);
     let most = u16::try_from(most).unwrap_or(u16::MAX);
-    let letters = match user.admin {
-        true => gateway.jobs.dead_letters(most).await?,
-        false => gateway.jobs.dead_letters_of(&user.name, most).await?,
-    };
-    Ok(axum::Json(Letters { letters }))
+    let owner = (!user.admin).then_some(user.name.as_str());
+    let after = which.after.as_ref().map(Cursor::as_str);
+    let found = gateway.jobs.some_dead_letters(owner, most, after);
+    let (letters, next) = found.await?;
+    let letters = parts(letters, which.fields.as_ref())?;
+    Ok(axum::Json(Letters { letters, next }))
 }
 
 async fn replay(State(gateway): State<Gateway>, user: User) -> Result<Response, Problem> {

@@ -7,6 +7,7 @@ use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse as _, Response};
 use schemars::JsonSchema;
 use serde::Serialize;
+use service::api::{Part, parts};
 use service::{Api, Operation, Problem, User};
 
 /// Inputs of one answer where no fewer are asked for.
@@ -31,7 +32,10 @@ pub(super) fn add(api: Api<Gateway>) -> Api<Gateway> {
 #[derive(Serialize, JsonSchema)]
 struct Inputs {
     job: String,
-    inputs: Vec<Input>,
+    inputs: Vec<Part<Input>>,
+    /// The `after` of the next page, where there may be more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<u64>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -51,14 +55,22 @@ async fn inputs(
     Path(id): Path<String>,
     query: Result<Query<Linked>, QueryRejection>,
 ) -> Result<Response, Problem> {
-    let (life, limit, after) = Linked::wanted(query)?;
-    let limit = limit.map_or(MOST, |limit| limit.min(MOST));
+    let wanted = Linked::wanted(query)?;
+    let limit = wanted.limit.map_or(MOST, |limit| limit.min(MOST));
     let jobs = &gateway.jobs;
-    let found = jobs.inputs(&user.name, &id, limit, after).await?;
+    let found = jobs.inputs(&user.name, &id, limit, wanted.after).await?;
+    let next = found.last().filter(|_| found.len() >= limit);
+    let next = next.map(|(number, _)| *number);
     let mut inputs = Vec::with_capacity(found.len());
     for (number, task) in found {
         let url = match dispatcher::jobs::object_of(&user.name, &task) {
-            Some(key) => Some(jobs.store.link_get(&key, life).await?.url.to_string()),
+            Some(key) => Some(
+                jobs.store
+                    .link_get(&key, wanted.life)
+                    .await?
+                    .url
+                    .to_string(),
+            ),
             None => None,
         };
         inputs.push(Input {
@@ -68,5 +80,10 @@ async fn inputs(
             bytes: task.bytes,
         });
     }
-    Ok(axum::Json(Inputs { job: id, inputs }).into_response())
+    let answer = Inputs {
+        job: id,
+        inputs: parts(inputs, wanted.fields.as_ref())?,
+        next,
+    };
+    Ok(axum::Json(answer).into_response())
 }

@@ -10,8 +10,11 @@ use protocol::{Job, JobState};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use service::api::{Id, Limit};
+use service::api::{Fields, Id, Limit, Part, parts};
 use service::{Api, Code, Operation, Problem, User, body, idempotency};
+
+/// Jobs of one answer where it is not said how many.
+const A_PAGE: usize = 100;
 
 pub(super) fn add(api: Api<Gateway>) -> Api<Gateway> {
     let job = "Id of a job.";
@@ -24,9 +27,10 @@ pub(super) fn add(api: Api<Gateway>) -> Api<Gateway> {
     });
     api.add(
         jobs(Operation::get("/v1/jobs", "listJobs", "Lists your jobs, the newest first"))
-            .about("With `limit`, those with the highest ids come first; `next` is the `after` of the next page.")
+            .about("A hundred at a time where no `limit` is given; `next` is the `after` of the next page, which may be the id of a job, too.")
             .query::<Which>()
-            .answer::<JobList>(200, "jobs"),
+            .answer::<JobList>(200, "jobs")
+            .problem(404, "there is no such job to come after"),
         list,
     )
     .add(
@@ -92,7 +96,7 @@ struct Retried {
 
 #[derive(Serialize, JsonSchema)]
 struct JobList {
-    jobs: Vec<JobStatus>,
+    jobs: Vec<Part<JobStatus>>,
     /// The `after` of the next page, where there may be more.
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<String>,
@@ -163,12 +167,14 @@ fn read(bytes: &[u8]) -> Result<Job, Problem> {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Which {
-    /// At most so many.
+    /// At most so many; 100 where not given.
     limit: Option<Limit>,
     /// Those in this state alone.
     state: Option<JobState>,
-    /// Those that come after this one in the order of ids.
+    /// Those that come after a page, by its `next`, or after a job, by its id.
     after: Option<Id>,
+    /// Fields of the entries, with commas between; all where not given.
+    fields: Option<Fields>,
 }
 
 async fn list(
@@ -177,16 +183,11 @@ async fn list(
     which: Result<Query<Which>, QueryRejection>,
 ) -> Result<axum::Json<JobList>, Problem> {
     let Query(which) = which.map_err(|error| super::wrong_query(&error))?;
-    let limit = which.limit.map_or(usize::MAX, Limit::get);
+    let limit = which.limit.map_or(A_PAGE, Limit::get);
     let after = which.after.as_ref().map(Id::as_str);
-    let jobs = &gateway.jobs;
-    let mut jobs = jobs.some(&user.name, limit, which.state, after).await?;
-    let next = jobs.last().filter(|_| jobs.len() >= limit);
-    let next = next.map(|last| last.job.clone());
-    if which.limit.is_none() {
-        // Ids that come from a client's key do not tell the time.
-        jobs.sort_by(|a, b| b.submitted.cmp(&a.submitted));
-    }
+    let found = gateway.jobs.page(&user.name, limit, which.state, after);
+    let (jobs, next) = found.await?;
+    let jobs = parts(jobs, which.fields.as_ref())?;
     Ok(axum::Json(JobList { jobs, next }))
 }
 

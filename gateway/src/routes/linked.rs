@@ -5,7 +5,7 @@ use axum::extract::rejection::QueryRejection;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use service::Problem;
-use service::api::{Limit, Number};
+use service::api::{Fields, Limit, Number};
 use std::time::Duration;
 
 /// The query of such a list.
@@ -20,14 +20,25 @@ pub(super) struct Linked {
     limit: Option<Limit>,
     /// Those with numbers above this one; they count from 0.
     after: Option<Number>,
+    /// Fields of the entries, with commas between; all where not given.
+    fields: Option<Fields>,
 }
 
 fn hour() -> u64 {
     3600
 }
 
-/// How long links live, how many are wanted, and above which number.
-pub(super) type Wanted = (Duration, Option<usize>, Option<u64>);
+/// What is wanted of such a list.
+pub(super) struct Wanted {
+    /// How long links live.
+    pub(super) life: Duration,
+    /// How many entries.
+    pub(super) limit: Option<usize>,
+    /// Above which number.
+    pub(super) after: Option<u64>,
+    /// Which fields of them.
+    pub(super) fields: Option<Fields>,
+}
 
 impl Linked {
     /// What a request wants, if it is sound.
@@ -38,10 +49,11 @@ impl Linked {
             let message = format!("{} seconds are outside 1..={week}", query.expires);
             return Err(Problem::invalid("expires", message));
         }
-        Ok((
-            Duration::from_secs(query.expires),
-            query.limit.map(Limit::get),
-            query.after.map(Number::get),
-        ))
+        Ok(Wanted {
+            life: Duration::from_secs(query.expires),
+            limit: query.limit.map(Limit::get),
+            after: query.after.map(Number::get),
+            fields: query.fields,
+        })
     }
 }

@@ -4,6 +4,7 @@ mod account;
 mod archive;
 mod dead;
 mod docs;
+mod export;
 mod health;
 mod inputs;
 mod jobs;
@@ -48,6 +49,7 @@ pub fn router_with(gateway: Gateway, extra: Api) -> Router {
         looks::add,
         dead::add,
         account::add,
+        export::add,
         health::add,
         nodes::add,
         docs::add,

@@ -1,6 +1,6 @@
 //! What came out of a job: links that are signed on demand, and the receipt.
 
-use super::linked::Linked;
+use super::linked::{Linked, Wanted};
 use crate::run::Gateway;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
@@ -11,6 +11,7 @@ use protocol::state::{JobState, TaskState};
 use protocol::{JobReceipt, TaskReceipt};
 use schemars::JsonSchema;
 use serde::Serialize;
+use service::api::{Part, names as fields_of};
 use service::{Api, Code, Operation, Problem, User};
 use std::time::Duration;
 
@@ -46,8 +47,8 @@ pub(super) fn add(api: Api<Gateway>) -> Api<Gateway> {
 struct Results {
     job: String,
     state: JobState,
-    results: Vec<Output>,
-    failed: Vec<Failure>,
+    results: Vec<Part<Output>>,
+    failed: Vec<Part<Failure>>,
     /// A link to all of it as one zip archive, for as long as the others.
     archive_url: String,
     /// The `after` of the next page, where there may be more.
@@ -92,7 +93,15 @@ async fn results(
     Path(id): Path<String>,
     query: Result<Query<Linked>, QueryRejection>,
 ) -> Result<Response, Problem> {
-    let (life, limit, after) = Linked::wanted(query)?;
+    let Wanted {
+        life,
+        limit,
+        after,
+        fields,
+    } = Linked::wanted(query)?;
+    if let Some(fields) = &fields {
+        fields.check(&[fields_of::<Output>(), fields_of::<Failure>()].concat())?;
+    }
     let limit = limit.unwrap_or(usize::MAX);
     // The state first: what it says has ended has its receipts.
     let state = gateway.jobs.status(&user.name, &id).await?.state;
@@ -110,18 +119,24 @@ async fn results(
     let signed: Vec<_> = signed.collect();
     let signed = stream::iter(signed).buffered(AT_ONCE);
     let results: Vec<Vec<Output>> = signed.try_collect().await?;
-    let failed = open.into_iter().map(|receipt| Failure {
-        task: receipt.task,
-        input: receipt.input,
-        state: receipt.state,
-        reason: receipt.reason,
+    let fields = fields.as_ref();
+    let results = results.into_iter().flatten();
+    let results = results.map(|output| Part::of(output, fields));
+    let failed = open.into_iter().map(|receipt| {
+        let failure = Failure {
+            task: receipt.task,
+            input: receipt.input,
+            state: receipt.state,
+            reason: receipt.reason,
+        };
+        Part::of(failure, fields)
     });
     let archive = super::archive::link(&gateway, &user.name, &id, life)?;
     let answer = Results {
         state,
         archive_url: archive.url.to_string(),
-        results: results.into_iter().flatten().collect(),
-        failed: failed.collect(),
+        results: results.collect::<Result<_, _>>()?,
+        failed: failed.collect::<Result<_, _>>()?,
         next,
         job: id,
     };

@@ -11,7 +11,7 @@ use http::{HeaderMap, StatusCode};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use service::api::{Id, Limit};
+use service::api::{Fields, Id, Limit, Part, parts};
 use service::body::Json;
 use service::{Api, Code, Operation, Problem, User, idempotency};
 use std::collections::BTreeMap;
@@ -59,11 +59,13 @@ struct Which {
     limit: Option<Limit>,
     /// Those that come after this one.
     after: Option<Id>,
+    /// Fields of the entries, with commas between; all where not given.
+    fields: Option<Fields>,
 }
 
 #[derive(Serialize, JsonSchema)]
 struct UploadList {
-    uploads: Vec<Upload>,
+    uploads: Vec<Part<Upload>>,
     /// The `after` of the next page, where there may be more.
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<String>,
@@ -125,6 +127,7 @@ async fn list(
     let uploads = gateway.jobs.uploads(&user.name, limit, after).await?;
     let next = uploads.last().filter(|_| uploads.len() >= limit);
     let next = next.map(|last| last.upload.clone());
+    let uploads = parts(uploads, which.fields.as_ref())?;
     Ok(axum::Json(UploadList { uploads, next }))
 }
 

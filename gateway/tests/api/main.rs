@@ -5,6 +5,7 @@
 mod account;
 mod archive;
 mod described;
+mod lists;
 mod looks;
 mod nodes;
 mod objects;

@@ -10,7 +10,8 @@ use crate::problem::problem;
 use crate::random;
 use crate::server::App;
 use crate::watch::After;
-use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::response::IntoResponse;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -19,6 +20,7 @@ use http::{HeaderMap, StatusCode, header};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use service::api::{Fields, Id, Limit, Part, parts};
 use service::body::Json;
 use service::{Api, Code, Operation, Problem, User, idempotency};
 use std::collections::VecDeque;
@@ -41,6 +43,7 @@ pub(crate) fn add(api: Api<App>) -> Api<App> {
             "listWebhooks",
             "Lists your webhooks",
         ))
+        .query::<Which>()
         .answer::<HookList>(200, "webhooks without their secrets"),
         list,
     )
@@ -139,9 +142,24 @@ struct Shown {
     secret: Option<String>,
 }
 
+/// Which webhooks are listed.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Which {
+    /// At most so many.
+    limit: Option<Limit>,
+    /// Those that come after this one in the order of ids.
+    after: Option<Id>,
+    /// Fields of the entries, with commas between; all where not given.
+    fields: Option<Fields>,
+}
+
 #[derive(Serialize, JsonSchema)]
 struct HookList {
-    webhooks: Vec<Shown>,
+    webhooks: Vec<Part<Shown>>,
+    /// The `after` of the next page, where there may be more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
 }
 
 /// What came of a test.
@@ -293,16 +311,34 @@ fn with_secret(hook: Hook) -> Shown {
 async fn list(
     State(notifier): State<Notifier>,
     user: User,
+    which: Result<Query<Which>, QueryRejection>,
 ) -> Result<axum::Json<HookList>, Problem> {
+    let Query(which) = which.map_err(|error| Problem::new(Code::Invalid, error.body_text()))?;
+    let limit = which.limit.map_or(usize::MAX, Limit::get);
     let store = &notifier.jobs().store;
     let mut found = Vec::new();
     for meta in store.list(&hooks(&user.name)).await? {
+        let id = meta.name.rsplit('/').next().unwrap_or_default();
+        let id = id.strip_suffix(".json").unwrap_or(id);
+        if which
+            .after
+            .as_ref()
+            .is_some_and(|after| id <= after.as_str())
+        {
+            continue;
+        }
+        if found.len() >= limit {
+            break;
+        }
         let hook = names::read::<Hook>(store, &meta.name).await;
         if let Some(hook) = hook.map_err(problem)? {
             found.push(shown(hook));
         }
     }
-    Ok(axum::Json(HookList { webhooks: found }))
+    let next = found.last().filter(|_| found.len() >= limit);
+    let next = next.map(|last: &Shown| last.id.clone());
+    let webhooks = parts(found, which.fields.as_ref())?;
+    Ok(axum::Json(HookList { webhooks, next }))
 }
 
 async fn one(

@@ -3,14 +3,16 @@
 
 mod document;
 mod enter;
+mod fields;
 mod operation;
 mod page;
 mod values;
 
 pub use document::{Info, document};
+pub use fields::{Fields, Part, names, parts};
 pub use operation::{Operation, Scope};
 pub use page::{STYLE, page};
-pub use values::{Id, Limit, Number};
+pub use values::{Cursor, Id, Limit, Number};
 
 use crate::access::Entrance;
 use axum::Router;

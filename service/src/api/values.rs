@@ -119,3 +119,41 @@ impl JsonSchema for Id {
         json_schema!({"type": "string", "pattern": "^[0-9A-Za-z]{1,64}$"})
     }
 }
+
+/// Where a page of a list ends: `next` of its answer, which says nothing to others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cursor(String);
+
+impl Cursor {
+    /// Its text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for Cursor {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Cursor, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let mut letters = text.bytes();
+        let fits = (1..=1000).contains(&text.len())
+            && letters.all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+        match fits {
+            true => Ok(Cursor(text)),
+            false => Err(D::Error::custom("expected `next` of a page before")),
+        }
+    }
+}
+
+impl JsonSchema for Cursor {
+    fn schema_name() -> Cow<'static, str> {
+        "Cursor".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "pattern": "^[0-9A-Za-z_-]{1,1000}$"})
+    }
+}
