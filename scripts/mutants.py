@@ -10,9 +10,13 @@ import os
 import random
 import re
 import resource
+import signal
 import subprocess
 import sys
+import tempfile
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import tree_sitter_rust
@@ -22,18 +26,37 @@ ROOT = Path(__file__).resolve().parent.parent
 SWITCH = """
 /// Which mutant is on.
 pub(crate) mod mutant {
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::io::Write;
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
     static ON: AtomicUsize = AtomicUsize::new(usize::MAX);
+    static SEEN: [AtomicBool; 4096] = [const { AtomicBool::new(false) }; 4096];
     #[cold]
     fn read() -> usize {
-        let on = std::env::var("SUNDOG_MUTANT").ok().and_then(|text| text.parse().ok()).unwrap_or(0);
+        let told = std::env::var_os("SUNDOG_MUTANT_SEEN").is_some();
+        let on = std::env::var("SUNDOG_MUTANT").ok().and_then(|text| text.parse().ok());
+        let on = if told { usize::MAX - 1 } else { on.unwrap_or(0) };
         ON.store(on, Ordering::Relaxed);
         on
     }
+    /// Says once that somebody came by here.
+    #[cold]
+    fn tell(id: usize) {
+        if !SEEN[id].swap(true, Ordering::Relaxed) {
+            let path = std::env::var_os("SUNDOG_MUTANT_SEEN").unwrap();
+            let mut file = std::fs::File::options().append(true).create(true).open(path).unwrap();
+            file.write_all(format!("{id}\n").as_bytes()).unwrap();
+        }
+    }
     #[inline]
     pub(crate) fn on(id: usize) -> bool {
-        let on = ON.load(Ordering::Relaxed);
-        (if on == usize::MAX { read() } else { on }) == id
+        let mut on = ON.load(Ordering::Relaxed);
+        if on == usize::MAX {
+            on = read();
+        }
+        if on == usize::MAX - 1 {
+            tell(id);
+        }
+        on == id
     }
 }
 """
@@ -141,7 +164,40 @@ class File:
 
 
 def limits():
-    resource.setrlimit(resource.RLIMIT_AS, (12 << 30, 12 << 30))
+    resource.setrlimit(resource.RLIMIT_AS, (8 << 30, 8 << 30))
+
+
+class Test:
+    """One test, run in a process of its own, as nextest does."""
+
+    def __init__(self, suite, program, folder, case):
+        self.name, self.program, self.folder, self.case = f"{suite} {case}", program, folder, case
+        self.reached, self.seconds = set(), 0.0
+
+    def run(self, patience, **environment):
+        """-> whether it passed"""
+        command = [self.program, "--exact", self.case, "--test-threads", "1"]
+        # The group, so that an endless loop ends with all that it started.
+        child = subprocess.Popen(
+            command, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            env={**os.environ, **environment, "CARGO_MANIFEST_DIR": self.folder}, start_new_session=True, preexec_fn=limits,
+        )
+        try:
+            return child.wait(patience) == 0
+        except subprocess.TimeoutExpired:
+            os.killpg(child.pid, signal.SIGKILL)
+            child.wait()
+            return False
+
+    def sound(self, file):
+        began = time.monotonic()
+        if not self.run(600, SUNDOG_MUTANT_SEEN=str(file)):
+            sys.exit(f"mutants: {self.name} fails without a mutant")
+        self.seconds = time.monotonic() - began
+        self.reached = set(map(int, file.read_text().split())) if file.exists() else set()
+
+    def passes(self, mutant):
+        return self.run(20 + 10 * self.seconds, SUNDOG_MUTANT=str(mutant))
 
 
 def build(tree, files, mutants, run, known):
@@ -189,7 +245,7 @@ def main():
     parser.add_argument("tree", type=Path, help="a copy of the project that may be changed")
     parser.add_argument("--target", type=Path, required=True, help="where it is built")
     parser.add_argument("--report", type=Path, required=True, help="a JSON line for each mutant; those in it are not run again")
-    parser.add_argument("--filter", action="append", default=[], help="nextest's filters, run one after another until one fails")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="mutants tried at a time")
     args = parser.parse_args()
 
     mutants = json.loads(args.list.read_text())
@@ -214,44 +270,41 @@ def main():
     print(f"mutants: {len(mutants)} in the list, {len(viable)} compile, {len(unviable)} do not, {len(lost)} need cargo-mutants itself")
     for mutant in lost:
         print("  not switched:", mutant["name"])
-    made = run(["cargo", "nextest", "run", "--package", "sundog-imaging", "--no-run"])
-    if made.returncode:
-        sys.exit(made.stderr)
+    listed = run(["cargo", "nextest", "list", "--package", "sundog-imaging", "--message-format", "json"])
+    if listed.returncode:
+        sys.exit(listed.stderr)
+    suites = json.loads(listed.stdout)["rust-suites"].values()
+    tests = [Test(s["binary-id"], s["binary-path"], s["cwd"], name) for s in suites for name, case in s["testcases"].items() if not case["ignored"]]
 
-    def tests(number, expression):
-        return subprocess.run(
-            ["cargo", "nextest", "run", "--package", "sundog-imaging", "-E", expression, "--fail-fast",
-             "--tool-config-file", f"mutants:{args.tree}/.config/mutants.toml", "--profile", "mutants", "--no-tests", "pass"],
-            cwd=args.tree, text=True, capture_output=True, preexec_fn=limits, env={**environment, "SUNDOG_MUTANT": str(number)},
-        )
+    # Once without a mutant: which test comes by which switch, and how long it takes.
+    with tempfile.TemporaryDirectory() as seen, ThreadPoolExecutor(os.cpu_count()) as pool:
+        def first(numbered):
+            file = Path(seen) / str(numbered[0])
+            numbered[1].sound(file)
+        list(pool.map(first, enumerate(tests)))
+    tests.sort(key=lambda test: test.seconds)
+    print(f"mutants: {len(tests)} tests pass without a mutant, in {sum(t.seconds for t in tests):.0f} s", flush=True)
 
-    (args.tree / ".config").mkdir(exist_ok=True)
-    (args.tree / ".config/mutants.toml").write_text('[profile.mutants]\nslow-timeout = { period = "30s", terminate-after = 4 }\n')
-    for expression in args.filter:
-        sound = tests(0, expression)
-        if sound.returncode:
-            sys.exit("mutants: the tests fail without a mutant:\n" + sound.stdout[-2000:] + sound.stderr[-3000:])
     done = {}
     if args.report.exists():
         done = {entry["name"]: entry for entry in map(json.loads, args.report.read_text().splitlines())}
     # In an order that is random but always the same: an interrupted run is a fair sample.
     random.Random(1).shuffle(viable)
-    with args.report.open("a") as report:
-        for count, mutant in enumerate(viable, 1):
-            if mutant["name"] in done:
-                continue
-            began, caught = time.monotonic(), None
-            for expression in args.filter:
-                out = tests(mutant["id"], expression)
-                if out.returncode:
-                    failed = re.search(r"(?:FAIL|TIMEOUT|SIG\w+|ABORT) \[.*?\] *(?:\([^)]*\))? *(.+)", out.stderr)
-                    caught = failed.group(1).strip() if failed else "?"
-                    break
-            entry = {"name": mutant["name"], "caught": caught, "seconds": round(time.monotonic() - began, 1)}
-            report.write(json.dumps(entry) + "\n")
-            report.flush()
-            done[mutant["name"]] = entry
-            print(f"{count}/{len(viable)} {'caught' if caught else 'MISSED'} {mutant['name']}  ({entry['seconds']} s{', ' + caught if caught else ''})", flush=True)
+    todo = [mutant for mutant in viable if mutant["name"] not in done]
+    lock = threading.Lock()
+    with args.report.open("a") as report, ThreadPoolExecutor(args.jobs) as pool:
+        def one(mutant):
+            began = time.monotonic()
+            near = [test for test in tests if mutant["id"] in test.reached]
+            caught = next((test.name for test in near if not test.passes(mutant["id"])), None)
+            entry = {"name": mutant["name"], "caught": caught, "tests": len(near), "seconds": round(time.monotonic() - began, 1)}
+            with lock:
+                report.write(json.dumps(entry) + "\n")
+                report.flush()
+                done[mutant["name"]] = entry
+                by = f", {caught}" if caught else ""
+                print(f"{len(done)}/{len(viable)} {'caught' if caught else 'MISSED'} {mutant['name']}  ({entry['seconds']} s of {len(near)} tests{by})", flush=True)
+        list(pool.map(one, todo))
     known = [done[m["name"]] for m in viable if m["name"] in done]
     missed = [entry for entry in known if not entry["caught"]]
     print(f"mutants: {len(known) - len(missed)} of {len(known)} caught ({100 * (len(known) - len(missed)) / max(1, len(known)):.1f} %)")

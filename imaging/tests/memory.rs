@@ -4,7 +4,7 @@
 use imaging::codec::{self, Format, Limits, OpenOptions, RowSource};
 use imaging::comm::{serial::Serial, threads};
 use imaging::executor::{Context, gather, run_file, run_rows, share};
-use imaging::memory::{Codecs, plan_bytes};
+use imaging::memory::{Codecs, plan_bytes, streaming_bytes, walk_bytes};
 use imaging::{Buffer, Color, Image, Pipeline, Plan, SampleType, Shape, Spare};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::io::{Cursor, Seek, SeekFrom, Write};
@@ -233,4 +233,110 @@ fn ranks_that_share_an_image_take_what_is_predicted() {
 #[test]
 fn one_rank_takes_what_is_predicted() {
     all(&[(1, 1), (1, 2)]);
+}
+
+/// What is predicted of one walk, of streaming on 1 and 3 threads, and of whole plans on (ranks, threads).
+fn predicted(pipeline: &str, shape: Shape) -> String {
+    let plan = Plan::new(&Pipeline::parse(pipeline).unwrap(), shape).unwrap();
+    let segment = &plan.stages[0].segment;
+    // Codecs of a usual size, none, and ones that take more than all pixels.
+    let modes = [
+        (1, 1, 1, 7_000_003, 5_000_011),
+        (1, 3, 1, 7_000_003, 5_000_011),
+        (1, 2, 1, 0, 0),
+        (1, 2, 1, 150_000_017, 3),
+        (2, 1, 1, 7_000_003, 5_000_011),
+        (3, 2, 1, 0, 0),
+        (3, 2, 1, 150_000_017, 3),
+        (3, 2, 3, 150_000_017, 3),
+        (3, 2, 1, 3, 190_000_027),
+    ];
+    let whole = modes.map(|(ranks, threads, decoders, decoder, encoder)| {
+        let codecs = Codecs {
+            decoder,
+            decoders,
+            encoder,
+        };
+        plan_bytes(&plan, ranks, threads, codecs).to_string()
+    });
+    format!(
+        "{} {} {} | {}",
+        walk_bytes(segment),
+        streaming_bytes(segment, 1),
+        streaming_bytes(segment, 3),
+        whole.join(" ")
+    )
+}
+
+/// Measurements above bound these from both sides; here they are to the byte, so that a change of the model is a decision.
+#[test]
+fn predictions_are_these_to_the_byte() {
+    let gray = Shape {
+        rows: 777,
+        cols: 1301,
+        color: Color::Gray,
+        sample: SampleType::U16,
+    };
+    let cases = [
+        (
+            "invert",
+            PICTURE,
+            "288000 864000 12384000 | 12864014 24384014 8256000 158256020 96576000 97728000 214801233 498000051 254801243",
+        ),
+        (
+            "gaussian(sigma=2)",
+            PICTURE,
+            "288000 1008000 12816000 | 13008014 24816014 8688000 158688020 96864000 98304000 214801233 498000051 254801243",
+        ),
+        (
+            "gaussian(sigma=2) | median(radius=2) | resize(width=500)",
+            gray,
+            "2112824 3197400 8659226 | 15197414 20659240 6546402 156546422 11048715 15309939 153374811 452021805 190500359",
+        ),
+        (
+            "gaussian(sigma=20) | equalize",
+            PICTURE,
+            "288000 2304000 62784000 | 56056003 96864000 96576000 198000017 99456000 103488000 214801233 498000051 254801243",
+        ),
+        (
+            "equalize | gaussian(sigma=3) | otsu",
+            gray,
+            "0 390300 4043508 | 9021757 11158945 5206602 152021771 11048715 7228356 153374811 452021805 193374821",
+        ),
+        (
+            "rotate(degrees=90) | sharpen",
+            gray,
+            "0 390300 4043508 | 9021757 11121217 5191914 152021771 11048715 6065259 153374811 452021805 193372725",
+        ),
+        (
+            "sharpen | rotate(degrees=90) | gaussian | equalize | invert",
+            PICTURE,
+            "288000 888000 12456000 | 96288000 96864000 96576000 198000017 120000000 143999997 214801233 498000051 254801243",
+        ),
+        (
+            "flip(axis=vertical) | box_blur(radius=40)",
+            gray,
+            "660908 1246358 6026232 | 13246372 18026246 5365324 155365344 11048715 8841594 153374811 452021805 193374821",
+        ),
+        (
+            "resize(width=3000)",
+            gray,
+            "72000 349866 6166632 | 12349880 18166646 4121496 154121516 26516011 17932000 153374811 452021805 207932027",
+        ),
+        (
+            "rotate(degrees=13)",
+            PICTURE,
+            "345456 11968578 118098780 | 23968592 130098794 117753324 267753344 139977324 163583148 214801233 498000051 275868443",
+        ),
+        (
+            "equalize | resize(height=99) | rotate(degrees=90)",
+            PICTURE,
+            "0 384000 11520000 | 66545403 103577403 85061403 198000017 90869404 170741403 214801233 498000051 190049626",
+        ),
+    ];
+    let said: Vec<_> = cases
+        .map(|(pipeline, shape, _)| predicted(pipeline, shape))
+        .into();
+    let wanted: Vec<_> = cases.map(|case| case.2.to_owned()).into();
+    assert_eq!(said, wanted);
 }

@@ -101,7 +101,7 @@ fn bytes_at(held: &Rows, range: &Range<usize>) -> Range<usize> {
     (range.start - held.first) * len..(range.end - held.first) * len
 }
 
-fn pieces(shape: Shape, range: Range<usize>) -> Vec<Range<usize>> {
+pub(super) fn pieces(shape: Shape, range: Range<usize>) -> Vec<Range<usize>> {
     let step = (MESSAGE_BYTES / shape.row_bytes().max(1)).max(1);
     range
         .clone()

@@ -4,6 +4,8 @@
 
 mod distribute;
 mod file;
+#[cfg(test)]
+mod tests;
 
 pub use distribute::{MESSAGE_BYTES, gather, scatter, share};
 pub use file::run_file;
@@ -234,28 +236,55 @@ pub fn stream(
     pool: Option<&rayon::ThreadPool>,
     stop: &Stop,
 ) -> Result<()> {
-    let offload = segment.gpu.as_ref();
-    if let Some(offload) = offload.filter(|_| out.count > 0 && !segment.locals.is_empty()) {
-        let all = out.range();
-        let done = offload.tried(stop, |device| {
-            device.stream(segment, pieces, out.part(all), pool, stop)
-        });
-        if done.is_some() {
-            return Ok(());
-        }
-        stop.check()?;
+    if segment.gpu.is_some() && offloaded(segment, pieces, &mut out, pool, stop)? {
+        return Ok(());
     }
     let walk = |band: Band<'_>| Walk::new(segment, stop).fill(band, &mut Memory(pieces));
     match pool {
         Some(pool) if pool.current_num_threads() > 1 => {
-            // Each part begins with the rows above it computed anew: parts much taller than that.
-            let good = || (4 * segment.depth()).max(band_rows(segment)).max(16);
-            let least = forced_rows().unwrap_or_else(good);
-            let parts = (out.count / least).clamp(1, 4 * pool.current_num_threads());
+            let parts = parts(segment, out.count, pool.current_num_threads());
             let bands = split(out, parts);
             pool.install(|| bands.into_par_iter().with_max_len(1).try_for_each(walk))
         }
         _ => walk(out),
+    }
+}
+
+/// Whether the segment's device computed `out`; not where there is nothing to compute, or where it failed.
+fn offloaded(
+    segment: &Segment,
+    pieces: &[&Rows],
+    out: &mut Band<'_>,
+    pool: Option<&rayon::ThreadPool>,
+    stop: &Stop,
+) -> Result<bool> {
+    let offload = match &segment.gpu {
+        Some(offload) if out.count > 0 && !segment.locals.is_empty() => offload,
+        _ => return Ok(false),
+    };
+    let all = out.range();
+    let done = offload.tried(stop, |device| {
+        device.stream(segment, pieces, out.part(all), pool, stop)
+    });
+    if done.is_none() {
+        stop.check()?;
+    }
+    Ok(done.is_some())
+}
+
+/// Into how many parts rows of output are cut for some threads.
+fn parts(segment: &Segment, rows: usize, threads: usize) -> usize {
+    // Each part begins with the rows above it computed anew: parts much taller than that.
+    let good = || (4 * segment.depth()).max(band_rows(segment)).max(16);
+    let least = forced_rows().unwrap_or_else(good);
+    (rows / least).clamp(1, 4 * threads)
+}
+
+/// Into how many parts rows are cut that some threads measure.
+fn tally_parts(rows: usize, least: usize, threads: usize) -> usize {
+    match threads {
+        1 => 1,
+        _ => (rows / least).clamp(1, 2 * threads),
     }
 }
 
@@ -296,9 +325,9 @@ fn tally(
         }
         Ok(tally)
     };
-    match pool {
-        Some(pool) if pool.current_num_threads() > 1 && rows.len() >= least => {
-            let parts = (rows.len() / least).clamp(1, 2 * pool.current_num_threads());
+    let threads = pool.map_or(1, rayon::ThreadPool::current_num_threads);
+    match (pool, tally_parts(rows.len(), least, threads)) {
+        (Some(pool), parts @ 2..) => {
             let ranges = (0..parts)
                 .map(|i| partition(rows.len(), parts, i))
                 .map(|r| r.start + rows.start..r.end + rows.start);
