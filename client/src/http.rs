@@ -1,9 +1,9 @@
 //! The job system through a gateway.
 
-use super::types::{Announced, Inputs, Letter, Node, Results, Slot, Status, Target, Upload};
+use super::types::{Announced, Letter, Node, Slot, Status, Target, Upload};
 use super::{check_id, is_loopback, problem, serving};
 use crate::exit::{Exit, Failure, Result};
-use protocol::{Job, JobReceipt, JobState};
+use protocol::{Job, JobReceipt};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use reqwest::{Method, StatusCode, Url};
 use serde::Deserialize;
@@ -17,8 +17,6 @@ use std::time::Duration;
 const MAX_ANSWER: usize = 512 << 20;
 /// Largest refusal that is read.
 pub(super) const MAX_REFUSAL: usize = 64 << 10;
-/// Jobs of one answer.
-const A_PAGE: usize = 1000;
 /// Requests that are tried again after a failure that may pass.
 const TRIES: u32 = 4;
 /// Silence after which a stream of events is opened again; gateways send a comment more often than that.
@@ -51,12 +49,6 @@ impl fmt::Debug for Gateway {
 #[derive(Deserialize)]
 struct Accepted {
     job: String,
-}
-
-#[derive(Deserialize)]
-struct Listed {
-    jobs: Vec<Status>,
-    next: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -272,81 +264,6 @@ impl Gateway {
     pub(super) async fn status(&self, job: &str) -> Result<Status> {
         check_id(job)?;
         self.ask(Method::GET, &format!("v1/jobs/{job}"), None).await
-    }
-
-    pub(super) async fn list(&self) -> Result<Vec<Status>> {
-        self.some(usize::MAX, None, None).await
-    }
-
-    pub(super) async fn some(
-        &self,
-        limit: usize,
-        state: Option<JobState>,
-        after: Option<&str>,
-    ) -> Result<Vec<Status>> {
-        let mut jobs: Vec<Status> = Vec::new();
-        let mut next = after.map(str::to_owned);
-        loop {
-            let mut path = format!("v1/jobs?limit={}", (limit - jobs.len()).min(A_PAGE));
-            if let Some(state) = state {
-                path += &format!("&state={state}");
-            }
-            if let Some(after) = &next {
-                check_id(after)?;
-                path += &format!("&after={after}");
-            }
-            let listed: Listed = self.ask(Method::GET, &path, None).await?;
-            jobs.extend(listed.jobs);
-            next = listed.next;
-            if next.is_none() || jobs.len() >= limit {
-                return Ok(jobs);
-            }
-        }
-    }
-
-    pub(super) async fn results(&self, job: &str, life: Duration) -> Result<Results> {
-        check_id(job)?;
-        let secs = life.as_secs().max(1);
-        let path = format!("v1/jobs/{job}/results?expires={secs}");
-        self.ask(Method::GET, &path, None).await
-    }
-
-    pub(super) async fn some_results(
-        &self,
-        job: &str,
-        life: Duration,
-        limit: usize,
-        after: Option<u64>,
-    ) -> Result<Results> {
-        self.linked("results", job, life, limit, after).await
-    }
-
-    pub(super) async fn inputs(
-        &self,
-        job: &str,
-        life: Duration,
-        limit: usize,
-        after: Option<u64>,
-    ) -> Result<Inputs> {
-        self.linked("inputs", job, life, limit, after).await
-    }
-
-    /// A part of one of a job's lists that hold links.
-    async fn linked<T: DeserializeOwned>(
-        &self,
-        list: &str,
-        job: &str,
-        life: Duration,
-        limit: usize,
-        after: Option<u64>,
-    ) -> Result<T> {
-        check_id(job)?;
-        let secs = life.as_secs().max(1);
-        let mut path = format!("v1/jobs/{job}/{list}?expires={secs}&limit={limit}");
-        if let Some(after) = after {
-            path += &format!("&after={after}");
-        }
-        self.ask(Method::GET, &path, None).await
     }
 
     pub(super) async fn receipt(&self, job: &str) -> Result<Option<JobReceipt>> {

@@ -10,6 +10,7 @@ pub mod exit;
 mod find;
 mod follow;
 mod http;
+mod lists;
 pub mod problem;
 pub mod serving;
 pub mod settings;

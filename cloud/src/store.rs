@@ -11,8 +11,10 @@ mod quick;
 mod staged;
 mod sync;
 mod unnamed;
+mod walk;
 
 pub use part::{Part, Whole};
+pub use walk::Walk;
 
 use crate::error::{Error, Result, without_queries};
 use crate::links::{Access, Limits, Link, LinkKey, PATH};
@@ -312,21 +314,8 @@ impl Store {
             .try_collect()
             .await
             .map_err(|error| self.error(prefix, error))?;
-        let mut list: Vec<Meta> = found
-            .into_iter()
-            .filter_map(|meta| {
-                let parts = meta.location.prefix_match(&self.prefix)?;
-                let name = parts
-                    .map(|part| part.as_ref().to_owned())
-                    .collect::<Vec<_>>();
-                Some(Meta {
-                    name: name.join("/"),
-                    size: meta.size,
-                    modified: meta.last_modified.into(),
-                    content_type: None,
-                })
-            })
-            .collect();
+        let found = found.into_iter().filter_map(|meta| self.meta(&meta));
+        let mut list: Vec<Meta> = found.collect();
         list.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(list)
     }

@@ -42,6 +42,8 @@ pub struct Config {
     pub simulate_load: Option<f64>,
     /// How long such a task is delayed.
     pub simulate_delay: Duration,
+    /// How long a broker is waited for that does not answer when the node opens its queues (120 s).
+    pub wait: Duration,
     /// Wait after a service failed, before the message comes again (1 s).
     pub pause: Duration,
 }
@@ -66,6 +68,7 @@ impl Config {
             patience: Duration::from_secs(600),
             simulate_load: None,
             simulate_delay: Duration::ZERO,
+            wait: Duration::from_secs(120),
             pause: Duration::from_secs(1),
         }
     }

@@ -13,7 +13,7 @@ use jobs::span::{Order, Span};
 use protocol::Job;
 use protocol::event::{Event, TaskStarted};
 use protocol::message::{PlanPage, PlannedTask};
-use protocol::receipt::{StageMs, TaskReceipt};
+use protocol::receipt::TaskReceipt;
 use protocol::state::TaskState;
 use protocol::{StoredJob, message};
 use service::telemetry::trace;
@@ -449,33 +449,7 @@ impl Node {
         state: TaskState,
         reason: &str,
     ) -> TaskReceipt {
-        TaskReceipt {
-            version: protocol::VERSION,
-            task: number,
-            input: task.input.clone(),
-            input_sha256: None,
-            output: None,
-            object: None,
-            output_sha256: None,
-            bytes: None,
-            width: None,
-            height: None,
-            page: None,
-            pages: Vec::new(),
-            mode: None,
-            mode_reason: String::new(),
-            ranks: None,
-            ms: StageMs::default(),
-            attempt,
-            rejections: 0,
-            node: self.config.node.clone(),
-            state,
-            skipped: false,
-            reason: Some(reason.to_owned()),
-            warnings: Vec::new(),
-            device: String::new(),
-            device_reason: String::new(),
-        }
+        crate::records::verdict(&self.config.node, number, task, attempt, state, reason)
     }
 
     /// Whether a user wished that this round of a job ends.

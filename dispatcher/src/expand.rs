@@ -1,19 +1,31 @@
 //! From what a job names to its tasks: uploads, objects behind URLs, files of this machine.
 
 mod finds;
+mod naming;
+mod objects;
+mod sink;
+mod wide;
 
 use crate::error::{Error, Result};
-use crate::jobs::{Rules, Url, check_upload, check_url, file_of, is_below};
+use crate::jobs::{Rules, Url, check_upload, check_url, file_of};
 use crate::names::upload;
 use cloud::config::Config;
-use cloud::store::{Meta, Store};
-use finds::{AT_ONCE, Finds, Input, judge};
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use cloud::store::Store;
+use finds::{Finds, Input};
+use objects::objects;
 use protocol::message::PlannedTask;
 use protocol::{Job, name};
+use sink::Sink;
 use std::collections::HashMap;
-use std::path::Path;
-use worker::inputs::{self, Kind, Skipped};
+pub(crate) use wide::Wide;
+use worker::inputs::Skipped;
+
+/// More inputs than are held in memory.
+const MANY: usize = 20_000;
+/// Inputs that are listed, or named, in one step.
+const STEP: usize = 4096;
+/// Files of a reduction at most: they are known all at once.
+const MOST_REDUCED: usize = 100_000;
 
 /// Where inputs come from.
 #[derive(Clone, Debug)]
@@ -95,22 +107,27 @@ impl Sources {
         })
     }
 
-    /// All tasks of a job. What cannot be read becomes a task with its reason; an error is a service's.
-    pub(crate) async fn expand(&self, owner: &str, job: &Job) -> Result<Expanded> {
-        let mut found = Finds::of(job);
+    /// All tasks of a job, None where they are very many. What cannot be read becomes a task with its reason; an error is a
+    /// service's, or says that there are too many.
+    pub(crate) async fn expand(&self, owner: &str, job: &Job) -> Result<Option<Expanded>> {
+        let most = self.rules.max_tasks;
+        let most = match job.reduce {
+            Some(_) => most.min(MOST_REDUCED),
+            None => most.min(MANY),
+        };
+        let mut found = Finds::of(job).up_to(most);
         for input in &job.inputs {
             match self.find(owner, input) {
                 Ok(Found::File(path)) => files(path, &mut found).await?,
                 Ok(Found::Objects(named)) => objects(&named, &mut found).await?,
                 Err(error) if error.is_transient() => return Err(error),
-                Err(error) => found.hopeless(input, error.to_string()),
+                Err(error) => found.hopeless(input, error.to_string())?,
             }
-            if found.inputs.len() > self.rules.max_tasks {
-                let most = self.rules.max_tasks;
-                let reason = format!("the inputs are more than {most} files (split the job)");
-                let mut found = Finds::default();
-                found.hopeless(input, reason);
-                return Ok(found.into());
+            if found.is_full() {
+                return match job.reduce {
+                    Some(_) => Err(too_many(most)),
+                    None => Ok(None),
+                };
             }
         }
         match job.reduce {
@@ -118,8 +135,14 @@ impl Sources {
             Some(_) => found.once(),
             None => found.settle(job).await?,
         }
-        Ok(found.into())
+        Ok(Some(found.into()))
     }
+}
+
+/// A job that has more inputs than one may have.
+fn too_many(most: usize) -> Error {
+    let reason = format!("the inputs are more than {most} files (split the job)");
+    Error::invalid("inputs", reason)
 }
 
 /// What a job's inputs come to.
@@ -132,9 +155,10 @@ pub(crate) struct Expanded {
 impl Expanded {
     /// One task that fails.
     pub(crate) fn hopeless(input: &str, reason: String) -> Expanded {
-        let mut found = Finds::default();
-        found.hopeless(input, reason);
-        found.into()
+        Expanded {
+            tasks: vec![sink::without_hope(input, reason)],
+            skipped: Skipped::default(),
+        }
     }
 }
 
@@ -181,7 +205,7 @@ pub async fn expand_urls(config: &Config, job: &Job) -> Result<(Vec<UrlInput>, S
         match objects(&named, &mut found).await {
             Ok(()) => {}
             Err(error) if error.is_transient() => return Err(error),
-            Err(error) => found.hopeless(input, error.to_string()),
+            Err(error) => found.hopeless(input, error.to_string())?,
         }
     }
     // Clashes are the batch's to find, which knows all its inputs.
@@ -197,8 +221,8 @@ pub async fn expand_urls(config: &Config, job: &Job) -> Result<(Vec<UrlInput>, S
     Ok((located.collect(), found.skipped))
 }
 
-async fn files(path: std::path::PathBuf, finds: &mut Finds) -> Result<()> {
-    let any = finds.any;
+async fn files(path: std::path::PathBuf, finds: &mut impl Sink) -> Result<()> {
+    let any = finds.any();
     let find = move || {
         let found = match any {
             true => worker::inputs::expand_any(&[path], None),
@@ -221,222 +245,15 @@ async fn files(path: std::path::PathBuf, finds: &mut Finds) -> Result<()> {
             clash: None,
             reason: None,
         };
-        finds.add(task, Place::File(input.path), None);
+        if !finds.add(task, Place::File(input.path), None)? {
+            return Ok(());
+        }
     }
     for (path, reason) in failures {
-        finds.hopeless(&name::to_text(&path), reason);
+        finds.hopeless(&name::to_text(&path), reason)?;
     }
     for (kind, count) in skipped {
-        *finds.skipped.entry(kind).or_default() += count;
+        finds.skip(&kind, count);
     }
     Ok(())
-}
-
-/// The object of that name, those below it, or those that match it as a pattern.
-async fn objects(named: &Named, finds: &mut Finds) -> Result<()> {
-    let Named { store, key, .. } = named;
-    let shown = |name: &str| format!("{}{}", named.root, &name[named.hidden..]);
-    let task = |meta: &Meta, from: usize| PlannedTask {
-        input: shown(&meta.name),
-        relative: meta.name[from..].to_owned(),
-        bytes: Some(meta.size),
-        clash: None,
-        reason: None,
-    };
-    let place = |meta: &Meta| Place::Object(store.clone(), meta.name.clone());
-    let folder = |key: &str| key.rfind('/').map_or(0, |at| at + 1);
-    let open = |name: &str| {
-        let closed = named.closed.as_deref();
-        !closed.is_some_and(|prefix| is_below(name, prefix))
-    };
-    // First as it stands, since names may hold what patterns are made of.
-    if !key.is_empty() {
-        match store.head(key).await {
-            Ok(meta) => {
-                finds.add(task(&meta, folder(key)), place(&meta), None);
-                return Ok(());
-            }
-            Err(cloud::Error::NotFound(_)) => {}
-            Err(error) if error.is_transient() => return Err(error.into()),
-            // A directory, where the store is one.
-            Err(_) => {}
-        }
-    }
-    let wild = key[named.hidden.min(key.len())..].find(['*', '?', '[']);
-    let (from, found, dots) = match wild {
-        Some(at) => {
-            let base = folder(&key[..named.hidden + at]);
-            let pattern = match glob::Pattern::new(&key[base..]) {
-                Ok(pattern) => pattern,
-                Err(error) => {
-                    finds.hopeless(&shown(key), format!("not a pattern: {error}"));
-                    return Ok(());
-                }
-            };
-            let options = glob::MatchOptions {
-                require_literal_separator: true,
-                ..glob::MatchOptions::new()
-            };
-            let mut found = store.list(key[..base].trim_end_matches('/')).await?;
-            found.retain(|meta| {
-                open(&meta.name) && pattern.matches_with(&meta.name[base..], options)
-            });
-            (
-                base,
-                found,
-                key[base..].split('/').any(|part| part.starts_with('.')),
-            )
-        }
-        None => {
-            let mut found = store.list(key).await?;
-            found.retain(|meta| open(&meta.name));
-            (if key.is_empty() { 0 } else { key.len() + 1 }, found, false)
-        }
-    };
-    if found.is_empty() {
-        let reason = match wild {
-            Some(_) => "no object matches this pattern",
-            None => "no such object",
-        };
-        finds.hopeless(&shown(key), reason.into());
-        return Ok(());
-    }
-    let judged = stream::iter(found.into_iter().map(|meta| async move {
-        let judged = judge(store, &meta.name, from, dots).await;
-        judged.map(|(kind, own)| (meta, kind, own))
-    }));
-    let judged: Vec<_> = judged.buffered(AT_ONCE).try_collect().await?;
-    // Of a reduction whatever matches a pattern is taken, and of a prefix without images its files of numbers.
-    let images = judged.iter().any(|(_, kind, _)| *kind == Kind::Image);
-    let takes = |meta: &Meta| match (finds.any, wild) {
-        (false, _) => false,
-        (true, Some(_)) => true,
-        (true, None) => !images && inputs::is_text(Path::new(&meta.name)),
-    };
-    let taken: Vec<bool> = (judged.iter())
-        .map(|(meta, kind, _)| *kind == Kind::Image || *kind == Kind::Unknown && takes(meta))
-        .collect();
-    for ((meta, kind, own), taken) in judged.into_iter().zip(taken) {
-        match taken {
-            true => finds.add(task(&meta, from), place(&meta), own),
-            false => finds.skip(kind),
-        }
-    }
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn urls_above_the_own_store_leave_it_out() {
-        let store = Store::memory();
-        for name in [
-            "a.jpg",
-            "raw/b.jpg",
-            "sundog/jobs/1/out/c.jpg",
-            "sundogs/d.jpg",
-        ] {
-            store.put(name, "x".into(), "image/jpeg").await.unwrap();
-        }
-        let named = |key: &str| Named {
-            store: store.clone(),
-            key: key.into(),
-            root: "s3://bucket/".into(),
-            hidden: 0,
-            closed: Some("sundog".into()),
-        };
-        let found = async |key: &str| {
-            let mut finds = Finds::default();
-            objects(&named(key), &mut finds).await.unwrap();
-            let tasks = Expanded::from(finds).tasks.into_iter();
-            let tasks = tasks.filter(|task| task.reason.is_none());
-            tasks.map(|task| task.input).collect::<Vec<_>>()
-        };
-        let all = [
-            "s3://bucket/a.jpg",
-            "s3://bucket/raw/b.jpg",
-            "s3://bucket/sundogs/d.jpg",
-        ];
-        assert_eq!(found("").await, all);
-        assert_eq!(found("s*/*.jpg").await, all[2..]);
-        assert_eq!(found("**/*.jpg").await, all);
-    }
-
-    #[tokio::test]
-    async fn objects_are_taken_by_what_they_hold_and_no_two_have_one_name() {
-        let store = Store::memory();
-        let (jpeg, png) = (&b"\xff\xd8\xff\xe0"[..], &b"\x89PNG\r\n\x1a\n"[..]);
-        for (name, bytes) in [
-            ("u/._photo.jpg", jpeg),
-            ("u/.git/x.png", png),
-            ("u/Thumbs.db", b"x"),
-            ("u/frame.000", png),
-            ("u/frame.001", png),
-            ("u/notes.txt", b"x"),
-            ("u/photo.jpg", jpeg),
-            ("u/photo.png", jpeg),
-            ("u/photo.tif", png),
-        ] {
-            let bytes = bytes.to_vec().into();
-            store.put(name, bytes, "image/jpeg").await.unwrap();
-        }
-        let named = Named {
-            store,
-            key: "u".into(),
-            root: String::new(),
-            hidden: 0,
-            closed: None,
-        };
-        let expand = async |job: &Job| {
-            let mut finds = Finds::default();
-            // Twice the same.
-            for _ in 0..2 {
-                objects(&named, &mut finds).await.unwrap();
-            }
-            finds.settle(job).await.unwrap();
-            Expanded::from(finds)
-        };
-        let found = expand(&Job::default()).await;
-        let kinds: Vec<_> = found
-            .skipped
-            .iter()
-            .map(|(k, n)| (k.as_str(), n / 2))
-            .collect();
-        assert_eq!(kinds, [("hidden", 1), ("junk", 2), ("unknown", 1)]);
-        let refused: Vec<_> = (found.tasks.iter())
-            .map(|task| (task.relative.as_str(), task.reason.is_some()))
-            .collect();
-        let expected = [
-            ("frame.000", false),
-            ("frame.001", false),
-            ("photo.jpg", false),
-            // It holds a JPEG.
-            ("photo.png", true),
-            // And this one a PNG.
-            ("photo.tif", false),
-        ];
-        assert_eq!(refused, expected);
-        let reason = found.tasks[3].reason.as_deref().unwrap();
-        assert!(
-            reason.contains("photo.jpg is already that of u/photo.jpg"),
-            "{reason}"
-        );
-        assert!(
-            reason.contains("--names '{stem}-{ext}.{format}'"),
-            "{reason}"
-        );
-        let job = Job {
-            on_clash: protocol::job::OnClash::Number,
-            ..Job::default()
-        };
-        let clashes: Vec<_> = expand(&job).await.tasks.iter().map(|t| t.clash).collect();
-        assert_eq!(clashes, [None, None, None, Some(2), None]);
-        let job = Job {
-            names: Some("{stem}-{ext}.{format}".into()),
-            ..Job::default()
-        };
-        assert!(expand(&job).await.tasks.iter().all(|t| t.reason.is_none()));
-    }
 }

@@ -15,6 +15,7 @@ pub mod jobs;
 mod lead;
 pub mod names;
 pub mod observe;
+mod opening;
 mod problem;
 pub mod program;
 mod proof;

@@ -6,9 +6,10 @@ use cloud::store::Store;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use jobs::records::SpanReceipt;
 use jobs::span::{PAGE, Span};
-use protocol::message::{JobPlan, PlanPage};
+use protocol::message::{JobPlan, PlanPage, PlannedTask};
+use protocol::receipt::StageMs;
 use protocol::state::TaskState;
-use protocol::{Job, TaskReceipt};
+use protocol::{Job, StoredJob, TaskReceipt};
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
@@ -114,5 +115,88 @@ pub(crate) fn add(ends: &mut Ends, receipt: SpanReceipt, attempts: u32) {
         } else {
             ends.entries.entry(input).or_insert(entry.receipt);
         }
+    }
+}
+
+/// How the inputs of a page ended in a round that is over, all of them.
+pub(crate) async fn ended_page(
+    store: &Store,
+    stored: &StoredJob,
+    round: u32,
+    page: u32,
+) -> Result<Vec<TaskReceipt>> {
+    let folded: Option<Vec<TaskReceipt>> =
+        names::read(store, &names::folded(&stored.id, round, page)).await?;
+    match folded {
+        // Of a page that nothing of was begun nothing is noted.
+        Some(folded) if !folded.is_empty() => Ok(folded),
+        _ => whole_page(store, stored, round, page, Vec::new(), "").await,
+    }
+}
+
+/// How the inputs of a page ended, all of them: what nobody ran is cancelled. `known` counts; `node`: who says so.
+pub(crate) async fn whole_page(
+    store: &Store,
+    stored: &StoredJob,
+    round: u32,
+    page: u32,
+    known: Vec<TaskReceipt>,
+    node: &str,
+) -> Result<Vec<TaskReceipt>> {
+    let plan = plan_page(store, &stored.id, page).await?;
+    let attempts = stored.spec.schedule.max_attempts;
+    let rounds = rounds(&stored.spec, round);
+    let mut ends = ends(store, &stored.id, rounds, page, attempts).await?;
+    for receipt in known {
+        ends.entries.insert(Span::place(receipt.task).1, receipt);
+    }
+    let receipts = (0..).zip(&plan.tasks).map(|(input, task)| {
+        ends.entries.remove(&input).unwrap_or_else(|| {
+            let number = Span::number(page, input);
+            let (state, reason) = match &task.reason {
+                Some(reason) => (TaskState::Failed, reason.as_str()),
+                None => (TaskState::Cancelled, "stopped before it was done"),
+            };
+            verdict(node, number, task, 1, state, reason)
+        })
+    });
+    Ok(receipts.collect())
+}
+
+/// The receipt of a task that ends without a run.
+pub(crate) fn verdict(
+    node: &str,
+    number: u64,
+    task: &PlannedTask,
+    attempt: u32,
+    state: TaskState,
+    reason: &str,
+) -> TaskReceipt {
+    TaskReceipt {
+        version: protocol::VERSION,
+        task: number,
+        input: task.input.clone(),
+        input_sha256: None,
+        output: None,
+        object: None,
+        output_sha256: None,
+        bytes: None,
+        width: None,
+        height: None,
+        page: None,
+        pages: Vec::new(),
+        mode: None,
+        mode_reason: String::new(),
+        ranks: None,
+        ms: StageMs::default(),
+        attempt,
+        rejections: 0,
+        node: node.to_owned(),
+        state,
+        skipped: false,
+        reason: Some(reason.to_owned()),
+        warnings: Vec::new(),
+        device: String::new(),
+        device_reason: String::new(),
     }
 }

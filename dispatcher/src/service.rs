@@ -361,16 +361,28 @@ async fn work(
     owned: &mut mpsc::UnboundedReceiver<lead::Own>,
     shutdown: &CancellationToken,
 ) -> Result<Option<Leading>> {
-    let queue = &node.jobs.queue;
     let Phase {
         prefetch,
         most,
         own,
     } = phase;
-    let control = queue.consume(&QueueName::Control, CONTROL).await?;
-    let mut tasks = queue.consume(&QueueName::Tasks, prefetch).await?;
     let own_queue = QueueName::Node(NodeId::new(&node.config.node)?);
-    let mut mine = queue.consume(&own_queue, prefetch).await?;
+    let mut opened = Vec::new();
+    for (name, prefetch) in [
+        (QueueName::Control, CONTROL),
+        (QueueName::Tasks, prefetch),
+        (own_queue, prefetch),
+    ] {
+        match node.open_queue(&name, prefetch, shutdown).await? {
+            Some(consumer) => opened.push(consumer),
+            None => return Ok(None),
+        }
+    }
+    let (Some(mut mine), Some(mut tasks), Some(control)) =
+        (opened.pop(), opened.pop(), opened.pop())
+    else {
+        return Ok(None);
+    };
     let stop = CancellationToken::new();
     let task = lead::run(node.clone(), control, own.clone(), stop.clone());
     let mut leading = Leading {

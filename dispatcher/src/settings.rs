@@ -19,7 +19,7 @@ pub struct Settings {
     /// Ranks of a warm mpirun; 0: threads of this process
     #[arg(long, env = "SUNDOG_RANKS", value_name = "N", default_value_t = 0)]
     pub ranks: usize,
-    /// Threads of each rank [default: the cores, shared by the ranks]
+    /// Threads of each rank [default: the cores, shared by the ranks of all workers of this process]
     #[arg(long, env = "SUNDOG_THREADS", value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1024))]
     pub threads: Option<u64>,
     /// Hosts of the ranks, in mpirun's form
@@ -37,8 +37,9 @@ pub struct Settings {
     /// wait for the store besides. Fewer share long tasks better among nodes [default: two for each thread]
     #[arg(long, env = "SUNDOG_SLOTS", value_name = "N", value_parser = clap::value_parser!(u64).range(1..=4096))]
     pub slots: Option<u64>,
-    /// What all images that are computed at once may take, whosever they are, such as 6GiB; one that needs more alone is
-    /// refused [default: three quarters of this machine's memory, and one that needs more runs alone]
+    /// What all images that are computed at once may take, whosever they are, such as 6GiB, shared by all workers of this
+    /// process; one that needs more alone is refused [default: three quarters of this machine's memory, and one that needs
+    /// more runs alone]
     #[arg(long = "node-memory", env = "SUNDOG_NODE_MEMORY", value_name = "SIZE", value_parser = size)]
     pub memory: Option<u64>,
     /// Directory for temporary files, on all hosts [default: beside a local store, else the system's]
@@ -47,6 +48,9 @@ pub struct Settings {
     /// Seconds that work in hand may go on after SIGTERM; then it is handed back
     #[arg(long, env = "SUNDOG_DRAIN", value_name = "SECS", default_value_t = 60)]
     pub drain: u64,
+    /// Seconds that a broker is waited for that does not answer at the start; then the exit status is 4
+    #[arg(long, env = "SUNDOG_WAIT", value_name = "SECS", default_value_t = 120)]
+    pub wait: u64,
     /// Seconds without a sign of life after which a rank counts as hung
     #[arg(long, env = "SUNDOG_STALL", value_name = "SECS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
     pub stall: u64,
@@ -60,6 +64,9 @@ pub struct Settings {
     /// [default: none]
     #[arg(long, env = "SUNDOG_METRICS_LISTEN", value_name = "ADDR")]
     pub metrics_listen: Option<std::net::SocketAddr>,
+    /// Workers of this process that share its cores and its memory.
+    #[arg(skip = 1usize)]
+    pub sharing: usize,
 }
 
 impl Settings {
@@ -75,10 +82,20 @@ impl Settings {
             memory: None,
             scratch: None,
             drain: 60,
+            wait: 120,
             stall: 60,
             simulate_load: None,
             simulate_delay: None,
             metrics_listen: None,
+            sharing: 1,
+        }
+    }
+
+    /// The same for one of so many workers of this process.
+    pub fn shared(&self, workers: usize) -> Settings {
+        Settings {
+            sharing: workers.max(1),
+            ..self.clone()
         }
     }
 
@@ -87,7 +104,7 @@ impl Settings {
         let cores = std::thread::available_parallelism().map_or(1, |n| n.get());
         match self.threads {
             Some(threads) => threads as usize,
-            None => (cores / self.ranks.max(1)).max(1),
+            None => (cores / self.ranks.max(1) / self.sharing.max(1)).max(1),
         }
     }
 
@@ -120,6 +137,7 @@ impl Settings {
                 .or_else(|| store.scratch())
                 .unwrap_or_else(std::env::temp_dir),
             drain: Duration::from_secs(self.drain),
+            wait: Duration::from_secs(self.wait),
             simulate_load: self.simulate_load,
             simulate_delay: self.simulate_delay.unwrap_or_default(),
             slots: self.slots.map_or(2 * threads, |slots| slots as usize),
@@ -129,8 +147,9 @@ impl Settings {
 
     /// What all images of its world may take.
     fn budget(&self) -> Budget {
+        let bytes = self.memory.or_else(|| Some(machine_memory()? / 4 * 3));
         Budget {
-            bytes: self.memory.or_else(|| Some(machine_memory()? / 4 * 3)),
+            bytes: bytes.map(|bytes| bytes / self.sharing.max(1) as u64),
             refuses: self.memory.is_some(),
         }
     }
@@ -216,5 +235,31 @@ fn beside(name: &str) -> Result<PathBuf> {
             "{} is missing: ranks need it (build it with `cargo build --release -p sundog-worker --features mpi`, or use --ranks 0)",
             path.display()
         ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn workers_of_a_process_share_its_cores_and_memory() {
+        let settings = Settings {
+            memory: Some(8 << 30),
+            ..Settings::none()
+        };
+        let (cores, one) = (settings.threads(), settings.budget().bytes);
+        for workers in [2, 3, 4] {
+            let each = settings.shared(workers);
+            assert_eq!(each.threads(), (cores / workers).max(1));
+            assert_eq!(each.budget().bytes, one.map(|all| all / workers as u64));
+            assert!(each.budget().refuses);
+        }
+        // What a user names for each is what each has.
+        let named = Settings {
+            threads: Some(3),
+            ..settings
+        };
+        assert_eq!(named.shared(4).threads(), 3);
     }
 }

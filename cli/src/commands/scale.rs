@@ -12,8 +12,8 @@ Examples:
   sundog scale 4
   SUNDOG_SCALE_COMMAND='kubectl scale deployment/sundog-dispatcher --replicas={workers}' sundog scale 12
 
-A running sundog serve starts further workers in itself, each with the threads or ranks that it was given; those that are too
-many finish what they have. On a cluster the program is run that the gateway, or here SUNDOG_SCALE_COMMAND or
+A running sundog serve has its workers in itself. They share its cores and its memory, each with the ranks that it was given (and
+the threads, where --threads was): so those of another number finish what they have, and new ones come in their places. On a cluster the program is run that the gateway, or here SUNDOG_SCALE_COMMAND or
 scale_command of your own configuration, names. One worker at least is left: sundog pause holds jobs back. Needs an
 administrator's token.")]
 pub struct Args {

@@ -39,7 +39,7 @@ pub struct Args {
     /// Directory for jobs, outputs, token and keys [default: ~/.local/share/sundog]
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
-    /// Workers to begin with, each with the threads or ranks that are set here; sundog scale changes how many
+    /// Workers to begin with, which share the cores and the memory; sundog scale changes how many
     #[arg(long, value_name = "N", default_value_t = 1)]
     workers: usize,
     #[command(flatten)]
@@ -76,7 +76,8 @@ async fn serve(args: &Args, layers: &Layers, home: &Home) -> Result {
     let jobs = Jobs::with_directory(&config, &home.store(), Rules::from_env()?)?;
     let Ends { shutdown, hurry } = program::ends()?;
     let (settings, cloud, store) = (args.node.clone(), config.clone(), jobs.store.clone());
-    let pool = Pool::new(jobs.clone(), shutdown.clone(), move |number| {
+    let pool = Pool::new(jobs.clone(), shutdown.clone(), move |number, of| {
+        let settings = settings.shared(of);
         let mut node = settings.config(cloud.clone(), &store);
         if number > 1 {
             node.node = format!("{}-{number}", node.node);

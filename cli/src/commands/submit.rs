@@ -119,6 +119,7 @@ pub fn run(args: Args) -> Result {
     if let Some(spec) = &args.job.spec {
         resolve::refuse(spec, &check::WORLD_KEYS, check::WORLD)?;
     }
+    warn_of_world(&layers);
     let (files, urls) = upload::find(&job)?;
     if files.is_empty() && urls.is_empty() {
         let what = match job.reduce {
@@ -237,6 +238,21 @@ fn reduced(reduce: &Reduce, files: &[upload::Local], urls: &[String], json: bool
         tree.nodes()
     ));
     Ok(Exit::Ok)
+}
+
+/// Names settings that a submitted job does not take.
+fn warn_of_world(layers: &settings::Layers) {
+    for key in check::WORLD_KEYS {
+        if let Some(setting) = layers.settings.get(key)
+            && setting.origin != "default"
+        {
+            let origin = &setting.origin;
+            output::warning(&format!(
+                "`{key}` of {origin} is for runs on this machine and does not enter the job: {}",
+                check::WORLD
+            ));
+        }
+    }
 }
 
 async fn submit(

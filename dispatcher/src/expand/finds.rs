@@ -1,6 +1,7 @@
 //! Inputs as they are found: what each is, each once, and a name of its own for each output.
 
-use super::Place;
+use super::sink::without_hope;
+use super::{Place, Sink};
 use crate::error::{Error, Result};
 use cloud::store::Store;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
@@ -57,7 +58,37 @@ pub(super) struct Finds {
     pub(super) inputs: Vec<Input>,
     pub(super) skipped: Skipped,
     /// Inputs may be something else than images.
-    pub(super) any: bool,
+    any: bool,
+    /// More are not held.
+    most: Option<usize>,
+}
+
+impl Sink for Finds {
+    fn any(&self) -> bool {
+        self.any
+    }
+
+    fn add(&mut self, task: PlannedTask, place: Place, own: Option<FormatKind>) -> Result<bool> {
+        self.inputs.push(Input {
+            task,
+            place: Some(place),
+            own,
+        });
+        Ok(!self.is_full())
+    }
+
+    fn hopeless(&mut self, input: &str, reason: String) -> Result<()> {
+        self.inputs.push(Input {
+            task: without_hope(input, reason),
+            place: None,
+            own: None,
+        });
+        Ok(())
+    }
+
+    fn skip(&mut self, kind: &str, count: u64) {
+        *self.skipped.entry(kind.to_owned()).or_default() += count;
+    }
 }
 
 pub(super) struct Input {
@@ -76,31 +107,17 @@ impl Finds {
         }
     }
 
-    pub(super) fn add(&mut self, task: PlannedTask, place: Place, own: Option<FormatKind>) {
-        self.inputs.push(Input {
-            task,
-            place: Some(place),
-            own,
-        });
+    /// The same that takes at most so many.
+    pub(super) fn up_to(self, most: usize) -> Finds {
+        Finds {
+            most: Some(most),
+            ..self
+        }
     }
 
-    pub(super) fn hopeless(&mut self, input: &str, reason: String) {
-        let task = PlannedTask {
-            input: input.to_owned(),
-            relative: String::new(),
-            bytes: None,
-            clash: None,
-            reason: Some(reason),
-        };
-        self.inputs.push(Input {
-            task,
-            place: None,
-            own: None,
-        });
-    }
-
-    pub(super) fn skip(&mut self, kind: Kind) {
-        *self.skipped.entry(kind.name().to_owned()).or_default() += 1;
+    /// Whether there are more than are held.
+    pub(super) fn is_full(&self) -> bool {
+        self.most.is_some_and(|most| self.inputs.len() > most)
     }
 
     /// An input that is named twice, however it is spelled, counts once.
@@ -202,7 +219,7 @@ impl Finds {
     }
 }
 
-async fn look(place: Option<Place>) -> Result<Option<FormatKind>> {
+pub(super) async fn look(place: Option<Place>) -> Result<Option<FormatKind>> {
     match place {
         None => Ok(None),
         Some(Place::Object(store, key)) => start_of(&store, &key).await,

@@ -8,9 +8,9 @@ use worker::check::WORLD;
 /// What users may ask for.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rules {
-    /// Entries in `inputs` (1000).
+    /// Entries in `inputs` (5000).
     pub max_inputs: usize,
-    /// Tasks of one job (100 000).
+    /// Tasks of one job (2 000 000); files of a reduction are 100 000 at most.
     pub max_tasks: usize,
     /// Bytes of the job file as JSON (1 MiB).
     pub max_spec_bytes: usize,
@@ -33,8 +33,8 @@ pub struct Rules {
 impl Default for Rules {
     fn default() -> Rules {
         Rules {
-            max_inputs: 1000,
-            max_tasks: 100_000,
+            max_inputs: 5000,
+            max_tasks: 2_000_000,
             max_spec_bytes: 1 << 20,
             local_inputs: false,
             input_urls: InputUrls::Any,

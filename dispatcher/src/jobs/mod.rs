@@ -14,7 +14,7 @@ pub use dead::{DeadLetter, LOOK};
 pub use inputs::object_of;
 pub use nodes::{Nodes, Total};
 pub use status::{JobStatus, Output};
-pub(crate) use status::{add, to_field};
+pub(crate) use status::{count, to_field};
 pub use uploads::{Upload, UploadedFile, Usage, Weights};
 pub use urls::InputUrls;
 pub(crate) use urls::{Url, is_below};
@@ -25,6 +25,7 @@ use crate::observe;
 use cloud::events::Events;
 use cloud::queue::{Message, NodeId, Queue, QueueName};
 use cloud::store::Store;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use protocol::message::{JobCancelled, JobRound};
 use protocol::state::JobState;
 use protocol::{Job, JobMessage, JobReceipt, StoredJob};
@@ -37,6 +38,10 @@ use worker::batch::{new_job_id, now};
 
 /// How long the end of a job is waited for before it is removed all the same.
 const ENDING: Duration = Duration::from_secs(10);
+
+/// Objects that are listed at once to be removed, and how many are removed at once.
+const REMOVED: usize = 1000;
+const AT_ONCE: usize = 16;
 
 /// Between two looks at that.
 const AGAIN: Duration = Duration::from_millis(50);
@@ -175,14 +180,29 @@ impl Jobs {
         self.store.delete(&names::spec(id)).await?;
         let below = [format!("jobs/{id}"), names::letters_of(owner, id)];
         for prefix in below {
-            for meta in self.store.list(&prefix).await? {
-                self.store.delete(&meta.name).await?;
-            }
+            self.remove_all(&prefix).await?;
         }
         for mark in [names::open(id), names::owned(owner, id)] {
             self.store.delete(&mark).await?;
         }
         Ok(())
+    }
+
+    /// Removes all objects below a prefix, however many; returns how many there were.
+    pub(crate) async fn remove_all(&self, prefix: &str) -> Result<usize> {
+        let (mut walk, mut removed) = (self.store.walk(prefix)?, 0);
+        loop {
+            let some = walk.next(REMOVED).await?;
+            if some.is_empty() {
+                return Ok(removed);
+            }
+            removed += some.len();
+            let removals = some
+                .into_iter()
+                .map(async |meta| self.store.delete(&meta.name).await);
+            let removals = stream::iter(removals).buffer_unordered(AT_ONCE);
+            removals.try_collect::<Vec<()>>().await?;
+        }
     }
 
     /// Lets no further task of a round begin.

@@ -6,6 +6,7 @@ use crate::names;
 use crate::records;
 use ::jobs::Span;
 use cloud::links::Link;
+use futures_util::stream::BoxStream;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use protocol::job::{Priority, ReduceOp};
 use protocol::receipt::Counts;
@@ -14,6 +15,7 @@ use protocol::{JobReceipt, StoredJob, TaskReceipt};
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 /// Receipts read at once.
@@ -186,17 +188,64 @@ impl Jobs {
         Ok(outputs)
     }
 
-    /// The receipt of a job that has ended.
-    pub async fn receipt(&self, owner: &str, id: &str) -> Result<Option<JobReceipt>> {
+    /// The end of a job's last round, where that has ended: its number, and the job's receipt without the tasks.
+    pub async fn end(&self, owner: &str, id: &str) -> Result<Option<(u32, JobReceipt)>> {
         self.load(owner, id).await?;
         let round = names::current_round(&self.store, id).await?;
-        let end: Option<JobReceipt> = names::read(&self.store, &names::end(id, round)).await?;
-        let Some(end) = end else {
+        let end = names::read(&self.store, &names::end(id, round)).await?;
+        Ok(end.map(|end| (round, end)))
+    }
+
+    /// The receipt of a job that has ended, as a whole: of a million tasks it is some hundred megabytes.
+    pub async fn receipt(&self, owner: &str, id: &str) -> Result<Option<JobReceipt>> {
+        let Some((_, end)) = self.end(owner, id).await? else {
             return Ok(None);
         };
+        if records::pages(end.counts.tasks) > 1 {
+            let tasks = self.records(id).await?;
+            return Ok(Some(JobReceipt { tasks, ..end }));
+        }
         let receipt: Option<JobReceipt> = names::read(&self.store, &names::receipt(id)).await?;
         // Until it is replaced, that of the round before lies there.
         Ok(receipt.filter(|receipt| receipt.started == end.started))
+    }
+
+    /// The same as JSON in pieces, so that it never lies in memory as a whole.
+    pub async fn receipt_parts(
+        &self,
+        owner: &str,
+        id: &str,
+    ) -> Result<Option<BoxStream<'static, Result<Vec<u8>>>>> {
+        let stored = self.load(owner, id).await?;
+        let Some((round, end)) = self.end(owner, id).await? else {
+            return Ok(None);
+        };
+        let pages = records::pages(end.counts.tasks);
+        if pages <= 1 {
+            let whole = self.receipt(owner, id).await?;
+            let part = |whole| stream::iter([Ok(names::to_json(&whole))]).boxed();
+            return Ok(whole.map(part));
+        }
+        let mut front = names::to_json(&end);
+        // Its tasks come last, and there are none in it.
+        front.truncate(front.len() - 2);
+        let (store, stored) = (self.store.clone(), Arc::new(stored));
+        let pages = stream::iter(0..pages).then(move |page| {
+            let (store, stored) = (store.clone(), stored.clone());
+            async move {
+                let receipts = records::ended_page(&store, &stored, round, page).await?;
+                let mut text = names::to_json(&receipts);
+                text.pop();
+                match text.first_mut() {
+                    Some(first) if page > 0 => *first = b',',
+                    _ => drop(text.remove(0)),
+                }
+                Ok(text)
+            }
+        });
+        let front = stream::iter([Ok(front)]);
+        let back = stream::iter([Ok(b"]}".to_vec())]);
+        Ok(Some(front.chain(pages).chain(back).boxed()))
     }
 
     /// The receipts of tasks that have ended so far, by number.
@@ -224,12 +273,11 @@ impl Jobs {
             found.retain(fits);
         } else {
             let round = names::current_round(&self.store, id).await?;
-            let attempts = stored.spec.schedule.max_attempts;
+            let over = names::exists(&self.store, &names::end(id, round)).await?;
             let first = after.map_or(0, |after| Span::place(after + 1).0);
             for page in first..records::pages(tasks) {
-                let rounds = records::rounds(&stored.spec, round);
-                let ends = records::ends(&self.store, id, rounds, page, attempts).await?;
-                found.extend(ends.entries.into_values().filter(fits));
+                let some = self.ends(&stored, round, over, page).await?;
+                found.extend(some.into_iter().filter(fits));
                 if found.len() >= limit {
                     break;
                 }
@@ -239,32 +287,55 @@ impl Jobs {
         Ok(found)
     }
 
+    /// How the inputs of a page ended that have, by number; `over`: all of them have.
+    async fn ends(
+        &self,
+        stored: &StoredJob,
+        round: u32,
+        over: bool,
+        page: u32,
+    ) -> Result<Vec<TaskReceipt>> {
+        if over {
+            return records::ended_page(&self.store, stored, round, page).await;
+        }
+        let rounds = records::rounds(&stored.spec, round);
+        let attempts = stored.spec.schedule.max_attempts;
+        let ends = records::ends(&self.store, &stored.id, rounds, page, attempts).await?;
+        Ok(ends.entries.into_values().collect())
+    }
+
     /// How the tasks of a job ended that have, by number.
     async fn records(&self, id: &str) -> Result<Vec<TaskReceipt>> {
+        let mut all = Vec::new();
+        self.each_page(id, |page| all.extend(page)).await?;
+        Ok(all)
+    }
+
+    /// The same page by page.
+    async fn each_page(&self, id: &str, mut take: impl FnMut(Vec<TaskReceipt>)) -> Result<()> {
         let round = names::current_round(&self.store, id).await?;
         let end: Option<JobReceipt> = names::read(&self.store, &names::end(id, round)).await?;
-        if let Some(end) = end {
+        if let Some(end) = &end
+            && records::pages(end.counts.tasks) <= 1
+        {
             let receipt: Option<JobReceipt> = names::read(&self.store, &names::receipt(id)).await?;
             // Until it is replaced, that of the round before lies there.
             if let Some(receipt) = receipt.filter(|receipt| receipt.started == end.started) {
-                return Ok(receipt.tasks);
+                take(receipt.tasks);
+                return Ok(());
             }
         }
         let Some(plan) = records::plan(&self.store, id).await? else {
-            return Ok(Vec::new());
+            return Ok(());
         };
         let stored: Option<StoredJob> = names::read(&self.store, &names::spec(id)).await?;
-        let Some(spec) = stored.map(|stored| stored.spec) else {
-            return Ok(Vec::new());
+        let Some(stored) = stored else {
+            return Ok(());
         };
-        let attempts = spec.schedule.max_attempts;
-        let mut all = Vec::new();
         for page in 0..records::pages(plan.tasks) {
-            let rounds = records::rounds(&spec, round);
-            let ends = records::ends(&self.store, id, rounds, page, attempts).await?;
-            all.extend(ends.entries.into_values());
+            take(self.ends(&stored, round, end.is_some(), page).await?);
         }
-        Ok(all)
+        Ok(())
     }
 
     async fn receipts_say(&self, id: &str) -> Result<(JobState, Counts)> {
@@ -276,7 +347,9 @@ impl Jobs {
         let Some(plan) = records::plan(&self.store, id).await? else {
             return Ok((JobState::Queued, Counts::default()));
         };
-        let mut counts = count(&self.records(id).await?);
+        let mut counts = Counts::default();
+        let add_all = |page: Vec<TaskReceipt>| page.iter().for_each(|one| add(&mut counts, one));
+        self.each_page(id, add_all).await?;
         counts.tasks = plan.tasks;
         Ok((JobState::Running, counts))
     }
@@ -324,7 +397,7 @@ fn status(stored: StoredJob, state: JobState, counts: Counts) -> JobStatus {
 }
 
 /// How the tasks ended that have.
-fn count(receipts: &[TaskReceipt]) -> Counts {
+pub(crate) fn count(receipts: &[TaskReceipt]) -> Counts {
     let mut counts = Counts {
         tasks: receipts.len() as u64,
         ..Counts::default()
@@ -336,7 +409,7 @@ fn count(receipts: &[TaskReceipt]) -> Counts {
 }
 
 /// Counts one task that has ended.
-pub(crate) fn add(counts: &mut Counts, receipt: &TaskReceipt) {
+fn add(counts: &mut Counts, receipt: &TaskReceipt) {
     counts.warnings += receipt.warnings.len() as u64;
     match receipt.state {
         TaskState::Succeeded => counts.succeeded += 1,

@@ -11,6 +11,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
+/// Objects listed in one step.
+const LISTED: usize = 4096;
 /// Objects read at once.
 const AT_ONCE: usize = 16;
 /// Ended jobs whose bytes are remembered.
@@ -96,20 +98,26 @@ impl Jobs {
         after: Option<&str>,
     ) -> Result<Vec<Upload>> {
         super::check_owner(owner)?;
-        let found = self.store.list(&names::uploads(owner)).await?;
+        let mut walk = self.store.walk(&names::uploads(owner))?;
         let mut uploads: BTreeMap<String, (u64, u64, SystemTime)> = BTreeMap::new();
-        for meta in found {
-            let Some(id) = meta.name.split('/').nth(2) else {
-                continue;
-            };
-            if after.is_some_and(|after| id <= after) {
-                continue;
+        loop {
+            let some = walk.next(LISTED).await?;
+            if some.is_empty() {
+                break;
             }
-            let upload = uploads.entry(id.to_owned());
-            let (files, bytes, modified) = upload.or_insert((0, 0, meta.modified));
-            *files += 1;
-            *bytes += meta.size;
-            *modified = meta.modified.max(*modified);
+            for meta in some {
+                let Some(id) = meta.name.split('/').nth(2) else {
+                    continue;
+                };
+                if after.is_some_and(|after| id <= after) {
+                    continue;
+                }
+                let upload = uploads.entry(id.to_owned());
+                let (files, bytes, modified) = upload.or_insert((0, 0, meta.modified));
+                *files += 1;
+                *bytes += meta.size;
+                *modified = meta.modified.max(*modified);
+            }
         }
         let told = uploads.into_iter().take(limit);
         let told = told.map(|(upload, (files, bytes, modified))| Upload {
@@ -151,11 +159,7 @@ impl Jobs {
                 "job {job} has not ended and takes this upload (cancel it first)"
             )));
         }
-        let found = self.store.list(&names::upload(owner, upload)).await?;
-        for meta in &found {
-            self.store.delete(&meta.name).await?;
-        }
-        Ok(found.len())
+        self.remove_all(&names::upload(owner, upload)).await
     }
 
     /// A job of the owner's that has not ended and names an upload.
@@ -208,8 +212,14 @@ impl Jobs {
         } else if let Some(known) = weights.known(id) {
             return Ok(known);
         }
-        let found = self.store.list(&format!("jobs/{id}")).await?;
-        let bytes = found.iter().map(|meta| meta.size).sum();
+        let (mut walk, mut bytes) = (self.store.walk(&format!("jobs/{id}"))?, 0);
+        loop {
+            let some = walk.next(LISTED).await?;
+            if some.is_empty() {
+                break;
+            }
+            bytes += some.iter().map(|meta| meta.size).sum::<u64>();
+        }
         if !open {
             weights.keep(id, bytes);
         }
@@ -245,9 +255,7 @@ impl Jobs {
         }
         let uploads = self.uploads(owner, usize::MAX, None).await?.len();
         for below in names::of_owner(owner) {
-            for meta in self.store.list(&below).await? {
-                self.store.delete(&meta.name).await?;
-            }
+            self.remove_all(&below).await?;
         }
         Ok((jobs.len(), uploads))
     }

@@ -4,17 +4,18 @@ use super::Job;
 use super::outbox::{Outbox, heard};
 use crate::dead::Letter;
 use crate::error::{Error, Result};
-use crate::jobs::{add, to_field};
+use crate::jobs::{count, to_field};
 use crate::service::Node;
 use crate::{names, observe, records, tell};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use jobs::span::Span;
 use protocol::event::{Event, JobFinished};
 use protocol::job::OnError;
 use protocol::receipt::{Build, Counts, JobReceipt, TaskReceipt};
 use protocol::state::{JobState, TaskState};
 use std::io::Write as _;
+use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use worker::atomic::sha256;
 use worker::batch::now;
 
@@ -30,6 +31,7 @@ pub(super) async fn fold(node: &Node, job: &Job, page: u32) {
         let store = &node.jobs.store;
         let name = names::folded(job.id(), job.round, page);
         names::create(store, &name, &receipts).await?;
+        job.counts().insert(page, count(&receipts));
         let first = Span::number(page, 0);
         let mut entries = job.entries();
         let mut rest = entries.split_off(&first);
@@ -39,41 +41,58 @@ pub(super) async fn fold(node: &Node, job: &Job, page: u32) {
     .await;
 }
 
+/// The numbers of a page's inputs.
+fn bounds(job: &Job, page: u32) -> Range<u64> {
+    Span::number(page, 0)..Span::number(page + 1, 0).min(job.tasks())
+}
+
 /// How the inputs of a page ended, all of them: what nobody ran is cancelled.
 async fn page_receipts(node: &Node, job: &Job, page: u32) -> Result<Vec<TaskReceipt>> {
-    let tasks = job.tasks();
-    let (from, to) = (Span::number(page, 0), Span::number(page + 1, 0).min(tasks));
-    let known = || {
+    let bounds = bounds(job, page);
+    let known: Vec<TaskReceipt> = {
         let entries = job.entries();
-        let known = entries.range(from..to).map(|(_, receipt)| receipt.clone());
-        known.collect::<Vec<_>>()
+        let known = entries.range(bounds.clone());
+        known.map(|(_, receipt)| receipt.clone()).collect()
     };
-    let whole = known();
-    if whole.len() as u64 == to - from {
-        return Ok(whole);
+    if known.len() as u64 == bounds.end - bounds.start {
+        return Ok(known);
     }
-    let store = &node.jobs.store;
-    let plan = records::plan_page(store, job.id(), page).await?;
-    let attempts = job.stored.spec.schedule.max_attempts;
-    let rounds = records::rounds(&job.stored.spec, job.round);
-    let mut ends = records::ends(store, job.id(), rounds, page, attempts).await?;
-    // What was told counts.
-    for receipt in known() {
-        ends.entries.insert(Span::place(receipt.task).1, receipt);
+    let (store, name) = (&node.jobs.store, &node.config.node);
+    records::whole_page(store, &job.stored, job.round, page, known, name).await
+}
+
+/// How a page of many ended, in numbers, noted so that it stays so: a commit that comes later is none.
+async fn page_counts(node: &Node, job: &Job, page: u32) -> Result<Counts> {
+    if let Some(known) = job.counts().get(&page) {
+        return Ok(*known);
     }
-    let receipts = (0..).zip(&plan.tasks).map(|(input, task)| {
-        ends.entries.remove(&input).unwrap_or_else(|| {
-            let number = Span::number(page, input);
-            match &task.reason {
-                Some(reason) => node.verdict(number, task, 1, TaskState::Failed, reason),
-                None => {
-                    let reason = "stopped before it was done";
-                    node.verdict(number, task, 1, TaskState::Cancelled, reason)
-                }
-            }
-        })
-    });
-    Ok(receipts.collect())
+    let (store, id, bounds) = (&node.jobs.store, job.id(), bounds(job, page));
+    let name = names::folded(id, job.round, page);
+    let earlier = *records::rounds(&job.stored.spec, job.round).start() < job.round;
+    let known = earlier
+        || job.hopeless().contains(&page)
+        || job.entries().range(bounds.clone()).next().is_some();
+    if !known
+        && store
+            .list(&names::done_page(id, job.round, page))
+            .await?
+            .is_empty()
+        && names::create_hint(store, &name, &Vec::<TaskReceipt>::new()).await?
+    {
+        let tasks = bounds.end - bounds.start;
+        return Ok(Counts {
+            tasks,
+            cancelled: tasks,
+            ..Counts::default()
+        });
+    }
+    let mut receipts = page_receipts(node, job, page).await?;
+    if !names::create_hint(store, &name, &receipts).await? {
+        receipts = records::ended_page(store, &job.stored, job.round, page).await?;
+    }
+    let counts = count(&receipts);
+    job.counts().insert(page, counts);
+    Ok(counts)
 }
 
 /// Brings a job to its end: receipt, events, marks.
@@ -103,6 +122,14 @@ pub(super) async fn job(node: &Arc<Node>, job: &Arc<Job>, outbox: &Outbox) {
             ("ended", &ended),
         ];
         heard(job.id(), || node.jobs.events.set_fields(job.id(), &fields)).await;
+        Ok(())
+    })
+    .await;
+    node.persist(|| async {
+        // Nobody waits for these: whoever reads the receipt of so many tasks reads their pages.
+        if records::pages(job.tasks()) > 1 {
+            write_whole(node, job, &head).await?;
+        }
         Ok(node.jobs.store.delete(&names::open(job.id())).await?)
     })
     .await;
@@ -116,36 +143,28 @@ async fn receipt(node: &Arc<Node>, job: &Arc<Job>) -> Result<JobReceipt> {
     {
         let _ = job.plan.set(plan);
     }
-    let pages = records::pages(job.tasks());
-    let copy = node.scratch.name();
-    let mut tasks = match pages {
-        0 | 1 => None,
-        _ => Some(
-            std::fs::File::create(copy.path())
-                .map_err(|error| Error::local("writing a receipt", error))?,
-        ),
-    };
     let (mut counts, mut single) = (Counts::default(), Vec::new());
-    for page in 0..pages {
-        let receipts = page_receipts(node, job, page).await?;
-        for receipt in &receipts {
-            counts.tasks += 1;
-            add(&mut counts, receipt);
-            if receipt.state == TaskState::Cancelled {
-                observe::task_ended(id, receipt, observe::Reason::Cancelled);
-            }
+    match records::pages(job.tasks()) {
+        0 => {}
+        1 => {
+            single = page_receipts(node, job, 0).await?;
+            counts = count(&single);
+            let owner = job.stored.owner.as_str();
+            Letter::write(store, owner, id, round, 0, &single).await?;
+            cancelled(id, &single);
         }
-        Letter::write(store, job.stored.owner.as_str(), id, round, page, &receipts).await?;
-        match &mut tasks {
-            None => single = receipts,
-            Some(file) => {
-                let name = names::folded(id, round, page);
-                names::create_hint(store, &name, &receipts).await?;
-                let text = names::to_json(&receipts);
-                let inner = text.get(1..text.len() - 1).unwrap_or_default();
-                let comma: &[u8] = if page == 0 { b"" } else { b"," };
-                let written = file.write_all(comma).and_then(|()| file.write_all(inner));
-                written.map_err(|error| Error::local("writing a receipt", error))?;
+        pages => {
+            let each: Vec<_> = (0..pages)
+                .map(|page| page_counts(node, job, page))
+                .collect();
+            let mut each = stream::iter(each).buffered(records::AT_ONCE);
+            while let Some(some) = each.try_next().await? {
+                counts.tasks += some.tasks;
+                counts.succeeded += some.succeeded;
+                counts.failed += some.failed;
+                counts.rejected += some.rejected;
+                counts.cancelled += some.cancelled;
+                counts.warnings += some.warnings;
             }
         }
     }
@@ -190,34 +209,18 @@ async fn receipt(node: &Arc<Node>, job: &Arc<Job>) -> Result<JobReceipt> {
         new = there.is_none() && names::create_hint(store, &name, &head).await?;
     }
     let head = there.unwrap_or(head);
-    let full = names::receipt(id);
-    match tasks {
-        None => {
-            let whole = JobReceipt {
-                tasks: single,
-                ..head.clone()
-            };
-            let bytes = names::to_json(&whole).into();
-            store.put_hint(&full, bytes, "application/json").await?;
-        }
-        Some(_) => {
-            let whole = node.scratch.name();
-            let failed = |error| Error::local("writing a receipt", error);
-            let mut file = std::fs::File::create(whole.path()).map_err(failed)?;
-            let text = names::to_json(&head);
-            // Its tasks come last, and there are none in it.
-            let front = text.strip_suffix(b"]}").unwrap_or(&text);
-            let mut part = std::fs::File::open(copy.path()).map_err(failed)?;
-            file.write_all(front).map_err(failed)?;
-            std::io::copy(&mut part, &mut file).map_err(failed)?;
-            file.write_all(b"]}").map_err(failed)?;
-            drop(file);
-            store
-                .put_file(&full, whole.path(), "application/json")
-                .await?;
-        }
+    let mut written = vec![name];
+    if records::pages(job.tasks()) <= 1 {
+        let whole = JobReceipt {
+            tasks: single,
+            ..head.clone()
+        };
+        let (full, bytes) = (names::receipt(id), names::to_json(&whole).into());
+        store.put_hint(&full, bytes, "application/json").await?;
+        written.push(full);
     }
-    store.sync(&[name.as_str(), full.as_str()]).await?;
+    let written: Vec<&str> = written.iter().map(String::as_str).collect();
+    store.sync(&written).await?;
     if new {
         observe::job_ended(head.state);
         let (state, ms) = (head.state.name(), head.ms);
@@ -229,12 +232,55 @@ async fn receipt(node: &Arc<Node>, job: &Arc<Job>) -> Result<JobReceipt> {
     Ok(head)
 }
 
+/// Counts those that were cancelled.
+fn cancelled(id: &str, receipts: &[TaskReceipt]) {
+    let cancelled = (receipts.iter()).filter(|receipt| receipt.state == TaskState::Cancelled);
+    for receipt in cancelled {
+        observe::task_ended(id, receipt, observe::Reason::Cancelled);
+    }
+}
+
+/// Writes the receipt of a job of many tasks, and what failed of it, page by page.
+async fn write_whole(node: &Arc<Node>, job: &Arc<Job>, head: &JobReceipt) -> Result<()> {
+    let (store, id, round) = (&node.jobs.store, job.id(), job.round);
+    let failed = |error| Error::local("writing a receipt", error);
+    let whole = node.scratch.name();
+    let mut file = std::fs::File::create(whole.path()).map_err(failed)?;
+    let text = names::to_json(head);
+    // Its tasks come last, and there are none in it.
+    let front = text.strip_suffix(b"]}").unwrap_or(&text);
+    file.write_all(front).map_err(failed)?;
+    for page in 0..records::pages(job.tasks()) {
+        if !names::exists(store, &names::spec(id)).await? {
+            // It was deleted meanwhile.
+            return Ok(());
+        }
+        let receipts = records::ended_page(store, &job.stored, round, page).await?;
+        cancelled(id, &receipts);
+        Letter::write(store, job.stored.owner.as_str(), id, round, page, &receipts).await?;
+        let text = names::to_json(&receipts);
+        let inner = text.get(1..text.len() - 1).unwrap_or_default();
+        let comma: &[u8] = if page == 0 { b"" } else { b"," };
+        let written = file.write_all(comma).and_then(|()| file.write_all(inner));
+        written.map_err(failed)?;
+        // Others have their turn.
+        tokio::task::yield_now().await;
+    }
+    file.write_all(b"]}").map_err(failed)?;
+    drop(file);
+    let full = names::receipt(id);
+    store
+        .put_file(&full, whole.path(), "application/json")
+        .await?;
+    Ok(store.sync(&[full.as_str()]).await?)
+}
+
 /// Tells of the tasks that nobody told of: another led then, or nobody could hear it. Their events have the same keys
 /// whoever tells them, so that none comes twice.
 async fn tell_missing(node: &Node, job: &Arc<Job>) -> Result<()> {
     let id = job.id();
-    // What was told may have been lost since. Of very many only the last are kept, though.
-    if job.tasks() > KEPT && job.told.load(Ordering::Relaxed) == job.tasks() {
+    // What was told may have been lost since. Of very many only the last are kept, though, and their counts tell enough.
+    if job.tasks() > KEPT {
         return Ok(());
     }
     let mut told = std::collections::BTreeSet::new();

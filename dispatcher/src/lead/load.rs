@@ -2,6 +2,7 @@
 
 use super::{Done, Job};
 use crate::error::Result;
+use crate::jobs::count;
 use crate::service::Node;
 use crate::{names, records};
 use jobs::JobId;
@@ -76,6 +77,8 @@ async fn load(node: &Arc<Node>, id: &JobId, known: Option<u32>) -> Result<Done> 
         begun,
         plan: OnceLock::new(),
         entries: Default::default(),
+        counts: Default::default(),
+        hopeless: Default::default(),
         trace: Default::default(),
         warnings: Default::default(),
         told: Default::default(),
@@ -123,6 +126,9 @@ async fn page(node: &Node, job: &Job, number: u32) -> Result<Loading> {
         let entries = ends.entries.into_values();
         job.entries()
             .extend(entries.map(|receipt| (receipt.task, receipt)));
+    } else {
+        let receipts: Vec<TaskReceipt> = ends.entries.into_values().collect();
+        job.counts().insert(number, count(&receipts));
     }
     Ok(loading)
 }

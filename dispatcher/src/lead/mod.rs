@@ -22,6 +22,7 @@ use jobs::span::Order;
 use jobs::{JobId, Ms, NodeName, Tree};
 use outbox::Outbox;
 use protocol::message::JobPlan;
+use protocol::receipt::Counts;
 use protocol::{JobMessage, StoredJob, TaskReceipt};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -53,6 +54,10 @@ pub(crate) struct Job {
     pub(crate) plan: OnceLock<JobPlan>,
     /// How inputs ended, by number, until their page is folded.
     entries: Mutex<BTreeMap<u64, TaskReceipt>>,
+    /// Pages all of whose inputs have ended, in numbers.
+    counts: Mutex<BTreeMap<u32, Counts>>,
+    /// Pages with inputs that cannot be processed and are not among `entries`.
+    hopeless: Mutex<BTreeSet<u32>>,
     /// The trace that its spans belong to.
     trace: Mutex<Option<String>>,
     pub(crate) warnings: AtomicU64,
@@ -64,6 +69,14 @@ pub(crate) struct Job {
 impl Job {
     pub(crate) fn entries(&self) -> MutexGuard<'_, BTreeMap<u64, TaskReceipt>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn counts(&self) -> MutexGuard<'_, BTreeMap<u32, Counts>> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn hopeless(&self) -> MutexGuard<'_, BTreeSet<u32>> {
+        self.hopeless.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn trace(&self) -> MutexGuard<'_, Option<String>> {
@@ -138,7 +151,10 @@ pub(crate) async fn run(
             let Some(delivery) = delivery else {
                 return Ok(());
             };
-            let jobs = node.jobs.queue.consume(&QueueName::Jobs, PREFETCH).await?;
+            let opened = node.open_queue(&QueueName::Jobs, PREFETCH, &stop);
+            let Some(jobs) = opened.await? else {
+                return Ok(());
+            };
             let (tell, told) = mpsc::unbounded_channel();
             node.lead_by(Some(tell));
             tracing::info!(node = %node.config.node, "this dispatcher leads");

@@ -7,12 +7,13 @@ use protocol::event::{Event, JobStarted};
 use protocol::receipt::Counts;
 use protocol::state::JobState;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
-/// Batches that wait.
+/// Batches that wait, and events in them.
 const WAITING: usize = 4096;
+const EVENTS: usize = 50_000;
 /// Between two tries while the events are away.
 const PAUSE: Duration = Duration::from_millis(200);
 /// Batches that are told together.
@@ -29,20 +30,29 @@ enum Tell {
 #[derive(Clone)]
 pub(super) struct Outbox {
     line: mpsc::Sender<Tell>,
+    /// Events that wait.
+    waiting: Arc<AtomicUsize>,
 }
 
 impl Outbox {
     pub(super) fn start(jobs: Jobs) -> Outbox {
         let (line, told) = mpsc::channel(WAITING);
-        tokio::spawn(run(jobs, told));
-        Outbox { line }
+        let waiting = Arc::new(AtomicUsize::new(0));
+        tokio::spawn(run(jobs, told, waiting.clone()));
+        Outbox { line, waiting }
     }
 
     /// Tells events; `ends`: how many ends of tasks are among them.
     pub(super) fn events(&self, job: &Arc<Job>, events: Vec<(String, Event)>, ends: u64) {
-        if !events.is_empty() {
-            // A full line loses them, and the end of the job tells them.
-            let _ = self.line.try_send(Tell::Events(job.clone(), events, ends));
+        let n = events.len();
+        // A full line loses them, and the end of the job tells them.
+        if n == 0 || self.waiting.load(Ordering::Relaxed) > EVENTS {
+            return;
+        }
+        self.waiting.fetch_add(n, Ordering::Relaxed);
+        let told = self.line.try_send(Tell::Events(job.clone(), events, ends));
+        if told.is_err() {
+            self.waiting.fetch_sub(n, Ordering::Relaxed);
         }
     }
 
@@ -86,12 +96,13 @@ impl Outbox {
     }
 }
 
-async fn run(jobs: Jobs, mut line: mpsc::Receiver<Tell>) {
+async fn run(jobs: Jobs, mut line: mpsc::Receiver<Tell>, waiting: Arc<AtomicUsize>) {
     let mut some = Vec::new();
     while line.recv_many(&mut some, TOGETHER).await > 0 {
         for tell in merged(std::mem::take(&mut some)) {
             match tell {
                 Tell::Events(job, events, ends) => {
+                    waiting.fetch_sub(events.len(), Ordering::Relaxed);
                     let append = || jobs.events.append_all(job.id(), &events);
                     if heard(job.id(), append).await {
                         job.told.fetch_add(ends, Ordering::Relaxed);

@@ -3,6 +3,7 @@
 use super::outbox::Outbox;
 use super::{Done, Job, load};
 use crate::error::{Error, Result};
+use crate::expand::{Expanded, Wide};
 use crate::jobs::Url;
 use crate::names;
 use crate::observe::{self, Reason};
@@ -18,9 +19,12 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tracing::Instrument as _;
 use worker::batch::now;
+use worker::inputs::Skipped;
 
-/// How long somebody else's bucket may take.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// How long somebody else's bucket may take, in all.
+const PATIENCE: Duration = Duration::from_secs(900);
+/// Pages whose hopeless inputs are kept in memory, and told of one by one.
+const KEPT: u32 = 16;
 
 /// Plans a job; holds no slot, and may be given up at any time.
 pub(super) async fn run(node: &Arc<Node>, job: Arc<Job>, outbox: &Outbox) -> Done {
@@ -50,10 +54,16 @@ pub(super) async fn run(node: &Arc<Node>, job: Arc<Job>, outbox: &Outbox) -> Don
 async fn plan(node: &Arc<Node>, job: &Arc<Job>) -> Result<Vec<Loading>> {
     let (store, id, spec) = (&node.jobs.store, job.id(), &job.stored.spec);
     let foreign = spec.inputs.iter().any(|input| Url::is_one(input));
-    let expand = node.sources.expand(&job.stored.owner, spec);
+    let find = async {
+        let (owner, scratch) = (&job.stored.owner, &node.scratch);
+        Ok(match node.sources.expand(owner, spec).await? {
+            Some(few) => Inputs::Few(few),
+            None => Inputs::Many(Box::new(node.sources.spread(owner, spec, scratch).await?)),
+        })
+    };
     let found = match foreign {
-        false => expand.await,
-        true => match tokio::time::timeout(PATIENCE, expand).await {
+        false => find.await,
+        true => match tokio::time::timeout(PATIENCE, find).await {
             Ok(found) => found,
             Err(_) => Err(Error::State(format!(
                 "no answer within {} s",
@@ -63,54 +73,69 @@ async fn plan(node: &Arc<Node>, job: &Arc<Job>) -> Result<Vec<Loading>> {
     };
     let failures = job.plan_failures.load(Ordering::Relaxed) + 1;
     let found = match found {
+        // There are too many, say.
+        Err(Error::Invalid { reason, .. }) => {
+            let first = spec.inputs.first().map_or("", String::as_str);
+            Inputs::Few(Expanded::hopeless(first, reason))
+        }
         // What is wrong lies with the bucket that the job names, and did not pass.
         Err(error) if foreign && failures >= spec.schedule.max_attempts => {
             let named = spec.inputs.iter().find(|input| Url::is_one(input));
-            crate::expand::Expanded::hopeless(
+            Inputs::Few(Expanded::hopeless(
                 named.map_or("", String::as_str),
                 format!("its inputs cannot be looked for: {error}"),
-            )
+            ))
         }
         found => found?,
     };
-    let (mut pages, mut written) = (Vec::new(), Vec::new());
-    let (tasks, files): (Vec<PlannedTask>, _) = match &spec.reduce {
-        None => (found.tasks, None),
-        Some(reduce) => {
-            let files = found.tasks;
+    let mut written = Vec::new();
+    let skipped = found.skipped().clone();
+    let (found, files) = match (&spec.reduce, found) {
+        (Some(reduce), Inputs::Few(Expanded { tasks: files, .. })) => {
             for (number, chunk) in (0..).zip(files.chunks(PAGE as usize)) {
                 let name = names::plan_files(id, number);
-                put_page(store, &name, chunk).await?;
+                put_page(store, &name, chunk.to_vec()).await?;
                 written.push(name);
             }
-            let nodes = crate::reduction::tasks(reduce, &files);
-            (nodes, Some(files.len() as u64))
+            let nodes = Expanded {
+                tasks: crate::reduction::tasks(reduce, &files),
+                skipped: Skipped::default(),
+            };
+            (Inputs::Few(nodes), Some(files.len() as u64))
         }
+        (_, found) => (found, None),
     };
-    for (number, chunk) in (0..).zip(tasks.chunks(PAGE as usize)) {
+    let (mut pages, tasks) = (Vec::new(), found.len());
+    for (number, from) in (0..).zip((0..tasks).step_by(PAGE as usize)) {
         let name = names::plan_page(id, number);
-        put_page(store, &name, chunk).await?;
+        let chunk = found.tasks(from, PAGE as usize)?;
+        let page = put_page(store, &name, chunk).await?;
         written.push(name);
-        let hopeless = load::hopeless(node, number, chunk);
+        let hopeless = load::hopeless(node, number, &page.tasks);
         let ended = hopeless
             .iter()
             .map(|receipt| (Span::place(receipt.task).1, End::Failed));
         pages.push(Loading {
-            costs: load::costs(job, chunk),
+            costs: load::costs(job, &page.tasks),
             ended: ended.collect(),
             again: Vec::new(),
         });
+        if !hopeless.is_empty() && number >= KEPT {
+            job.hopeless().insert(number);
+        }
         for receipt in hopeless {
             observe::task_ended(id, &receipt, Reason::Unsuitable);
-            job.entries().insert(receipt.task, receipt);
+            if number < KEPT {
+                job.entries().insert(receipt.task, receipt);
+            }
         }
     }
     let plan = JobPlan {
         version: protocol::VERSION,
         job: id.to_owned(),
         started: now(),
-        skipped: found.skipped,
-        tasks: tasks.len() as u64,
+        skipped,
+        tasks: tasks as u64,
         files,
     };
     let plan = match names::create_hint(store, &names::plan(id), &plan).await? {
@@ -130,11 +155,47 @@ async fn plan(node: &Arc<Node>, job: &Arc<Job>) -> Result<Vec<Loading>> {
     Ok(pages)
 }
 
-async fn put_page(store: &Store, name: &str, tasks: &[PlannedTask]) -> Result<()> {
+async fn put_page(store: &Store, name: &str, tasks: Vec<PlannedTask>) -> Result<PlanPage> {
     let page = PlanPage {
         version: protocol::VERSION,
-        tasks: tasks.to_vec(),
+        tasks,
     };
     let bytes = names::to_json(&page).into();
-    Ok(store.put_hint(name, bytes, "application/json").await?)
+    store.put_hint(name, bytes, "application/json").await?;
+    Ok(page)
+}
+
+/// The inputs of a job.
+enum Inputs {
+    /// In memory.
+    Few(Expanded),
+    /// In a file.
+    Many(Box<Wide>),
+}
+
+impl Inputs {
+    fn len(&self) -> usize {
+        match self {
+            Inputs::Few(few) => few.tasks.len(),
+            Inputs::Many(many) => many.len(),
+        }
+    }
+
+    fn skipped(&self) -> &Skipped {
+        match self {
+            Inputs::Few(few) => &few.skipped,
+            Inputs::Many(many) => &many.skipped,
+        }
+    }
+
+    /// Some of them, from one on.
+    fn tasks(&self, from: usize, most: usize) -> Result<Vec<PlannedTask>> {
+        match self {
+            Inputs::Few(few) => {
+                let to = few.tasks.len().min(from + most);
+                Ok(few.tasks[from..to].to_vec())
+            }
+            Inputs::Many(many) => many.tasks(from, most),
+        }
+    }
 }

@@ -15,8 +15,8 @@ use tokio_util::task::TaskTracker;
 /// More make no sense on one machine.
 const MOST: usize = 64;
 
-/// Makes what the worker of that number works with; the first is 1.
-type Make = Box<dyn Fn(usize) -> Result<(Config, Arc<dyn World>)> + Send + Sync>;
+/// Makes what the worker of that number works with, where there are so many; the first is 1.
+type Make = Box<dyn Fn(usize, usize) -> Result<(Config, Arc<dyn World>)> + Send + Sync>;
 
 /// The dispatchers. Clones share them.
 #[derive(Clone)]
@@ -33,9 +33,16 @@ struct Shared {
 #[derive(Default)]
 struct State {
     wanted: usize,
-    /// Those that live, by number. What is cancelled finishes what it has.
-    workers: BTreeMap<usize, CancellationToken>,
+    /// Those that live, by number.
+    workers: BTreeMap<usize, Worker>,
     failed: Option<crate::Error>,
+}
+
+struct Worker {
+    /// Once that is cancelled it finishes what it has.
+    stop: CancellationToken,
+    /// How many there were to be when it was made: it has that share of the process.
+    of: usize,
 }
 
 impl fmt::Debug for Pool {
@@ -49,7 +56,7 @@ impl Pool {
     pub fn new(
         jobs: Jobs,
         shutdown: CancellationToken,
-        make: impl Fn(usize) -> Result<(Config, Arc<dyn World>)> + Send + Sync + 'static,
+        make: impl Fn(usize, usize) -> Result<(Config, Arc<dyn World>)> + Send + Sync + 'static,
     ) -> Pool {
         Pool(Arc::new(Shared {
             jobs,
@@ -65,37 +72,43 @@ impl Pool {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Asks for so many workers. Needs a Tokio runtime.
+    /// Asks for so many workers. Each has its share of the process: those that have another finish what they have, and
+    /// others come in their places. Needs a Tokio runtime.
     pub fn set(&self, workers: usize) -> Result<Scaled> {
         check(workers, MOST)?;
         let mut state = self.state();
         let before = std::mem::replace(&mut state.wanted, workers);
         let at_work = |state: &State| {
-            let all = state.workers.iter();
-            let at_work = all.filter(|(_, stop)| !stop.is_cancelled());
-            at_work.map(|(number, _)| *number).collect::<Vec<_>>()
+            let all = state.workers.values();
+            let fit = all.filter(|worker| worker.of == workers && !worker.stop.is_cancelled());
+            fit.count()
         };
-        while at_work(&state).len() < workers {
+        while at_work(&state) < workers {
             // One that ends still has its name.
             let free = (1..).find(|number| !state.workers.contains_key(number));
             let number = free.unwrap_or(usize::MAX);
-            let (config, world) = match (self.0.make)(number) {
+            let (config, world) = match (self.0.make)(number, workers) {
                 Ok(made) => made,
                 Err(error) => {
-                    state.wanted = at_work(&state).len();
+                    state.wanted = before;
+                    // Those that were there go on.
+                    for worker in state.workers.values().filter(|worker| worker.of == workers) {
+                        worker.stop.cancel();
+                    }
                     return Err(error);
                 }
             };
             let stop = self.0.shutdown.child_token();
-            state.workers.insert(number, stop.clone());
+            let worker = Worker {
+                stop: stop.clone(),
+                of: workers,
+            };
+            state.workers.insert(number, worker);
             let worker = self.clone().work(number, config, world, stop);
             self.0.tasks.spawn(worker);
         }
-        // Those that came last go first.
-        for number in at_work(&state).into_iter().skip(workers) {
-            if let Some(stop) = state.workers.get(&number) {
-                stop.cancel();
-            }
+        for worker in state.workers.values().filter(|worker| worker.of != workers) {
+            worker.stop.cancel();
         }
         Ok(Scaled {
             workers,

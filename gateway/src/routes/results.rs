@@ -2,11 +2,13 @@
 
 use super::linked::{Linked, Wanted};
 use crate::run::Gateway;
+use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse as _, Response};
 use dispatcher::names;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use http::header;
 use protocol::state::{JobState, TaskState};
 use protocol::{JobReceipt, TaskReceipt};
 use schemars::JsonSchema;
@@ -17,6 +19,8 @@ use std::time::Duration;
 
 /// Links that are signed at once; some stores ask a service for each.
 const AT_ONCE: usize = 16;
+/// Images of one answer where no fewer are asked for.
+const MOST: usize = 10_000;
 
 pub(super) fn add(api: Api<Gateway>) -> Api<Gateway> {
     let job = "Id of a job.";
@@ -26,7 +30,7 @@ pub(super) fn add(api: Api<Gateway>) -> Api<Gateway> {
             "listResults",
             "Lists what came out of a job so far, with links",
         )
-        .about("Whoever has a link can get the file until it expires. With `limit`, `next` is the `after` of the next page.")
+        .about("Whoever has a link can get the file until it expires. Ten thousand images at most at a time; `next` is the `after` of the next page.")
         .tag("results")
         .id(job)
         .query::<Linked>()
@@ -102,7 +106,7 @@ async fn results(
     if let Some(fields) = &fields {
         fields.check(&[fields_of::<Output>(), fields_of::<Failure>()].concat())?;
     }
-    let limit = limit.unwrap_or(usize::MAX);
+    let limit = limit.map_or(MOST, |limit| limit.min(MOST));
     // The state first: what it says has ended has its receipts.
     let state = gateway.jobs.status(&user.name, &id).await?.state;
     let jobs = &gateway.jobs;
@@ -181,8 +185,12 @@ async fn receipt(
     user: User,
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
-    match gateway.jobs.receipt(&user.name, &id).await? {
-        Some(receipt) => Ok(axum::Json(receipt).into_response()),
+    match gateway.jobs.receipt_parts(&user.name, &id).await? {
+        // In pieces: it may tell of a million images.
+        Some(parts) => {
+            let json = [(header::CONTENT_TYPE, "application/json")];
+            Ok((json, Body::from_stream(parts)).into_response())
+        }
         None => Err(Problem::new(
             Code::Conflict,
             "the job has not ended yet, so it has no receipt",

@@ -70,7 +70,7 @@ impl Conductor {
                     alone,
                     ..Order::new(span)
                 };
-                self.launch(now, order, cost, None, out);
+                self.launch(now, order, cost, out);
             }
             self.place(&id);
         }
@@ -96,7 +96,7 @@ impl Conductor {
                 }
                 continue;
             };
-            self.launch(now, Order::new(span), cost, None, out);
+            self.launch(now, Order::new(span), cost, out);
             if let Some(job) = self.jobs.get(&id) {
                 self.fair
                     .charge(job.class, &job.owner.clone(), &id, cost.max(100));
@@ -138,14 +138,7 @@ impl Conductor {
     }
 
     /// Sends a span that is not on its way.
-    pub(super) fn launch(
-        &mut self,
-        now: Ms,
-        mut order: Order,
-        cost: u64,
-        refused_by: Option<NodeName>,
-        out: &mut Vec<Effect>,
-    ) {
+    pub(super) fn launch(&mut self, now: Ms, mut order: Order, cost: u64, out: &mut Vec<Effect>) {
         let span = order.span.clone();
         let schedule = self.jobs.get(&span.job).map(|job| &job.schedule);
         order.may_refuse = schedule.is_some_and(Self::may_refuse) && !order.alone;
@@ -159,7 +152,7 @@ impl Conductor {
             returned: 0,
             doubted: None,
             looking: false,
-            refused_by,
+            refused_by: Vec::new(),
         };
         self.flights.insert(span.clone(), flight);
         self.load += cost;
@@ -179,8 +172,8 @@ impl Conductor {
         let placed = schedule.as_ref().is_some_and(Self::is_placed) || self.skewed();
         let refused = flight.refused_by.clone();
         let to = match schedule {
-            Some(schedule) if placed || refused.is_some() => {
-                self.choose(schedule.placement, refused.as_ref())
+            Some(schedule) if placed || !refused.is_empty() => {
+                self.choose(schedule.placement, &refused)
             }
             _ => None,
         };
@@ -212,18 +205,22 @@ impl Conductor {
         most - least > SKEW
     }
 
-    /// A node for a span; not the one that refused it, if there is another.
-    fn choose(&mut self, placement: Placement, but: Option<&NodeName>) -> Option<NodeName> {
+    /// A node for a span: one that has not refused it, if there is one, and never the same twice in a row, if there is another.
+    fn choose(&mut self, placement: Placement, refused: &[NodeName]) -> Option<NodeName> {
         let living = self.nodes.iter().filter(|(_, node)| node.slots > 0);
-        let mut names: Vec<(&NodeName, f64)> = living
+        let all: Vec<(&NodeName, f64)> = living
             .map(|(name, node)| {
                 let own = f64::from(node.given) / f64::from(node.slots);
                 (name, BUSY * node.load + own)
             })
             .collect();
-        if names.len() > 1 {
-            names.retain(|(name, _)| Some(*name) != but);
-        }
+        let without = |refused: &[NodeName]| -> Vec<(&NodeName, f64)> {
+            let others = all.iter().filter(|(name, _)| !refused.contains(name));
+            others.copied().collect()
+        };
+        let last = refused.last().map_or(&[][..], std::slice::from_ref);
+        let names = [without(refused), without(last), all.clone()];
+        let names = names.into_iter().find(|names| !names.is_empty())?;
         let found = match placement {
             Placement::LeastLoaded | Placement::Shared => {
                 names.iter().min_by(|a, b| a.1.total_cmp(&b.1))

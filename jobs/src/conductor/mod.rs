@@ -206,7 +206,8 @@ struct Flight {
     /// When it came to another node although somebody had it.
     doubted: Option<Ms>,
     looking: bool,
-    refused_by: Option<NodeName>,
+    /// Nodes that refused it since all were asked, the last one last.
+    refused_by: Vec<NodeName>,
 }
 
 /// What is done at some time.

@@ -79,7 +79,7 @@ impl Conductor {
             returned: 0,
             doubted: None,
             looking: false,
-            refused_by: None,
+            refused_by: Vec::new(),
         };
         self.flights.insert(span.clone(), flight);
         self.load += cost;

@@ -373,7 +373,7 @@ impl Conductor {
             returned: 0,
             doubted: None,
             looking: false,
-            refused_by: None,
+            refused_by: Vec::new(),
         };
         self.flights.insert(span.clone(), flight);
         job.flying += 1;
@@ -417,7 +417,7 @@ impl Conductor {
                     alone: true,
                     ..Order::new(one)
                 };
-                self.launch(now, order, 0, None, out);
+                self.launch(now, order, 0, out);
             }
         }
     }
@@ -443,7 +443,14 @@ impl Conductor {
             .get(&span.job)
             .map_or(0, |job| job.schedule.max_rejections);
         flight.order.may_refuse = flight.order.rejections < most;
-        flight.refused_by = Some(node);
+        flight.refused_by.retain(|name| *name != node);
+        flight.refused_by.push(node);
+        let mut living = self.nodes.iter().filter(|(_, node)| node.slots > 0);
+        if living.all(|(name, _)| flight.refused_by.contains(name)) {
+            // All were asked, and are again.
+            let others = flight.refused_by.len() - 1;
+            flight.refused_by.drain(..others);
+        }
         flight.fed = now;
         let wait = backoff::after_rejection(flight.order.rejections, &mut self.dice);
         self.due.insert((now + wait, Due::Send(span.clone())));

@@ -16,7 +16,6 @@ use futures_util::stream::FuturesOrdered;
 use futures_util::{FutureExt as _, StreamExt as _};
 use protocol::Event;
 use protocol::event::JobFinished;
-use ring::digest::{SHA256, digest};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -196,17 +195,12 @@ impl Worker {
     /// The end of a job after its receipt, as its event told it.
     async fn end(&self, job: &str) -> Result<Option<Item>> {
         let jobs = self.notifier.jobs();
-        let Some(receipt) = jobs.receipt(&self.hook.owner, job).await? else {
+        let Some((round, receipt)) = jobs.end(&self.hook.owner, job).await? else {
             return Ok(None);
         };
-        // The dispatcher names the event after the receipt; with the same name it is the same delivery.
-        let hash = digest(&SHA256, &names::to_json(&receipt));
-        let hex: String = hash.as_ref()[..8]
-            .iter()
-            .map(|b| format!("{b:02x}"))
-            .collect();
+        // As the dispatcher names the event: with the same name it is the same delivery.
         let event = Event::JobFinished(JobFinished::of(job, &receipt));
-        let key = format!("job-finished-{hex}");
+        let key = format!("job-finished-{round}");
         let body = names::to_json(&event).into();
         let item = Item::new(&self.hook, "job_finished", job, &key, body);
         Ok(Some(item))
