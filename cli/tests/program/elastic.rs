@@ -130,6 +130,23 @@ fn a_cluster_is_scaled_by_the_program_of_the_users_configuration_and_of_no_proje
     assert_eq!(fs::read_to_string(&told).unwrap().lines().count(), 2);
 }
 
+#[test]
+fn settings_that_a_submitted_job_does_not_take_are_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let _serve = Serve::start(dir);
+    fs::write(dir.join("a.pgm"), b"P5 1 1 255\n7").unwrap();
+    let (code, _, err) = run(dir, &["submit", "a.pgm", "-p", "invert"]);
+    assert!(code == 0 && !err.contains("threads"), "{err}");
+    fs::write(dir.join("sundog.toml"), "threads = 2\n").unwrap();
+    let (code, _, err) = run(dir, &["submit", "a.pgm", "-p", "invert"]);
+    assert_eq!(code, 0, "{err}");
+    assert!(
+        err.contains("`threads` of sundog.toml:1 is for runs on this machine"),
+        "{err}"
+    );
+}
+
 /// Stands in for a program of Slurm's; writes how it was called.
 fn stand_in(dir: &Path, name: &str, text: &str) {
     let path = dir.join("bin").join(name);

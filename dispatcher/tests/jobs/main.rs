@@ -3,7 +3,9 @@
 
 mod again;
 mod asking;
+mod late;
 mod long;
+mod many;
 mod reduce;
 mod schedule;
 mod single;

@@ -139,3 +139,50 @@ fn a_job_whose_images_wait_for_each_other_leaves_slots_to_others() {
     let next = fed(core.step(20, ended(&first[0])));
     assert_eq!(next.len(), 1);
 }
+
+#[test]
+fn a_span_that_is_refused_goes_to_each_node_before_it_comes_to_one_again() {
+    let mut core = conductor();
+    let names = ["a", "b", "c", "d"];
+    for name in names {
+        core.step(
+            0,
+            Input::Beat(Beat {
+                node: name.into(),
+                slots: 1,
+                load: 0.5,
+                hand: Vec::new(),
+            }),
+        );
+    }
+    let Input::Loaded(mut loaded) = job("J", 1, 1000) else {
+        unreachable!()
+    };
+    loaded.schedule.placement = protocol::job::Placement::Random;
+    loaded.schedule.acceptance = protocol::job::Acceptance::Optional;
+    let mut effects = core.step(1, Input::Loaded(loaded));
+    let (mut now, mut asked) = (1, Vec::new());
+    while asked.len() < 12 {
+        let found = effects.iter().find_map(|effect| match effect {
+            Effect::Feed(order, Some(node)) => Some((order.span.clone(), node.clone())),
+            _ => None,
+        });
+        effects = match found {
+            Some((span, node)) => {
+                asked.push(node.to_string());
+                core.step(now, Input::Refused(span, node))
+            }
+            None => {
+                now += 1;
+                core.step(now, Input::Tick(None))
+            }
+        };
+    }
+    // The first round of all; then again all, beginning with another than the last.
+    for (before, round) in [(None, &asked[..4]), (Some(&asked[3]), &asked[4..7])] {
+        let mut each: Vec<&String> = before.into_iter().chain(round).collect();
+        each.sort();
+        assert_eq!(each, names, "{asked:?}");
+    }
+    assert!(asked.windows(2).all(|two| two[0] != two[1]), "{asked:?}");
+}
