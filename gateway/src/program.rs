@@ -7,6 +7,7 @@ use dispatcher::scale::{Command, Scale};
 use ipnet::IpNet;
 use notifier::Notifier;
 use notifier::program::Webhooks;
+use notifier::signin::SignIn;
 use service::audit::Audit;
 use service::program::Failed;
 use service::rates::Shares;
@@ -25,7 +26,8 @@ pub struct Settings {
     /// Address to listen on; one off loopback needs tokens
     #[arg(long, env = "SUNDOG_LISTEN", default_value = "127.0.0.1:8080")]
     pub listen: SocketAddr,
-    /// File with the hashes of tokens; without one, a token is drawn and printed with the page's address
+    /// File with the hashes of tokens; without one, and where nobody signs in elsewhere, a token is drawn and printed with
+    /// the page's address
     #[arg(long, env = "SUNDOG_TOKENS", value_name = "FILE")]
     pub tokens: Option<PathBuf>,
     /// File with the secret that links to a local store are signed with; made if there is none
@@ -86,6 +88,9 @@ pub struct Admits {
     /// Speak plain HTTP off loopback without a proxy that is named: whoever is on the way can read tokens
     #[arg(long, env = "SUNDOG_INSECURE_HTTP", value_parser = clap::builder::BoolishValueParser::new())]
     pub insecure_http: bool,
+    /// Whose users may sign in.
+    #[command(flatten)]
+    pub sign_in: SignIn,
 }
 
 fn network(text: &str) -> Result<IpNet, String> {
@@ -100,6 +105,7 @@ impl Admits {
     pub fn entrance(&self, tokens: Tokens) -> Result<Entrance, String> {
         let shares = Shares::from_env().map_err(|error| error.to_string())?;
         let entrance = Entrance::new(tokens, shares.of(self.connections));
+        let entrance = entrance.with_oidc(self.sign_in.oidc()?);
         let Some(path) = &self.audit_file else {
             return Ok(entrance);
         };
@@ -139,7 +145,9 @@ pub async fn serve(settings: &Settings, jobs: Jobs, ends: Ends) -> Result<(), Fa
     let scale = scale.transpose().map_err(Failed::setting)?;
     let front = settings.admits.front(settings.listen);
     let front = front.map_err(Failed::setting)?;
-    let listener = service::listen(settings.listen, settings.tokens.is_some()).await?;
+    let signs_in = settings.admits.sign_in.oidc_issuer.is_some();
+    let guarded = settings.tokens.is_some() || signs_in;
+    let listener = service::listen(settings.listen, guarded).await?;
     let public = match &settings.public_url {
         Some(url) => url.clone(),
         None => address(&listener, settings.admits.tls_cert.is_some())?,
@@ -151,6 +159,7 @@ pub async fn serve(settings: &Settings, jobs: Jobs, ends: Ends) -> Result<(), Fa
     let secret = secret.map_err(Failed::setting)?;
     let tokens = match &settings.tokens {
         Some(file) => Tokens::file(file)?,
+        None if signs_in => Tokens::none(),
         None => {
             let token = access::new_token()?;
             let tokens = Tokens::single(&access::own_name()?, &token)?;

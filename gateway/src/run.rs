@@ -113,6 +113,8 @@ pub struct Gateway {
     /// Signs and checks links to a local store.
     pub(crate) key: LinkKey,
     pub(crate) limits: Limits,
+    /// Where clients reach it, and where browsers come back to from a sign-in.
+    pub(crate) public: Url,
     pub(crate) page: Arc<Page>,
     pub(crate) scratch: Arc<Scratch>,
     /// Places for files that are received.
@@ -160,6 +162,7 @@ impl Gateway {
             entrance: config.entrance.clone(),
             key,
             limits: config.limits,
+            public: config.public.clone(),
             page: Arc::new(page),
             scratch: Arc::new(scratch),
             ready: Arc::default(),

@@ -11,6 +11,7 @@ mod random;
 mod replay;
 mod seats;
 mod server;
+pub mod signin;
 mod sse;
 mod watch;
 pub mod webhooks;

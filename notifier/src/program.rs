@@ -1,11 +1,12 @@
 //! The notifier as a program: its settings, and its run until it is told to end.
 
 use crate::server::{self, Config};
+use crate::signin::SignIn;
 use crate::webhooks::{self, Allow};
 use dispatcher::jobs::Jobs;
-use service::Tokens;
 use service::program::Failed;
 use service::signals::Ends;
+use service::{Entrance, Tokens};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -26,6 +27,9 @@ pub struct Settings {
     /// Speak plain HTTP off loopback, as to a proxy before it: whoever is on the way can read tokens
     #[arg(long, env = "SUNDOG_INSECURE_HTTP", value_parser = clap::builder::BoolishValueParser::new())]
     pub insecure_http: bool,
+    /// Whose users may sign in.
+    #[command(flatten)]
+    pub sign_in: SignIn,
     /// Where webhooks may lead.
     #[command(flatten)]
     pub webhooks: Webhooks,
@@ -83,10 +87,12 @@ impl Webhooks {
 /// Serves streams and delivers webhooks until it is asked to end.
 pub async fn serve(settings: &Settings, jobs: Jobs, ends: Ends) -> Result<(), Failed> {
     let tokens = Tokens::file(&settings.tokens)?;
+    let oidc = settings.sign_in.oidc().map_err(Failed::setting)?;
+    let entrance = Entrance::from(tokens).with_oidc(oidc);
     service::listen::plain(settings.listen, settings.insecure_http)?;
     let listener = service::listen(settings.listen, true).await?;
     tracing::info!(address = %listener.local_addr()?, "the notifier listens");
     let config = settings.webhooks.config();
-    let served = server::run(config, jobs, tokens, listener, ends.shutdown).await;
+    let served = server::run(config, jobs, entrance, listener, ends.shutdown).await;
     served.map_err(|error| Failed::with(1, error))
 }

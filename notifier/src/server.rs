@@ -147,7 +147,7 @@ pub fn api(notifier: &Notifier, entrance: &Entrance) -> Api {
 pub async fn run(
     config: Config,
     jobs: Jobs,
-    tokens: Tokens,
+    entrance: impl Into<Entrance>,
     listener: TcpListener,
     shutdown: CancellationToken,
 ) -> Result<(), webhooks::Error> {
@@ -162,7 +162,7 @@ pub async fn run(
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
         .with_state(notifier.clone());
-    let entrance = Entrance::from(tokens);
+    let entrance = entrance.into();
     let router = api(&notifier, &entrance)
         .merge(telemetry::metrics::api(&entrance))
         .into_router()

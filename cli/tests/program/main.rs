@@ -17,6 +17,7 @@ mod letters;
 mod memory;
 mod monitor;
 mod names;
+mod oidc;
 mod operators;
 mod page;
 mod pages;

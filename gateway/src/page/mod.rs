@@ -19,7 +19,7 @@ const STYLE: &str = concat!(
     include_str!("../../../wasm/web/viewer.css")
 );
 /// One scope, in this order.
-const SCRIPTS: [&str; 17] = [
+const SCRIPTS: [&str; 18] = [
     include_str!("elements.js"),
     include_str!("../../../wasm/web/fields.js"),
     include_str!("../../../wasm/web/histogram.js"),
@@ -36,6 +36,7 @@ const SCRIPTS: [&str; 17] = [
     include_str!("results.js"),
     include_str!("jobs.js"),
     include_str!("monitor.js"),
+    include_str!("signin.js"),
     include_str!("main.js"),
 ];
 

@@ -42,6 +42,15 @@ async function userOf(token) {
 // where the user says so.
 async function takeToken() {
   takeFragment();
+  try {
+    const signedIn = await comeBack();
+    if (signedIn !== null) {
+      sessionStorage.setItem(TOKEN, signedIn);
+      return signedIn;
+    }
+  } catch (error) {
+    sessionStorage.setItem(WHY, error.message);
+  }
   const held = sessionStorage.getItem(TOKEN);
   const given = brought.get("token");
   brought.delete("token");
@@ -71,7 +80,8 @@ function askForToken() {
   const why = sessionStorage.getItem(WHY);
   sessionStorage.removeItem(WHY);
   byId("login").hidden = false;
-  say("notice", why || "Open the link that the service printed, or enter your token.");
+  say("notice", why || "Open the link that the service printed, sign in, or enter your token.");
+  offerSignIn();
 }
 
 async function showMe() {

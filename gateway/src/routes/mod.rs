@@ -9,6 +9,7 @@ mod health;
 mod inputs;
 mod jobs;
 mod linked;
+mod login;
 mod looks;
 mod nodes;
 mod objects;
@@ -50,6 +51,7 @@ pub fn router_with(gateway: Gateway, extra: Api) -> Router {
         dead::add,
         account::add,
         export::add,
+        login::add,
         health::add,
         nodes::add,
         docs::add,

@@ -14,6 +14,7 @@
 mod edit;
 mod entrance;
 mod file;
+pub mod oidc;
 mod own;
 
 pub use edit::{Grant, add, grant, revoke};
@@ -136,6 +137,11 @@ impl Tokens {
         Ok(Tokens(Arc::new(Source::File(file::Watched::open(path)?))))
     }
 
+    /// None at all, where people come in by another way.
+    pub fn none() -> Tokens {
+        Tokens(Arc::new(Source::Fixed(Vec::new())))
+    }
+
     /// One user with one token, for services within one process.
     pub fn single(user: &str, token: &str) -> Result<Tokens, Error> {
         let user = User {
@@ -155,15 +161,7 @@ impl Tokens {
     /// Whose request this is, by its header.
     pub fn of(&self, headers: &HeaderMap) -> Result<User, Problem> {
         let unauthorized = |message| Problem::new(Code::Unauthorized, message);
-        let mut headers = headers.get_all(AUTHORIZATION).iter();
-        let (Some(header), None) = (headers.next(), headers.next()) else {
-            return Err(unauthorized(
-                "a token is needed (hint: the header Authorization: Bearer sundog_…)",
-            ));
-        };
-        let token = header.to_str().ok().and_then(|text| text.split_once(' '));
-        let token = token.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-        let user = token.and_then(|(_, token)| self.find(token.trim()));
+        let user = shown(headers)?.and_then(|token| self.find(token));
         let user = user.ok_or_else(|| unauthorized("this token is not known here"))?;
         match user.has_expired() {
             true => Err(unauthorized(
@@ -199,6 +197,20 @@ impl Tokens {
             Source::File(file) => find(&file.entries()),
         }
     }
+}
+
+/// The token that a request shows, if its header has the form of one.
+fn shown(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
+    let mut headers = headers.get_all(AUTHORIZATION).iter();
+    let (Some(header), None) = (headers.next(), headers.next()) else {
+        return Err(Problem::new(
+            Code::Unauthorized,
+            "a token is needed (hint: the header Authorization: Bearer sundog_…)",
+        ));
+    };
+    let token = header.to_str().ok().and_then(|text| text.split_once(' '));
+    let token = token.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+    Ok(token.map(|(_, token)| token.trim()))
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for User

@@ -48,7 +48,7 @@ impl Gate {
 
 pub(super) async fn enter(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> Response {
     let user = match gate.needs_token() {
-        true => Some(gate.entrance.tokens().of(request.headers())),
+        true => Some(gate.entrance.who(request.headers()).await),
         false => None,
     };
     let changes = !matches!(*request.method(), Method::GET | Method::HEAD);
