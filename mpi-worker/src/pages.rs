@@ -34,17 +34,32 @@ pub fn select(settings: &Settings, header: &Header, format: &Format) -> Result<S
     let animation = header.page_kind == PageKind::Animation;
     let together = format.holds_pages() || (animation && format.holds_animation());
     let mut selection = Selection::default();
-    if count == 1 || together || settings.pages == Pages::First {
+    let mut warn = |text: String| {
+        let warning = imaging::Warning::new(WarningKind::Dropped, text);
+        selection.warnings.push(told(&warning));
+    };
+    // Where one picture is wanted of an animation that has one for it, that is it.
+    let still = header.still.then_some(count);
+    if settings.pages == Pages::First {
+        selection.outputs = vec![vec![still.unwrap_or(0)]];
+    } else if count == 1 || together {
+        if still.is_some() && settings.pages == Pages::All {
+            warn(
+                "the picture for programs without animations is no frame and is left out (--pages first takes it)"
+                    .into(),
+            );
+        }
         selection.outputs = vec![wanted];
     } else if animation && settings.pages == Pages::All {
-        selection.outputs = vec![vec![0]];
         let what = format.kind().name();
-        selection.warnings.push(told(&imaging::Warning::new(
-            WarningKind::Dropped,
-            format!(
-                "{what} holds no animation: the first of {count} frames is written (give --format gif, or --pages 1..{count} for a file each)"
-            ),
-        )));
+        let which = match still {
+            Some(_) => "the picture for such programs, not one",
+            None => "the first",
+        };
+        warn(format!(
+            "{what} holds no animation: {which} of {count} frames is written (give --format gif, or --pages 1..{count} for a file each)"
+        ));
+        selection.outputs = vec![vec![still.unwrap_or(0)]];
     } else {
         selection.numbered = true;
         selection.outputs = wanted.into_iter().map(|page| vec![page]).collect();
@@ -123,6 +138,7 @@ mod tests {
         Header {
             pages,
             page_kind,
+            still: false,
             ..header
         }
     }
@@ -177,5 +193,18 @@ mod tests {
         assert!(first.warnings.is_empty());
         let each = selected("1..3", &frames, FormatKind::Bmp).unwrap();
         assert_eq!((each.outputs.len(), each.numbered), (3, true));
+        // A picture for such programs comes after the last frame.
+        let still = Header {
+            still: true,
+            ..frames
+        };
+        let found = selected("all", &still, FormatKind::Bmp).unwrap();
+        assert_eq!(found.outputs, [[3]]);
+        assert!(found.warnings[0].text.contains("of 3 frames"));
+        let first = selected("first", &still, FormatKind::Png).unwrap();
+        assert_eq!((first.outputs, first.warnings), (vec![vec![3]], vec![]));
+        let all = selected("all", &still, FormatKind::Png).unwrap();
+        assert_eq!(all.outputs, [[0, 1, 2]]);
+        assert!(all.warnings[0].text.contains("--pages first"));
     }
 }

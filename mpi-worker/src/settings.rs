@@ -153,6 +153,16 @@ impl Settings {
 
     /// What becomes of samples that were stored in a type of their own.
     pub fn units(&self, stored: Option<Stored>, format: &Format, output: Shape) -> Vec<Warning> {
+        if let Some(narrowed) = format.narrowed(output) {
+            let (from, to) = (output.sample.bits(), narrowed.bits());
+            let (name, color) = (format.kind().name(), output.color.name());
+            return Vec::from([told(&imaging::Warning::new(
+                WarningKind::Converted,
+                format!(
+                    "{from}-bit samples became {to}-bit ones: {name} is written with {color} of {to} bits alone (png and tiff keep them)"
+                ),
+            ))]);
+        }
         // Fewer bits are spread over the range of their carrier, which loses nothing.
         let Some(stored) = stored.filter(|s| !matches!(s, Stored::Unsigned(..=16))) else {
             return Vec::new();
@@ -263,5 +273,17 @@ mod tests {
         );
         let packed = Stored::Unsigned(12);
         assert_eq!(told("autocontrast", FormatKind::Png, packed), None);
+        // A format that has such samples, but not with alpha.
+        let settings = Settings::of(&Job::default()).unwrap();
+        let shape = Shape::new(2, 2, Color::Rgba, SampleType::U16);
+        let units = |kind| settings.units(None, &Format::of(kind), shape);
+        let warnings = units(FormatKind::Jxl);
+        assert!(
+            warnings[0]
+                .text
+                .contains("jxl is written with rgba of 8 bits alone"),
+            "{warnings:?}"
+        );
+        assert!(units(FormatKind::Png).is_empty());
     }
 }

@@ -1,7 +1,7 @@
 //! What stands in the places of what WebAssembly does not get: C libraries, which it cannot have, and readers of rare
 //! formats, which would double what a page loads.
 //!
-//! JPEG, WebP, JPEG XL, JPEG 2000 and OpenEXR are told from their first bytes and refused, libtiff and libheif are never
+//! JPEG, WebP, JPEG XL, JPEG 2000, DDS and OpenEXR are told from their first bytes and refused, libtiff and libheif are never
 //! there, and zlib streams are unpacked and packed by zlib-rs: pixels are the same, packed bytes of TIFFs may differ.
 
 use super::FormatKind;
@@ -35,6 +35,7 @@ macro_rules! absent {
 absent! {
     jpeg: "JPEG", "image/jpeg", &["jpg", "jpeg", "jpe", "jfif"], |start| start.starts_with(&[0xFF, 0xD8, 0xFF]);
     webp: "WebP", "image/webp", &["webp"], |start| start.starts_with(b"RIFF") && start.get(8..12) == Some(b"WEBP");
+    dds: "DDS", "image/vnd-ms.dds", &["dds"], |start| start.starts_with(b"DDS ");
     exr: "OpenEXR", "image/x-exr", &["exr"], |start| start.starts_with(&[0x76, 0x2F, 0x31, 0x01]);
     jxl: "JPEG XL", "image/jxl", &["jxl"],
         |start| start.starts_with(&[0xFF, 0x0A]) || start.starts_with(b"\0\0\0\x0CJXL \r\n\x87\n");

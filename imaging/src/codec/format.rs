@@ -3,7 +3,7 @@
 use super::table::{Keeps, Output, Writer};
 use super::{FormatKind, Header, PageKind};
 use crate::error::{Error, Result};
-use crate::image::Shape;
+use crate::image::{SampleType, Shape};
 use crate::op::nearest;
 use std::fmt;
 
@@ -301,6 +301,15 @@ impl Format {
     pub fn stored(&self, shape: Shape) -> Shape {
         self.writer().stored(shape)
     }
+
+    /// What samples become where the format holds them with other channels, but not with these: alpha of 16 bits in
+    /// JPEG XL as it is written here. None where they stay, or where the format has no such samples at all.
+    pub fn narrowed(&self, shape: Shape) -> Option<SampleType> {
+        let stored = self.stored(shape).sample;
+        let mut held = self.writer().holds.iter().flat_map(|(_, samples)| *samples);
+        let narrower = stored.bits() < shape.sample.bits();
+        (narrower && held.any(|held| *held == shape.sample)).then_some(stored)
+    }
 }
 
 /// The canonical text, with every option.
@@ -359,6 +368,23 @@ mod tests {
             Format::parse(" webp( quality = 5 )").unwrap(),
             Format::parse("webp(quality=5)").unwrap()
         );
+    }
+
+    #[test]
+    fn samples_that_a_format_has_but_not_with_these_channels_are_told() {
+        use crate::image::Color;
+        let narrowed = |name: &str, color, sample| {
+            Format::parse(name)
+                .unwrap()
+                .narrowed(Shape::new(2, 2, color, sample))
+        };
+        let (eight, wide) = (Some(SampleType::U8), SampleType::U16);
+        assert_eq!(narrowed("jxl", Color::Rgba, wide), eight);
+        assert_eq!(narrowed("jxl", Color::GrayAlpha, wide), eight);
+        assert_eq!(narrowed("jxl", Color::Rgb, wide), None);
+        assert_eq!(narrowed("png", Color::Rgba, wide), None);
+        // It has 8 bits alone, as everybody knows.
+        assert_eq!(narrowed("webp", Color::Rgba, wide), None);
     }
 
     #[test]

@@ -131,7 +131,7 @@ fn draw<T: Element>(canvas: &mut [T], shape: Shape, frame: &Placed, samples: &[T
     let blends = frame.blends && given == n && shape.color.has_alpha();
     let cols = frame.cols.min(shape.cols.saturating_sub(frame.left));
     for (y, row) in samples.chunks_exact(frame.cols * given).enumerate() {
-        if frame.top + y >= shape.rows {
+        if cols == 0 || frame.top + y >= shape.rows {
             break;
         }
         let at = (frame.top + y) * shape.row_len() + frame.left * n;

@@ -98,6 +98,7 @@ fn probe(input: &mut dyn ReadSeek, limits: &Limits, _page: u32) -> Result<Header
             has_icc: matches!(image.color_space(), ColorSpace::Icc { .. }),
             pages: 1,
             page_kind: PageKind::Pages,
+            still: false,
             stored: stored(&image),
             lossless: false,
             streams: false,

@@ -125,6 +125,7 @@ fn probe(input: &mut dyn ReadSeek, limits: &Limits, _page: u32) -> Result<Header
             has_icc: image.original_icc().is_some(),
             pages: image.num_loaded_keyframes() as u32,
             page_kind: PageKind::Animation,
+            still: false,
             stored: stored(&image),
             lossless: !info.xyb_encoded,
             streams: false,

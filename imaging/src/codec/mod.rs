@@ -156,6 +156,8 @@ pub struct Header {
     pub pages: u32,
     /// What they are.
     pub page_kind: PageKind,
+    /// Whether an animation has a picture beside its frames, for programs that show none: it is the page after the last.
+    pub still: bool,
     /// The type of samples in the file where the shape's type does not say it.
     pub stored: Option<Stored>,
     /// Whether the file holds its pixels exactly, of formats that can do both.
@@ -262,7 +264,7 @@ pub fn probe_page(input: &mut dyn ReadSeek, limits: &Limits, page: u32) -> Resul
     let kind = detect(input)?;
     limits.file(input)?;
     let header = (kind.codec().probe)(input, limits, page)?;
-    check_page(page, header.pages)?;
+    check_page(page, header.pages.saturating_add(header.still.into()))?;
     input.seek(SeekFrom::Start(0))?;
     Ok(header)
 }

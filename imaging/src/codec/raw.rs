@@ -157,6 +157,7 @@ pub(super) fn header(kind: super::FormatKind, shape: Shape, raw: Raw, pages: u32
         has_icc: false,
         pages,
         page_kind: super::PageKind::Pages,
+        still: false,
         stored: raw.stored(),
         lossless: true,
         streams: true,

@@ -30,6 +30,14 @@ impl Whole {
             warnings: Vec::new(),
         }
     }
+
+    /// The same with samples of another shape.
+    pub fn replaced(self, shape: Shape, samples: impl Fn(&[u8]) -> Vec<u8>) -> Whole {
+        Whole {
+            warnings: self.warnings,
+            ..Whole::new(shape, self.metadata, samples(&self.samples))
+        }
+    }
 }
 
 impl RowSource for Whole {

@@ -2,6 +2,7 @@
 //!
 //! Source: ICC.1:2022, 10.10 to 10.12, and 6.3.4 for the coding of the connection space.
 
+use super::back::Back;
 use super::build::{D50, Matrix, apply};
 use super::curve::Curve;
 use moxcms::{
@@ -18,7 +19,9 @@ pub struct Lut {
     after: Vec<Curve>,
     space: Connection,
     /// XYZ of the darkest colour, which becomes black.
-    black: [f32; 3],
+    pub black: [f32; 3],
+    /// The other way, where the profile has it.
+    pub back: Option<Back>,
 }
 
 /// The black of version 4's perceptual tables (ICC.1:2022, 6.3.3).
@@ -26,15 +29,16 @@ const PERCEPTUAL_BLACK: [f32; 3] = [0.00336, 0.003_473_1, 0.00287];
 
 /// How the connection space is coded in 0..=1.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Connection {
+pub enum Connection {
     Xyz,
     /// By versions 2's 16 bits, in which 0xFF00 is the end.
     Lab16,
     Lab,
 }
 
+/// Colours at the points of a grid.
 #[derive(Clone, Debug)]
-struct Grid {
+pub struct Grid {
     /// Points along each input, the first of which changes slowest.
     points: Vec<usize>,
     /// Three values for each point.
@@ -48,7 +52,8 @@ fn floats(store: &LutStore) -> Vec<f64> {
     }
 }
 
-fn tables(store: &LutStore, count: usize, entries: usize) -> Option<Vec<Curve>> {
+/// Curves of so many entries each, one after the other.
+pub fn tables(store: &LutStore, count: usize, entries: usize) -> Option<Vec<Curve>> {
     let values = floats(store);
     (entries >= 2 && values.len() >= count * entries).then(|| {
         let tables = values.chunks_exact(entries).take(count);
@@ -109,6 +114,7 @@ impl Lut {
                 _ => return None,
             },
             black: [0.0; 3],
+            back: None,
         })
     }
 
@@ -138,6 +144,7 @@ impl Lut {
                 _ => return None,
             },
             black: [0.0; 3],
+            back: None,
         })
     }
 
@@ -175,7 +182,8 @@ impl Lut {
 }
 
 impl Connection {
-    fn xyz(self, v: [f32; 3]) -> [f32; 3] {
+    /// XYZ under D50 of coded values.
+    pub fn xyz(self, v: [f32; 3]) -> [f32; 3] {
         match self {
             Connection::Xyz => v.map(|v| v * (65535.0 / 32768.0)),
             Connection::Lab16 => {
@@ -189,6 +197,34 @@ impl Connection {
             Connection::Lab => lab([v[0] * 100.0, v[1] * 255.0 - 128.0, v[2] * 255.0 - 128.0]),
         }
     }
+}
+
+impl Connection {
+    /// Coded values of XYZ under D50.
+    pub fn coded(self, xyz: [f32; 3]) -> [f32; 3] {
+        let [l, a, b] = match self {
+            Connection::Xyz => return xyz.map(|v| v * (32768.0 / 65535.0)),
+            _ => lab_of(xyz),
+        };
+        let v = [l / 100.0, (a + 128.0) / 255.0, (b + 128.0) / 255.0];
+        match self {
+            Connection::Lab16 => v.map(|v| v * (65280.0 / 65535.0)),
+            _ => v,
+        }
+    }
+}
+
+/// CIELab of XYZ under D50.
+fn lab_of(xyz: [f32; 3]) -> [f32; 3] {
+    const EDGE: f32 = 216.0 / 24389.0;
+    let [x, y, z]: [f32; 3] = std::array::from_fn(|k| {
+        let t = (xyz[k] / D50[k] as f32).max(0.0);
+        match t > EDGE {
+            true => libm::cbrtf(t),
+            false => t * (841.0 / 108.0) + 16.0 / 116.0,
+        }
+    });
+    [116.0 * y - 16.0, 500.0 * (x - y), 200.0 * (y - z)]
 }
 
 /// XYZ under D50 of CIELab.
@@ -207,7 +243,8 @@ pub fn lab([l, a, b]: [f32; 3]) -> [f32; 3] {
 }
 
 impl Grid {
-    fn of(points: Vec<usize>, store: &LutStore) -> Option<Grid> {
+    /// Of so many points along each input; none where the values do not fill it.
+    pub fn of(points: Vec<usize>, store: &LutStore) -> Option<Grid> {
         let values: Vec<f32> = floats(store).iter().map(|&v| v as f32).collect();
         let count = points
             .iter()
@@ -217,7 +254,7 @@ impl Grid {
     }
 
     /// Between the corners around a point, linear along each input.
-    fn at(&self, input: &[f32; 4]) -> [f32; 3] {
+    pub fn at(&self, input: &[f32; 4]) -> [f32; 3] {
         let n = self.points.len();
         let (mut base, mut stride) = (0, 3);
         let (mut steps, mut parts) = ([0; 4], [0f32; 4]);

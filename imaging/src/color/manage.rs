@@ -36,8 +36,9 @@ impl Choice {
         match (space, way) {
             (None, _) => Err(Error::Pipeline("is no ICC profile".into())),
             (_, Some(Way::Matrix(..) | Way::Gray(_))) => Ok(Choice::Profile(Arc::new(icc))),
+            (_, Some(Way::Lut(lut))) if lut.back.is_some() => Ok(Choice::Profile(Arc::new(icc))),
             (Some(Space::Rgb | Space::Gray), _) => Err(Error::Pipeline(
-                "is a profile of tables, which is only read (give one of primaries and curves)"
+                "is a profile for reading alone: it has no tables to its colours (give one that has, or one of primaries and curves)"
                     .into(),
             )),
             (Some(space), _) => Err(Error::Pipeline(format!(
@@ -129,7 +130,15 @@ fn plan(
     if data(stored) {
         return None;
     }
-    let wanted = choice.target();
+    let mut wanted = choice.target();
+    let gray = shape.color.is_gray() || stored.is_gray();
+    if let Some(target) = &wanted
+        && gray
+        && matches!(Way::of(target), Some(Way::Lut(_)))
+    {
+        warn("the profile chosen is one of tables for RGB, which gray images cannot have: their colours were kept".into());
+        wanted = None;
+    }
     // A profile that fits goes on as it is, whatever is in it.
     let carried = |icc: &Vec<u8>| fits(icc, shape.color) && fits(icc, stored);
     let coded = metadata.coding.cicp.is_some() && kind != FormatKind::Png;

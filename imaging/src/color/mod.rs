@@ -1,5 +1,6 @@
 //! Colours as people write them, and as profiles define them.
 
+mod back;
 mod build;
 mod curve;
 mod lut;

@@ -1,5 +1,6 @@
 //! ICC profiles: parsed by the library `moxcms`, evaluated here, since its ways differ with the processor.
 
+use super::back::Back;
 use super::build::{Matrix, SRGB};
 use super::curve::Curve;
 use super::lut::Lut;
@@ -80,7 +81,15 @@ impl Way {
         };
         let tables =
             (parsed.lut_a_to_b_perceptual.as_ref()).or(parsed.lut_a_to_b_colorimetric.as_ref());
-        if let Some(lut) = tables.and_then(|tables| Lut::of(tables, channels, parsed.pcs, icc[8])) {
+        if let Some(mut lut) =
+            tables.and_then(|tables| Lut::of(tables, channels, parsed.pcs, icc[8]))
+        {
+            let back =
+                (parsed.lut_b_to_a_perceptual.as_ref()).or(parsed.lut_b_to_a_colorimetric.as_ref());
+            lut.back = match space {
+                Space::Rgb => back.and_then(|tables| Back::of(tables, parsed.pcs)),
+                _ => None,
+            };
             return Some(Way::Lut(Box::new(lut)));
         }
         match space {

@@ -1,6 +1,6 @@
 //! From the colours of one profile to those of another, sample by sample in one fixed order.
 
-use super::build::{self, inverse, multiply};
+use super::build::{self, Matrix, inverse, multiply};
 use super::curve::{Curve, Encoder};
 use super::lut::Lut;
 use super::profile::{Space, Way, space_of};
@@ -47,17 +47,24 @@ enum Input {
     Lut(Box<Lut>),
 }
 
+#[derive(Debug)]
+enum Output {
+    Curves([Arc<Encoder>; 3]),
+    /// Tables of a profile that has them both ways.
+    Lut(Box<Lut>),
+}
+
 /// Turns the colours of one profile into those of another; alpha stays.
 #[derive(Debug)]
 pub struct Transform {
     input: Input,
-    /// From light, or from XYZ, to the target's light; none for gray.
+    /// From light, or from XYZ, to the target's light, or to XYZ; none for gray.
     matrix: Option<[[f32; 3]; 3]>,
-    output: [Arc<Encoder>; 3],
+    output: Output,
 }
 
 impl Transform {
-    /// From the colours of `from` to those of `to`, which has a matrix. `gray` says what the image is.
+    /// From the colours of `from` to those of `to`, which has a matrix, or tables for it. `gray` says what the image is.
     pub(super) fn new(from: &Way, to: &Way, gray: bool) -> Option<Transform> {
         if gray {
             let curve = |way: &Way| match way {
@@ -69,13 +76,15 @@ impl Transform {
             return Some(Transform {
                 input: Input::Curves([decoder.clone(), decoder.clone(), decoder]),
                 matrix: None,
-                output: [encoder.clone(), encoder.clone(), encoder],
+                output: Output::Curves([encoder.clone(), encoder.clone(), encoder]),
             });
         }
-        let Way::Matrix(curves, target) = to else {
-            return None;
+        const SAME: Matrix = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]];
+        let back = match to {
+            Way::Matrix(_, target) => inverse(target)?,
+            Way::Lut(lut) if lut.back.is_some() => SAME,
+            _ => return None,
         };
-        let back = inverse(target)?;
         let shared = |curves: &[Curve; 3], k: usize| curves.iter().position(|c| *c == curves[k]);
         let (input, matrix) = match from {
             Way::Matrix(curves, source) => {
@@ -94,14 +103,21 @@ impl Transform {
                 (Input::Curves(all), multiply(&back, &build::SRGB))
             }
         };
-        let made: [Option<Arc<Encoder>>; 3] = std::array::from_fn(|k| {
-            (shared(curves, k) == Some(k)).then(|| Arc::new(Encoder::of(&curves[k])))
-        });
-        let of = |k: usize| made[shared(curves, k)?].clone();
+        let output = match to {
+            Way::Matrix(curves, _) => {
+                let made: [Option<Arc<Encoder>>; 3] = std::array::from_fn(|k| {
+                    (shared(curves, k) == Some(k)).then(|| Arc::new(Encoder::of(&curves[k])))
+                });
+                let of = |k: usize| made[shared(curves, k)?].clone();
+                Output::Curves([of(0)?, of(1)?, of(2)?])
+            }
+            Way::Lut(lut) => Output::Lut(lut.clone()),
+            Way::Gray(_) => return None,
+        };
         Some(Transform {
             input,
             matrix: Some(matrix.map(|row| row.map(|v| v as f32))),
-            output: [of(0)?, of(1)?, of(2)?],
+            output,
         })
     }
 
@@ -114,8 +130,13 @@ impl Transform {
                 m.map(|row| row[0] * a + row[1] * b + row[2] * c)
             }
         };
-        let [r, g, b] = &self.output;
-        [r.at(light[0]), g.at(light[1]), b.at(light[2])]
+        match &self.output {
+            Output::Curves([r, g, b]) => [r.at(light[0]), g.at(light[1]), b.at(light[2])],
+            Output::Lut(lut) => match &lut.back {
+                Some(back) => back.at(light, lut.black),
+                None => light,
+            },
+        }
     }
 
     /// Turns whole pixels of `channels` samples, of which the last is alpha where their number is even.
@@ -133,7 +154,9 @@ impl Transform {
         for pixel in samples.chunks_exact_mut(channels) {
             match (&self.input, &mut pixel[..channels - (channels + 1) % 2]) {
                 (Input::Curves([decoder, ..]), [gray]) => {
-                    *gray = T::saturate32(self.output[1].at(decoder.at(*gray)) * top);
+                    if let Output::Curves([_, encoder, _]) = &self.output {
+                        *gray = T::saturate32(encoder.at(decoder.at(*gray)) * top);
+                    }
                 }
                 (input, [r, g, b]) => {
                     let light = match input {
@@ -268,7 +291,10 @@ pub(crate) mod tests {
             panic!("primaries and curves")
         };
         let decoder = curves.iter().map(|c| 4 * (c.eight.len() + c.sixteen.len()));
-        let encoder = transform.output.iter().map(|e| e.bytes());
+        let Output::Curves(encoders) = &transform.output else {
+            panic!("primaries and curves")
+        };
+        let encoder = encoders.iter().map(|e| e.bytes());
         let all: usize = decoder.chain(encoder).sum();
         assert!(
             (TABLES_BYTES * 9 / 10..=TABLES_BYTES).contains(&all),

@@ -10,7 +10,8 @@ use std::ops::Range;
 /// The operation.
 pub static OP: Op = Op {
     name: "bilateral",
-    about: "Averages a disc, weighted by nearness in space and in colour: smooths but keeps edges.",
+    about: "Averages a disc, weighted by nearness in space and in colour: smooths but keeps edges. Floats of any size stay \
+            within those of their disc.",
     params: &[
         Param::int("radius", 1..=100, 4, "radius of the disc in pixels"),
         Param::float(
@@ -121,6 +122,8 @@ impl Bilateral {
             SampleType::F32 => 1.0 / 255.0,
             SampleType::F64 => crate::image::narrowed(),
         };
+        let float = shape.sample.is_float();
+        let unit = if float { unit * FLOAT_SCALE } else { unit };
         let color = (self.color / (unit * unit)) as f32;
         let first = out.first as isize - self.radius as isize;
         if !goes_on {
@@ -134,10 +137,13 @@ impl Bilateral {
             planes.rows.rotate_left(1);
             let newest = y as isize + self.radius as isize;
             self.load::<T>(&mut planes.rows[side - 1], input, newest, stride);
-            match n {
-                1 => smooth_gray(&planes.rows, &mut planes.result, &self.taps, stride, color),
-                _ => smooth_rgb(&planes.rows, &mut planes.result, &self.taps, stride, color),
-            }
+            let smooth = match (n, float) {
+                (1, false) => smooth_gray,
+                (_, false) => smooth_rgb,
+                (1, true) => smooth_gray_floats,
+                (_, true) => smooth_rgb_floats,
+            };
+            smooth(&planes.rows, &mut planes.result, &self.taps, stride, color);
             store(out.row::<T>(y), &planes.result, stride, shape.channels(), n);
         }
     }
@@ -147,10 +153,15 @@ impl Bilateral {
         let shape = input.shape();
         let row = input.row::<T>(y);
         let (channels, cols, radius) = (shape.channels(), shape.cols, self.radius);
+        let scale = if shape.sample.is_float() {
+            FLOAT_SCALE as f32
+        } else {
+            1.0
+        };
         for (c, plane) in planes.chunks_exact_mut(stride).enumerate() {
             let inside = plane[radius..].iter_mut();
             for (v, pixel) in inside.zip(row.chunks_exact(channels)) {
-                *v = tame(pixel[c].to_f32());
+                *v = tame(pixel[c].to_f32()) * scale;
             }
             for at in (0..radius).chain(cols + radius..cols + 2 * radius) {
                 let x = at as isize - radius as isize;
@@ -162,12 +173,16 @@ impl Bilateral {
     }
 }
 
+/// By which floats are multiplied, so that no sum over a disc of the largest radius is infinite. A power of two, which
+/// costs no bit.
+const FLOAT_SCALE: f64 = 1.0 / 65536.0;
+
 /// Keeps sums finite whatever a float image holds: not-a-number counts as black.
 fn tame(v: f32) -> f32 {
     if v.is_nan() {
         0.0
     } else {
-        v.clamp(-1e30, 1e30)
+        v.clamp(f32::MIN, f32::MAX)
     }
 }
 
@@ -176,19 +191,32 @@ const BLOCK: usize = 32;
 
 crate::simd! {
     fn smooth_gray(rows: &[Vec<f32>], result: &mut [f32], taps: &[Tap], stride: usize, color: f32) {
-        smooth::<1>(rows, result, taps, stride, color);
+        smooth::<1, false>(rows, result, taps, stride, color);
+    }
+}
+
+crate::simd! {
+    fn smooth_gray_floats(rows: &[Vec<f32>], result: &mut [f32], taps: &[Tap], stride: usize, color: f32) {
+        smooth::<1, true>(rows, result, taps, stride, color);
     }
 }
 
 crate::simd! {
     fn smooth_rgb(rows: &[Vec<f32>], result: &mut [f32], taps: &[Tap], stride: usize, color: f32) {
-        smooth::<3>(rows, result, taps, stride, color);
+        smooth::<3, false>(rows, result, taps, stride, color);
     }
 }
 
-/// One row of `N` planes.
+crate::simd! {
+    fn smooth_rgb_floats(rows: &[Vec<f32>], result: &mut [f32], taps: &[Tap], stride: usize, color: f32) {
+        smooth::<3, true>(rows, result, taps, stride, color);
+    }
+}
+
+/// One row of `N` planes. Floats have no rounding to hide that of sums: they are kept between the least and the greatest
+/// of the disc, and what is far away in colour has no weight at all, since it may be larger than any weight is small.
 #[inline(always)]
-fn smooth<const N: usize>(
+fn smooth<const N: usize, const FLOATS: bool>(
     rows: &[Vec<f32>],
     result: &mut [f32],
     taps: &[Tap],
@@ -204,6 +232,7 @@ fn smooth<const N: usize>(
         let centre: [[f32; BLOCK]; N] = std::array::from_fn(|c| piece(radius, c, radius));
         let mut weights = [0.0f32; BLOCK];
         let mut sums = [[0.0f32; BLOCK]; N];
+        let (mut low, mut high) = (centre, centre);
         for tap in taps {
             let near: [[f32; BLOCK]; N] = std::array::from_fn(|c| piece(tap.row, c, tap.column));
             for i in 0..BLOCK {
@@ -211,7 +240,15 @@ fn smooth<const N: usize>(
                 for c in 1..N {
                     difference += (near[c][i] - centre[c][i]).abs();
                 }
-                let weight = power_of_half(difference * difference * color + tap.fall);
+                let fall = difference * difference * color + tap.fall;
+                let mut weight = power_of_half(fall);
+                if FLOATS {
+                    weight = if fall < FARTHEST { weight } else { 0.0 };
+                    for c in 0..N {
+                        low[c][i] = low[c][i].min(near[c][i]);
+                        high[c][i] = high[c][i].max(near[c][i]);
+                    }
+                }
                 weights[i] += weight;
                 for c in 0..N {
                     sums[c][i] += weight * near[c][i];
@@ -221,18 +258,25 @@ fn smooth<const N: usize>(
         for c in 0..N {
             let target = &mut result[c * stride + x..][..BLOCK];
             for i in 0..BLOCK {
-                target[i] = sums[c][i] / weights[i];
+                let mean = sums[c][i] / weights[i];
+                target[i] = match FLOATS {
+                    true => mean.max(low[c][i]).min(high[c][i]) * (1.0 / FLOAT_SCALE) as f32,
+                    false => mean,
+                };
             }
         }
     }
 }
+
+/// The least weight is 2^-126.
+const FARTHEST: f32 = 126.0;
 
 /// 2^-y for y >= 0, to about 1e-6 of the value; below 2^-126 it stays there.
 #[inline(always)]
 fn power_of_half(y: f32) -> f32 {
     // Adding 1.5 * 2^23 leaves the nearest whole number in the low bits.
     const ROUND: f32 = 12_582_912.0;
-    let y = if y < 126.0 { y } else { 126.0 };
+    let y = if y < FARTHEST { y } else { FARTHEST };
     let rounded = y + ROUND;
     let f = (rounded - ROUND) - y;
     // 2^f on -0.5..=0.5 by its Taylor series in f ln 2.
@@ -350,6 +394,79 @@ mod tests {
             };
             let worst = got.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
             prop_assert!(worst <= 0.51, "{} on {:?}: off by {}", text, shape, worst);
+        }
+    }
+
+    #[test]
+    fn floats_of_any_size_stay_within_their_disc() {
+        let comm = Serial::default();
+        for (color, scale) in [
+            (Color::Gray, 1e30f32),
+            (Color::Gray, 3e38),
+            (Color::Gray, -1e30),
+            (Color::Rgb, 1e30),
+            (Color::Rgb, 1e-30),
+            (Color::Rgba, 0.7),
+        ] {
+            let shape = Shape::new(9, 40, color, SampleType::F32);
+            // Flat on the left, of all sizes on the right.
+            let samples: Vec<f32> = (0..9 * shape.row_len())
+                .map(|at| match at % shape.row_len() / shape.channels() {
+                    0..=19 => scale,
+                    x => scale * [1.0, -1.0, 1e-8, 0.3][(x + at / 7) % 4],
+                })
+                .collect();
+            for args in [
+                "radius=3",
+                "radius=9, sigma_color=1000, sigma_space=1000",
+                "radius=5, sigma_color=0.1",
+            ] {
+                let plan = Plan::new(
+                    &Pipeline::parse(&format!("bilateral({args})")).unwrap(),
+                    shape,
+                );
+                let rows = Rows {
+                    shape,
+                    first: 0,
+                    count: 9,
+                    data: Buffer::F32(samples.clone()),
+                };
+                let got = run_rows(&mut Context::new(&comm), &plan.unwrap(), rows).unwrap();
+                let Buffer::F32(got) = &got.data else {
+                    panic!("floats")
+                };
+                for (at, v) in got.iter().enumerate() {
+                    assert!(
+                        v.is_finite() && v.abs() <= scale.abs(),
+                        "{args} {scale}: {v}"
+                    );
+                    let x = at % shape.row_len() / shape.channels();
+                    if x < 10 {
+                        assert_eq!(*v, scale, "{args}: flat stays flat");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_far_away_in_colour_has_no_weight() {
+        let shape = Shape::new(1, 5, Color::Gray, SampleType::F32);
+        let known = [0.5f32, 3e38, 0.5, -3e38, 0.5];
+        let plan = Plan::new(&Pipeline::parse("bilateral(radius=2)").unwrap(), shape).unwrap();
+        let comm = Serial::default();
+        let rows = Rows {
+            shape,
+            first: 0,
+            count: 1,
+            data: Buffer::F32(known.to_vec()),
+        };
+        let got = run_rows(&mut Context::new(&comm), &plan, rows).unwrap();
+        let Buffer::F32(got) = &got.data else {
+            panic!("floats")
+        };
+        for (new, old) in got.iter().zip(known) {
+            assert!((new / old - 1.0).abs() < 1e-6, "{got:?}");
         }
     }
 

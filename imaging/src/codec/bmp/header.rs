@@ -28,6 +28,8 @@ pub(super) struct Head {
     pub top_down: bool,
     /// Where the pixels begin.
     pub start: u64,
+    /// Rules of the format that the headers break without costing a pixel.
+    pub odd: Vec<&'static str>,
 }
 
 pub(super) fn bad(what: impl std::fmt::Display) -> Error {
@@ -42,10 +44,37 @@ fn u32_at(b: &[u8], at: usize) -> u32 {
     u32::from_le_bytes([b[at], b[at + 1], b[at + 2], b[at + 3]])
 }
 
+/// Bytes of the header that files have, and bitmaps within others do not.
+const FILE: u64 = 14;
+
+/// Whether a file that begins so is a bitmap without the file's header.
+pub(super) fn is_bare(start: &[u8]) -> bool {
+    let Some(head) = start.get(..36) else {
+        return false;
+    };
+    let (planes, bits, compression) = (u16_at(head, 12), u16_at(head, 14), u32_at(head, 16));
+    matches!(u32_at(head, 0), 40 | 52 | 56 | 108 | 124)
+        && planes == 1
+        && matches!(bits, 1 | 2 | 4 | 8 | 16 | 24 | 32)
+        && matches!(compression, 0..=3 | 6)
+        && u32_at(head, 32) <= 256
+}
+
 pub(super) fn parse<R: BufRead + Seek>(input: &mut R, limits: &Limits) -> Result<Head> {
+    let end = input.seek(SeekFrom::End(0))?;
+    input.seek(SeekFrom::Start(0))?;
     let mut file = [0; 18];
-    read_full(input, &mut file, "BMP")?;
-    let start = u64::from(u32_at(&file, 10));
+    read_full(input, &mut file[..4], "BMP")?;
+    let bare = !file.starts_with(b"BM");
+    match bare {
+        true => file.copy_within(..4, FILE as usize),
+        false => read_full(input, &mut file[4..], "BMP")?,
+    }
+    let mut start = if bare {
+        0
+    } else {
+        u64::from(u32_at(&file, 10))
+    };
     let size = u32_at(&file, 14);
     if !matches!(size, 12 | 16 | 40 | 52 | 56 | 64 | 108 | 124) {
         return Err(bad(format!("a header of {size} bytes")));
@@ -73,7 +102,7 @@ pub(super) fn parse<R: BufRead + Seek>(input: &mut R, limits: &Limits) -> Result
         true => (0, 0),
         false => (u32_at(&info, 16), u32_at(&info, 32)),
     };
-    let mut at = 14 + u64::from(size);
+    let mut at = if bare { 0 } else { FILE } + u64::from(size);
     let mut masks = [
         u32_at(&info, 40),
         u32_at(&info, 44),
@@ -87,6 +116,7 @@ pub(super) fn parse<R: BufRead + Seek>(input: &mut R, limits: &Limits) -> Result
         masks = [0, 4, 8, 12].map(|at| u32_at(&behind, at));
         at += len as u64;
     }
+    let mut odd = Vec::new();
     let mut palette = || -> Result<Vec<[u8; 3]>> {
         let entry = if core { 3 } else { 4 };
         let most = 1u64 << bits;
@@ -95,17 +125,21 @@ pub(super) fn parse<R: BufRead + Seek>(input: &mut R, limits: &Limits) -> Result
         } else {
             u64::from(used).min(most)
         };
-        // A palette may be cut short by the pixels.
-        let room = start.saturating_sub(at) / entry;
+        // A palette may be cut short by the pixels. Where they are said to begin before it, they come after it.
+        let mut room = start.saturating_sub(at) / entry;
+        if room == 0 {
+            room = wanted;
+            start = at + wanted * entry;
+            if !bare {
+                odd.push("the BMP's pixels are said to begin in its palette: taken from behind it");
+            }
+        }
         let mut raw = vec![0; (wanted.min(room) * entry) as usize];
         read_full(input, &mut raw, "BMP")?;
-        match raw.is_empty() {
-            true => Err(bad("there is no palette")),
-            false => Ok(raw
-                .chunks_exact(entry as usize)
-                .map(|e| [e[2], e[1], e[0]])
-                .collect()),
-        }
+        Ok(raw
+            .chunks_exact(entry as usize)
+            .map(|e| [e[2], e[1], e[0]])
+            .collect())
     };
     let coding = match (compression, bits) {
         (0, 1 | 2 | 4 | 8) => Coding::Palette(palette()?),
@@ -134,7 +168,16 @@ pub(super) fn parse<R: BufRead + Seek>(input: &mut R, limits: &Limits) -> Result
     )?;
     let top_down = rows < 0;
     if top_down && matches!(coding, Coding::Runs(_)) {
-        return Err(bad("run lengths from the top"));
+        odd.push("the BMP's run lengths go from the top, which they may not");
+    }
+    if bare && start == 0 {
+        let colors = if used <= 256 { u64::from(used) * 4 } else { 0 };
+        start = at + colors;
+    }
+    if start > end {
+        return Err(Error::Decode(
+            "truncated BMP: the file ends before its pixels".into(),
+        ));
     }
     input.seek(SeekFrom::Start(start))?;
     Ok(Head {
@@ -143,6 +186,7 @@ pub(super) fn parse<R: BufRead + Seek>(input: &mut R, limits: &Limits) -> Result
         coding,
         top_down,
         start,
+        odd,
     })
 }
 

@@ -10,8 +10,9 @@ use super::whole::Whole;
 use super::{FormatKind, Header, Limits, OpenOptions, ReadSeek, RowSink, RowSource, WriteSeek};
 use crate::error::{Error, Result};
 use crate::image::{Color, Metadata, Rows, SampleType, Shape};
+use crate::window::Band;
 use header::Coding;
-use std::io::{BufReader, BufWriter, Seek, SeekFrom, Write};
+use std::io::{BufReader, BufWriter, Cursor, Seek, SeekFrom, Write};
 
 const BUFFER: usize = 64 << 10;
 
@@ -24,6 +25,7 @@ pub(super) static CODEC: Codec = Codec {
     // The reserved field or the size of the second header tells a bitmap from a text.
     detect: |start| {
         start.starts_with(b"BM") && start.get(15..18).is_none_or(|high| high == [0, 0, 0])
+            || header::is_bare(start)
     },
     probe,
     open,
@@ -73,6 +75,7 @@ fn probe(input: &mut dyn ReadSeek, limits: &Limits, _page: u32) -> Result<Header
         has_icc: false,
         pages: 1,
         page_kind: super::PageKind::Pages,
+        still: false,
         stored: None,
         streams,
         seekable: true,
@@ -92,10 +95,71 @@ fn open(
             orientation: 1,
             ..Metadata::default()
         };
-        let samples = read::runs(input, &head, palette)?;
-        return Ok(Box::new(Whole::new(head.shape, metadata, samples)));
+        let (samples, warnings) = read::runs(input, &head, palette)?;
+        let mut source = Whole::new(head.shape, metadata, samples);
+        source.warnings = warnings;
+        return Ok(Box::new(source));
     }
     Ok(Box::new(read::Source::new(input, head)?))
+}
+
+/// The picture of a Windows icon, a bitmap without the file's header of twice its height: colours, then a bit for each
+/// pixel that is not seen. Its size alone where the pixels are not wanted.
+pub(super) fn icon(bitmap: &[u8], limits: &Limits, pixels: bool) -> Result<(Shape, Vec<u8>)> {
+    let mut bitmap = bitmap.to_vec();
+    let height = bitmap
+        .get_mut(8..12)
+        .and_then(|raw| raw.first_chunk_mut::<4>());
+    let Some(height) = height else {
+        return Err(header::bad("it ends in its header"));
+    };
+    let half = i32::from_le_bytes(*height).unsigned_abs() / 2;
+    *height = half.to_le_bytes();
+    let mut head = header::parse(&mut Cursor::new(&bitmap[..]), limits)?;
+    let alpha = head.bits == 32 && matches!(head.coding, Coding::Bytes);
+    if alpha {
+        head.coding = Coding::Masks([0xFF_0000, 0xFF00, 0xFF, 0xFF00_0000]);
+        head.shape.color = Color::Rgba;
+    }
+    let seen = head.shape;
+    let shape = Shape {
+        color: Color::Rgba,
+        ..seen
+    };
+    if !pixels {
+        return Ok((shape, Vec::new()));
+    }
+    if matches!(head.coding, Coding::Runs(_)) {
+        return Err(header::bad("an icon of run lengths"));
+    }
+    let behind = (head.start + head.stride() * seen.rows as u64) as usize;
+    let mask = bitmap.get(behind..).unwrap_or(&[]).to_vec();
+    let stride = seen.cols.div_ceil(32) * 4;
+    let hidden = |y: usize, x: usize| {
+        let byte = mask.get((seen.rows - 1 - y) * stride + x / 8);
+        byte.is_some_and(|byte| byte >> (7 - x % 8) & 1 == 1)
+    };
+    let mut source = read::Source::new(BufReader::new(Box::new(Cursor::new(bitmap))), head)?;
+    let mut rows = Rows::zeroed(seen, 0..seen.rows);
+    source.read(&mut Band::of(&mut rows))?;
+    let stored = rows.data.bytes();
+    // Where alpha is nowhere used the bits count, as Windows has it.
+    let alpha = alpha && stored.iter().skip(3).step_by(4).any(|a| *a != 0);
+    let mut samples = Vec::with_capacity(shape.bytes());
+    for (at, pixel) in stored.chunks_exact(seen.channels()).enumerate() {
+        let rgb = match pixel {
+            [gray] => [*gray; 3],
+            [r, g, b, ..] => [*r, *g, *b],
+            _ => [0; 3],
+        };
+        samples.extend(rgb);
+        samples.push(match pixel {
+            [.., a] if alpha => *a,
+            _ if hidden(at / seen.cols, at % seen.cols) => 0,
+            _ => 255,
+        });
+    }
+    Ok((shape, samples))
 }
 
 fn create(output: Box<dyn WriteSeek>, shape: Shape) -> Result<Box<dyn RowSink>> {
@@ -262,8 +326,60 @@ mod tests {
         assert_eq!(samples(&two), [0, 50, 90]);
         let four = file(2, 2, 4, 0, &GRAYS, &[0x12, 0, 0, 0, 0x01, 0, 0, 0]);
         assert_eq!(samples(&four), [0, 50, 50, 90]);
-        let missing = file(2, 1, 8, 0, &GRAYS, &[1, 3, 0, 0]);
-        assert!(try_decode(&missing).is_err());
+    }
+
+    /// What is told of a file when it was read.
+    fn told(bytes: &[u8]) -> Vec<String> {
+        let input = Box::new(Cursor::new(bytes.to_vec()));
+        let mut source = open(input, &small(), &OpenOptions::default()).unwrap();
+        let shape = source.shape();
+        let mut rows = Rows::zeroed(shape, 0..shape.rows);
+        source.read(&mut Band::of(&mut rows)).unwrap();
+        source.warnings().iter().map(|w| w.text.clone()).collect()
+    }
+
+    #[test]
+    fn what_costs_no_pixel_is_read_with_a_warning() {
+        // A colour beyond the palette is black.
+        let beyond = file(3, 1, 8, 0, &GRAYS, &[1, 7, 3, 0]);
+        assert_eq!(samples(&beyond), [50, 0, 0]);
+        assert!(told(&beyond)[0].contains("up to 7 of a palette of 3"));
+        assert_eq!(told(&beyond).len(), 1);
+        // Pixels that are said to begin where the palette does.
+        let mut early = file(2, 1, 8, 0, &GRAYS, &[1, 2, 0, 0]);
+        early[10] = 54;
+        assert_eq!(samples(&early), [50, 90]);
+        assert!(told(&early)[0].contains("begin in its palette"));
+        // Runs that reach beyond their row, and such from the top.
+        let long = file(3, 1, 8, 1, &GRAYS, &[2, 1, 4, 2, 0, 1]);
+        assert_eq!(samples(&long), [50, 50, 90]);
+        assert!(told(&long)[0].contains("3 pixels beyond"));
+        let literal = file(3, 1, 8, 1, &GRAYS, &[2, 1, 0, 3, 2, 1, 1, 0, 0, 1]);
+        assert_eq!(samples(&literal), [50, 50, 90]);
+        let down = file(2, -2, 8, 1, &GRAYS, &[2, 1, 0, 0, 2, 2, 0, 1]);
+        assert_eq!(samples(&down), [50, 50, 90, 90]);
+        assert!(told(&down)[0].contains("from the top"));
+        assert!(told(&file(2, 1, 8, 0, &GRAYS, &[1, 2, 0, 0])).is_empty());
+    }
+
+    #[test]
+    fn bitmaps_without_the_header_of_files_are_read() {
+        let masks: Vec<u8> = [0xF800u32, 0x07E0, 0x001F]
+            .iter()
+            .flat_map(|m| m.to_le_bytes())
+            .collect();
+        for whole in [
+            file(2, 2, 8, 0, &GRAYS, &[1, 2, 0, 0, 0, 1, 0, 0]),
+            file(2, 1, 24, 0, &[], &[1, 2, 3, 4, 5, 6, 0, 0]),
+            file(2, 1, 16, 3, &masks, &[0xE0, 0x07, 0x01, 0x00]),
+        ] {
+            let bare = &whole[14..];
+            assert_eq!(FormatKind::detect(bare), Some(FormatKind::Bmp));
+            assert_eq!(samples(bare), samples(&whole));
+            assert!(told(bare).is_empty());
+            truncated(bare, 3);
+            flipped(bare, 300);
+        }
     }
 
     #[test]
@@ -304,7 +420,6 @@ mod tests {
         let [eight, four] = run_lengths();
         assert_eq!(samples(&eight), [0, 0, 90, 50, 90, 50, 50, 50, 50]);
         assert_eq!(samples(&four), [50, 90, 50, 50, 90, 50]);
-        assert!(try_decode(&file(3, 1, 8, 1, &GRAYS, &[4, 1, 0, 1])).is_err());
         assert!(try_decode(&file(3, 1, 8, 1, &GRAYS, &[0, 0, 1, 1, 0, 1])).is_err());
         assert!(try_decode(&file(1 << 30, 1 << 30, 8, 1, &GRAYS, &[0, 1])).is_err());
     }

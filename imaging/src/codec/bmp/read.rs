@@ -6,6 +6,7 @@ use crate::codec::{ReadSeek, RowSource};
 use crate::error::{Error, Result};
 use crate::image::{Color, Metadata, Shape};
 use crate::window::Band;
+use crate::{Warning, WarningKind};
 use std::io::{BufReader, Seek, SeekFrom};
 
 /// Rows of fixed length, wherever they lie.
@@ -15,6 +16,11 @@ pub(super) struct Source {
     metadata: Metadata,
     raw: Vec<u8>,
     scales: [Scale; 4],
+    warnings: Vec<Warning>,
+}
+
+fn odd(text: impl Into<String>) -> Warning {
+    Warning::new(WarningKind::Damaged, text)
 }
 
 impl Source {
@@ -43,11 +49,13 @@ impl Source {
                 ..Metadata::default()
             },
             scales: masks.map(Scale::new),
+            warnings: head.odd.iter().map(|text| odd(*text)).collect(),
             head,
         })
     }
 
-    fn convert(&self, out: &mut [u8]) -> Result<()> {
+    /// Answers the largest index beyond the palette.
+    fn convert(&self, out: &mut [u8]) -> Option<u8> {
         let raw = &self.raw;
         match &self.head.coding {
             Coding::Palette(palette) | Coding::Runs(palette) => {
@@ -55,12 +63,12 @@ impl Source {
                 let (per_byte, mask) = (8 / bits, ((1u16 << bits) - 1) as u8);
                 let index =
                     |x: usize| raw[x / per_byte] >> ((per_byte - 1 - x % per_byte) * bits) & mask;
-                spread(
+                return spread(
                     palette,
                     (0..self.head.shape.cols).map(index),
                     self.head.shape.color,
                     out,
-                )?;
+                );
             }
             Coding::Bytes => {
                 let step = usize::from(self.head.bits / 8);
@@ -84,7 +92,7 @@ impl Source {
                 }
             }
         }
-        Ok(())
+        None
     }
 }
 
@@ -111,23 +119,32 @@ impl Scale {
     }
 }
 
-/// Colours of a palette's indices.
+/// Colours of a palette's indices; those beyond it are black, as everywhere. Answers the largest of them.
 fn spread(
     palette: &[[u8; 3]],
     indices: impl Iterator<Item = u8>,
     color: Color,
     out: &mut [u8],
-) -> Result<()> {
+) -> Option<u8> {
+    let mut beyond = None;
     for (to, index) in out.chunks_exact_mut(color.channels()).zip(indices) {
-        let Some(entry) = palette.get(usize::from(index)) else {
-            return Err(bad(format!(
-                "colour {index} of a palette of {}",
-                palette.len()
-            )));
-        };
+        let entry = palette.get(usize::from(index)).unwrap_or_else(|| {
+            beyond = beyond.max(Some(index));
+            &[0; 3]
+        });
         to.copy_from_slice(&entry[..to.len()]);
     }
-    Ok(())
+    beyond
+}
+
+fn beyond(index: u8, coding: &Coding) -> Warning {
+    let colors = match coding {
+        Coding::Palette(palette) | Coding::Runs(palette) => palette.len(),
+        _ => 0,
+    };
+    odd(format!(
+        "the BMP has colours up to {index} of a palette of {colors}: those beyond are black"
+    ))
 }
 
 impl RowSource for Source {
@@ -161,7 +178,12 @@ impl RowSource for Source {
             self.raw = raw;
             read?;
             at = Some((place + self.head.used_bytes()) as i64);
-            self.convert(band.row::<u8>(y))?;
+            if let Some(index) = self.convert(band.row::<u8>(y)) {
+                let warning = beyond(index, &self.head.coding);
+                if !self.warnings.contains(&warning) {
+                    self.warnings.push(warning);
+                }
+            }
         }
         Ok(())
     }
@@ -170,14 +192,21 @@ impl RowSource for Source {
         // Each read goes to its rows.
         Ok(true)
     }
+
+    fn warnings(&self) -> &[Warning] {
+        &self.warnings
+    }
 }
 
-/// All pixels of a bitmap of run lengths. Pixels that are skipped have colour 0.
+/// All pixels of a bitmap of run lengths, and what is odd of it. Pixels that are skipped have colour 0; what reaches beyond
+/// a row is cut off.
 pub(super) fn runs(
     mut input: BufReader<Box<dyn ReadSeek>>,
     head: &Head,
     palette: &[[u8; 3]],
-) -> Result<Vec<u8>> {
+) -> Result<(Vec<u8>, Vec<Warning>)> {
+    let mut warnings: Vec<Warning> = head.odd.iter().map(|text| odd(*text)).collect();
+    let mut cut = 0usize;
     let Shape {
         rows, cols, color, ..
     } = head.shape;
@@ -201,22 +230,28 @@ pub(super) fn runs(
             _ => {
                 let literal = count == 0;
                 let len = usize::from(if literal { value } else { count });
-                if y >= rows || x + len > cols {
-                    return Err(bad("a run leaves the image"));
+                if y >= rows {
+                    return Err(bad("a run below the image"));
                 }
-                // The rows come from the bottom.
-                let row = (rows - 1 - y) * cols + x;
-                let run = &mut indices[row..row + len];
+                let fits = len.min(cols - x.min(cols));
+                cut += len - fits;
+                // The rows come from the bottom, as a rule.
+                let row = if head.top_down { y } else { rows - 1 - y };
+                let run = &mut indices[row * cols + x.min(cols)..][..fits];
                 if literal {
                     let per_pair = if four { 4 } else { 2 };
-                    for part in run.chunks_mut(per_pair) {
+                    let mut left = run;
+                    for _ in 0..len.div_ceil(per_pair) {
                         let [a, b] = pair()?;
                         let spread = if four {
                             [a >> 4, a & 15, b >> 4, b & 15]
                         } else {
                             [a, b, 0, 0]
                         };
-                        part.copy_from_slice(&spread[..part.len()]);
+                        let count = per_pair.min(left.len());
+                        let (part, rest) = left.split_at_mut(count);
+                        part.copy_from_slice(&spread[..count]);
+                        left = rest;
                     }
                 } else if four {
                     let both = [value >> 4, value & 15];
@@ -234,6 +269,13 @@ pub(super) fn runs(
         }
     }
     let mut samples = vec![0; head.shape.bytes()];
-    spread(palette, indices.into_iter(), color, &mut samples)?;
-    Ok(samples)
+    if let Some(index) = spread(palette, indices.into_iter(), color, &mut samples) {
+        warnings.push(beyond(index, &head.coding));
+    }
+    if cut > 0 {
+        warnings.push(odd(format!(
+            "the BMP's run lengths reach {cut} pixels beyond their rows: cut off"
+        )));
+    }
+    Ok((samples, warnings))
 }

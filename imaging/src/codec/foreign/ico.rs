@@ -1,22 +1,24 @@
-//! Windows icons: the largest picture of the file; written with one of up to 256 pixels each way.
+//! Windows icons and cursors: the largest picture of the file; icons are written with one of up to 256 pixels each way.
 
-use super::{Input, create, memory, sides};
+use super::{create, memory, sides};
+use crate::codec::bmp;
 use crate::codec::limits::read_full;
 use crate::codec::table::{Codec, Keeps, Output, Reads, Writer};
-use crate::codec::{FormatKind, Header, Limits, OpenOptions, ReadSeek, RowSource};
+use crate::codec::whole::Whole;
+use crate::codec::{FormatKind, Header, Limits, OpenOptions, PageKind, ReadSeek, RowSource};
 use crate::error::{Error, Result};
-use crate::image::{Color, SampleType};
-use ::image::{ImageDecoder, ImageResult};
+use crate::image::{Color, Metadata, SampleType};
 use std::io::{Cursor, SeekFrom};
 
 /// ICO.
 pub(in crate::codec) static CODEC: Codec = Codec {
     name: "ico",
     title: "ICO",
-    extensions: &["ico"],
+    extensions: &["ico", "cur"],
     media_type: "image/vnd.microsoft.icon",
     detect: |start| {
-        start.starts_with(&[0, 0, 1, 0]) && start.get(4..6).is_some_and(|n| n != [0, 0])
+        let kind = start.starts_with(&[0, 0, 1, 0]) || start.starts_with(&CURSOR);
+        kind && start.get(4..6).is_some_and(|n| n != [0, 0])
     },
     probe,
     open,
@@ -48,11 +50,12 @@ pub(in crate::codec) static CODEC: Codec = Codec {
     }),
 };
 
+const CURSOR: [u8; 4] = [0, 0, 2, 0];
 const HEADER: usize = 6;
 const ENTRY: usize = 16;
 
-/// The largest picture, of several sizes alike the one with most bits a pixel: itself, and its entry in the list.
-fn largest(input: &mut dyn ReadSeek, limits: &Limits) -> Result<(Vec<u8>, [u8; ENTRY])> {
+/// The largest picture, of several sizes alike the one with most bits a pixel.
+fn largest(input: &mut dyn ReadSeek, limits: &Limits) -> Result<Vec<u8>> {
     let len = limits.file(input)?;
     let mut head = [0; HEADER];
     read_full(input, &mut head, "ICO")?;
@@ -61,7 +64,11 @@ fn largest(input: &mut dyn ReadSeek, limits: &Limits) -> Result<(Vec<u8>, [u8; E
     read_full(input, &mut list, "ICO")?;
     let side = |byte: u8| if byte == 0 { 256 } else { u32::from(byte) };
     let worth = |entry: &[u8; ENTRY]| {
-        let bits = u16::from_le_bytes([entry[6], entry[7]]);
+        // A cursor has the place of its tip there.
+        let bits = match head.starts_with(&CURSOR) {
+            true => 0,
+            false => u16::from_le_bytes([entry[6], entry[7]]),
+        };
         (side(entry[0]) * side(entry[1]), bits)
     };
     let mut best: Option<[u8; ENTRY]> = None;
@@ -82,36 +89,43 @@ fn largest(input: &mut dyn ReadSeek, limits: &Limits) -> Result<(Vec<u8>, [u8; E
     let mut picture = vec![0; bytes as usize];
     input.seek(SeekFrom::Start(at))?;
     read_full(input, &mut picture, "ICO")?;
-    Ok((picture, entry))
+    Ok(picture)
 }
 
-/// What decodes the largest picture, and a file of it alone: a PNG, or an icon of one picture.
-fn alone(input: &mut dyn ReadSeek, limits: &Limits) -> Result<(FormatKind, Vec<u8>)> {
-    let (picture, mut entry) = largest(input, limits)?;
-    if FormatKind::detect(&picture) == Some(FormatKind::Png) {
-        return Ok((FormatKind::Png, picture));
-    }
-    entry[12..].copy_from_slice(&((HEADER + ENTRY) as u32).to_le_bytes());
-    let mut file = vec![0, 0, 1, 0, 1, 0];
-    file.extend(entry);
-    file.extend(picture);
-    Ok((FormatKind::Ico, file))
+fn is_png(picture: &[u8]) -> bool {
+    FormatKind::detect(picture) == Some(FormatKind::Png)
 }
 
 fn probe(input: &mut dyn ReadSeek, limits: &Limits, page: u32) -> Result<Header> {
-    let (kind, file) = alone(input, limits)?;
-    let len = file.len();
-    let mut input = Cursor::new(file);
-    let header = match kind {
-        FormatKind::Png => (kind.codec().probe)(&mut input, limits, page)?,
-        _ => super::probe(kind, begin, &mut input, limits)?,
-    };
+    let picture = largest(input, limits)?;
+    let len = picture.len();
+    if is_png(&picture) {
+        let png = FormatKind::Png.codec();
+        let header = (png.probe)(&mut Cursor::new(picture), limits, page)?;
+        return Ok(Header {
+            kind: FormatKind::Ico,
+            pages: 1,
+            page_kind: PageKind::Pages,
+            still: false,
+            decoder_bytes: header.decoder_bytes + len,
+            ..header
+        });
+    }
+    let (shape, _) = bmp::icon(&picture, limits, false)?;
     Ok(Header {
         kind: FormatKind::Ico,
+        shape,
+        bits: 8,
+        orientation: 1,
+        has_icc: false,
         pages: 1,
-        page_kind: Default::default(),
-        decoder_bytes: header.decoder_bytes + len,
-        ..header
+        page_kind: PageKind::Pages,
+        still: false,
+        stored: None,
+        lossless: true,
+        streams: false,
+        seekable: true,
+        decoder_bytes: 2 * shape.bytes() + 2 * len + super::SOME,
     })
 }
 
@@ -120,14 +134,14 @@ fn open(
     limits: &Limits,
     options: &OpenOptions,
 ) -> Result<Box<dyn RowSource>> {
-    let (kind, file) = alone(&mut *input, limits)?;
-    let input = Box::new(Cursor::new(file));
-    match kind {
-        FormatKind::Png => (kind.codec().open)(input, limits, options),
-        _ => super::open(kind, begin, input, limits),
+    let picture = largest(&mut *input, limits)?;
+    if is_png(&picture) {
+        return (FormatKind::Png.codec().open)(Box::new(Cursor::new(picture)), limits, options);
     }
-}
-
-fn begin(input: Input<'_>) -> ImageResult<Box<dyn ImageDecoder + '_>> {
-    Ok(Box::new(::image::codecs::ico::IcoDecoder::new(input)?))
+    let (shape, samples) = bmp::icon(&picture, limits, true)?;
+    let metadata = Metadata {
+        orientation: 1,
+        ..Metadata::default()
+    };
+    Ok(Box::new(Whole::new(shape, metadata, samples)))
 }

@@ -1,6 +1,7 @@
 //! Formats by the crate `image`: decoded and encoded at once, within limits, and behind a boundary that catches
 //! panics, since its decoders make no promise for hostile bytes.
 
+#[cfg(not(target_arch = "wasm32"))]
 pub(super) mod dds;
 #[cfg(not(target_arch = "wasm32"))]
 pub(super) mod exr;
@@ -11,16 +12,16 @@ pub(super) mod qoi;
 pub(super) mod tga;
 
 #[cfg(target_arch = "wasm32")]
-pub(super) use super::absent::exr;
+pub(super) use super::absent::{dds, exr};
 
 use super::table::Target;
 use super::whole::Whole;
 use super::{FormatKind, Header, Limits, PageKind, ReadSeek, RowSink, RowSource, WriteSeek};
 use crate::error::{Error, Limit, Result};
 use crate::image::{Color, Metadata, Rows, SampleType, Shape};
-use ::image::error::{ImageError, LimitErrorKind};
+use ::image::error::{ImageError, LimitErrorKind, UnsupportedErrorKind};
 use ::image::{ColorType, ExtendedColorType, ImageDecoder, ImageResult};
-use std::io::{BufReader, BufWriter, ErrorKind, Seek, SeekFrom};
+use std::io::{BufReader, BufWriter, ErrorKind, SeekFrom};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Bytes that decoders and encoders hold beside the image.
@@ -51,7 +52,19 @@ fn failed(kind: FormatKind, error: ImageError) -> Error {
             ))
         }
         ImageError::Limits(e) => Limit::Pixels.exceeded(format!("the {title}: {e}")),
-        other => Error::Decode(format!("not a sound {title}: {other}")),
+        ImageError::Unsupported(e) => {
+            let what = match e.kind() {
+                UnsupportedErrorKind::GenericFeature(what) => what,
+                _ => "their colour type".into(),
+            };
+            Error::Decode(format!("{title} files that are not read: {what}"))
+        }
+        other => {
+            // Without the crate's name of the format, which may be in Rust's own form.
+            let text = other.to_string();
+            let text = text.split_once(": ").map_or(&text[..], |(_, what)| what);
+            Error::Decode(format!("not a sound {title}: {text}"))
+        }
     }
 }
 
@@ -105,6 +118,7 @@ fn probe(
             has_icc: false,
             pages: 1,
             page_kind: PageKind::Pages,
+            still: false,
             stored: None,
             lossless: true,
             streams: false,
@@ -114,16 +128,25 @@ fn probe(
     })
 }
 
-/// The whole image.
 fn open(
     kind: FormatKind,
     begin: Begin,
     mut input: Box<dyn ReadSeek>,
     limits: &Limits,
 ) -> Result<Box<dyn RowSource>> {
+    Ok(Box::new(whole(kind, begin, &mut *input, limits)?))
+}
+
+/// The whole image.
+fn whole(
+    kind: FormatKind,
+    begin: Begin,
+    input: &mut dyn ReadSeek,
+    limits: &Limits,
+) -> Result<Whole> {
     guarded(kind.codec().title, || {
         input.seek(SeekFrom::Start(0))?;
-        let mut decoder = begin(BufReader::new(&mut *input)).map_err(|e| failed(kind, e))?;
+        let mut decoder = begin(BufReader::new(input)).map_err(|e| failed(kind, e))?;
         let shape = shape_of(kind, &*decoder, limits)?;
         let mut most = ::image::Limits::default();
         let room = (shape.bytes() as u64).saturating_mul(2) + SOME as u64;
@@ -143,7 +166,7 @@ fn open(
             orientation: 1,
             ..Metadata::default()
         };
-        Ok(Box::new(Whole::new(shape, metadata, samples)) as Box<dyn RowSource>)
+        Ok(Whole::new(shape, metadata, samples))
     })
 }
 

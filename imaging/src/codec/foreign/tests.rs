@@ -126,47 +126,123 @@ fn icons_hold_any_png_and_the_largest_is_read() {
     let small = encode(&small, &png, KeepMetadata::None).unwrap();
     let file = icon(&[(8, &small), (20, &alone[22..])]);
     assert_eq!(try_decode(&file).unwrap().rows, rgba.rows);
+    // A cursor is the same, with the place of its tip where icons have bits a pixel.
+    let mut cursor = file.clone();
+    cursor[2] = 2;
+    (cursor[12], cursor[28]) = (200, 0);
+    assert_eq!(FormatKind::detect(&cursor), Some(FormatKind::Ico));
+    assert_eq!(try_decode(&cursor).unwrap().rows, rgba.rows);
     assert!(try_decode(&icon(&[])).is_err());
 }
 
-/// A texture of 3x2 pixels that is not packed.
-fn texture(flags: u32, bits: u32, masks: [u32; 4], pixels: &[u8]) -> Vec<u8> {
-    let mut file = b"DDS ".to_vec();
-    let mut head = [0u32; 31];
-    (head[0], head[2], head[3]) = (124, 2, 3);
-    (head[18], head[19], head[21]) = (32, flags, bits);
-    head[22..26].copy_from_slice(&masks);
-    head.iter().for_each(|n| file.extend(n.to_le_bytes()));
+/// A bitmap of an icon: its header with twice the height, what is given, and bits of pixels that are not seen.
+fn bitmap(cols: u32, rows: u32, bits: u16, rest: &[&[u8]]) -> Vec<u8> {
+    let mut file = Vec::new();
+    for field in [
+        40,
+        cols,
+        2 * rows,
+        1 | u32::from(bits) << 16,
+        0,
+        0,
+        0,
+        0,
+        0,
+        0,
+    ] {
+        file.extend(u32::to_le_bytes(field));
+    }
+    rest.iter().for_each(|part| file.extend(*part));
+    file
+}
+
+#[test]
+fn bits_of_icons_hide_pixels_unless_there_is_alpha() {
+    // Two colours; the lower row comes first.
+    let palette = [10, 20, 30, 0, 40, 50, 60, 0];
+    let colors = [0b0100_0000, 0, 0, 0, 0b1000_0000, 0, 0, 0];
+    let hidden = [0b1000_0000, 0, 0, 0, 0, 0, 0, 0];
+    let two = bitmap(2, 2, 1, &[&palette, &colors, &hidden]);
+    let image = try_decode(&icon(&[(2, &two)])).unwrap();
+    let (first, second) = ([30, 20, 10], [60, 50, 40]);
+    let pixel = |rgb: [u8; 3], alpha| [&rgb[..], &[alpha]].concat();
+    let expected = [
+        pixel(second, 255),
+        pixel(first, 255),
+        pixel(first, 0),
+        pixel(second, 255),
+    ];
+    assert_eq!(image.rows.data.bytes(), expected.concat());
+    // The entry's size does not count.
+    let other = try_decode(&icon(&[(9, &two)])).unwrap();
+    assert_eq!(other.rows, image.rows);
+    // Alpha counts and the bits do not, unless it is 0 everywhere.
+    let all = [0xC0, 0, 0, 0];
+    let with_alpha = bitmap(2, 1, 32, &[&[1, 2, 3, 64, 4, 5, 6, 255], &all]);
+    let image = try_decode(&icon(&[(2, &with_alpha)])).unwrap();
+    assert_eq!(image.rows.data.bytes(), [3, 2, 1, 64, 6, 5, 4, 255]);
+    let without = bitmap(2, 1, 32, &[&[1, 2, 3, 0, 4, 5, 6, 0], &[0x40, 0, 0, 0]]);
+    let image = try_decode(&icon(&[(2, &without)])).unwrap();
+    assert_eq!(image.rows.data.bytes(), [3, 2, 1, 255, 6, 5, 4, 0]);
+    // Without the bits all is seen.
+    let bare = bitmap(2, 1, 24, &[&[1, 2, 3, 4, 5, 6, 0, 0]]);
+    let image = try_decode(&icon(&[(2, &bare)])).unwrap();
+    assert_eq!(image.rows.data.bytes(), [3, 2, 1, 255, 6, 5, 4, 255]);
+    for file in [two, with_alpha, bare] {
+        let file = icon(&[(2, &file)]);
+        flipped(&file, 500);
+        assert!(try_decode(&file[..60]).is_err());
+    }
+}
+
+/// A Targa of two pixels side by side.
+fn targa(kind: u8, bits: u8, flags: u8, pixels: &[u8]) -> Vec<u8> {
+    let mut file = vec![
+        0, 0, kind, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 1, 0, bits, flags,
+    ];
     file.extend(pixels);
     file
 }
 
 #[test]
-fn textures_that_are_not_packed_are_read_by_their_masks() {
-    let bgra: Vec<u8> = (0..24).collect();
-    let masks = [0xFF_0000, 0xFF00, 0xFF, 0xFF00_0000];
-    let file = texture(0x41, 32, masks, &bgra);
-    let image = try_decode(&file).unwrap();
-    assert_eq!(image.shape().color, Color::Rgba);
-    assert_eq!(image.rows.data.bytes()[..8], [2, 1, 0, 3, 6, 5, 4, 7]);
-    // Five, six and five bits: the top of each is white.
-    let file565 = texture(0x40, 16, [0xF800, 0x7E0, 0x1F, 0], &[0xFF; 12]);
-    assert_eq!(try_decode(&file565).unwrap().rows.data.bytes(), [255; 18]);
-    let gray = texture(0x2_0000, 8, [0xFF, 0, 0, 0], &[9, 8, 7, 6, 5, 4]);
-    assert_eq!(
-        try_decode(&gray).unwrap().rows.data.bytes(),
-        [9, 8, 7, 6, 5, 4]
-    );
-    // Masks beyond the pixel.
-    let beyond = [0xFF00_0000, 0, 0, 0xFF00_0000];
-    let gray = texture(0x2_0000, 8, beyond, &[9, 8, 7, 6, 5, 4]);
-    assert_eq!(try_decode(&gray).unwrap().rows.data.bytes()[..2], [9, 8]);
-    let with_alpha = texture(0x2_0001, 16, beyond, &bgra[..12]);
-    let image = try_decode(&with_alpha).unwrap();
-    assert_eq!(image.shape().color, Color::GrayAlpha);
-    assert_eq!(image.rows.data.bytes()[..4], [0, 1, 2, 3]);
-    for len in 0..file.len() {
-        assert!(try_decode(&file[..len]).is_err(), "cut at {len}");
+fn alpha_of_targas_is_what_their_bits_and_their_end_say() {
+    let bgra = [1, 2, 3, 40, 5, 6, 7, 80];
+    // Any number of alpha's bits, none included, that a pixel of that depth can have.
+    for flags in [0x20, 0x24, 0x28] {
+        let image = try_decode(&targa(2, 32, flags, &bgra)).unwrap();
+        assert_eq!(image.rows.data.bytes(), [3, 2, 1, 40, 7, 6, 5, 80]);
     }
-    flipped(&file, 500);
+    let five = try_decode(&targa(2, 16, 0x28, &[0x1F, 0, 0, 0x7C])).unwrap();
+    assert_eq!(five.rows.data.bytes(), [0, 0, 255, 255, 0, 0]);
+    // An extension area that says that there is no alpha, and one that says that there is.
+    for kind in [0, 3] {
+        let mut file = targa(2, 32, 0x28, &bgra);
+        let at = file.len() as u32;
+        file.extend(vec![0; 495]);
+        *file.last_mut().unwrap() = kind;
+        file.extend(at.to_le_bytes());
+        file.extend([0; 4]);
+        file.extend(b"TRUEVISION-XFILE.\0");
+        let image = try_decode(&file).unwrap();
+        let color = if kind == 0 { Color::Rgb } else { Color::Rgba };
+        assert_eq!(image.shape().color, color);
+        assert_eq!(image.rows.data.bytes()[..3], [3, 2, 1]);
+        let header = crate::codec::probe(&mut std::io::Cursor::new(file), &Default::default());
+        assert_eq!(header.unwrap().shape, image.shape());
+    }
 }
+
+#[test]
+fn a_qoi_without_its_mark_is_read_where_all_pixels_are_there() {
+    let image = picture(7, 9, Color::Rgba, SampleType::U8);
+    let whole = encode(&image, &Format::of(FormatKind::Qoi), KeepMetadata::None).unwrap();
+    let bare = &whole[..whole.len() - 8];
+    let input = Box::new(std::io::Cursor::new(bare.to_vec()));
+    let source = crate::codec::open(input, &Default::default(), &Default::default()).unwrap();
+    assert!(source.warnings()[0].text.contains("no mark at its end"));
+    assert_eq!(try_decode(bare).unwrap().rows, image.rows);
+    assert!(try_decode(&bare[..bare.len() - 1]).is_err());
+}
+
+mod floats;
+mod textures;

@@ -67,15 +67,84 @@ fn broken_files_are_errors() {
     plain.transparent = Some(1);
     plain.interlaced = true;
     flipped(&file((30, 30), plain), 3000);
-    let wrong = file((1, 1), frame(1, 1, vec![7]));
-    assert!(
-        try_decode(&wrong)
-            .unwrap_err()
-            .to_string()
-            .contains("colour 7 of a palette of 4")
-    );
     let empty = file((0, 0), frame(1, 1, vec![0]));
     assert_eq!(try_decode(&empty).unwrap().shape().pixels(), 1);
+}
+
+/// The first picture of a file, and what is told of it.
+fn told(bytes: &[u8]) -> (Image, Vec<String>) {
+    let file = Box::new(std::io::Cursor::new(bytes.to_vec()));
+    let mut source = crate::codec::open(file, &crate::codec::hostile::small(), &Default::default())
+        .expect("it is opened");
+    let shape = source.shape();
+    let mut rows = crate::image::Rows::zeroed(shape, 0..shape.rows);
+    source
+        .read(&mut crate::window::Band::of(&mut rows))
+        .expect("it is read");
+    let metadata = source.metadata().clone();
+    let warnings = source.warnings().iter().map(|w| w.text.clone()).collect();
+    (Image { rows, metadata }, warnings)
+}
+
+#[test]
+fn colours_beyond_the_palette_are_black_and_without_one_gray() {
+    let (image, warnings) = told(&file((2, 1), frame(2, 1, vec![7, 3])));
+    assert_eq!(image.rows.data, Buffer::U8(vec![0, 0, 0, 255, 255, 255]));
+    assert!(
+        warnings[0].contains("up to 7 of a palette of 4"),
+        "{warnings:?}"
+    );
+    // The same without its palette: the flag, and the colours behind the head.
+    let mut bare = file((2, 1), frame(2, 1, vec![1, 3]));
+    bare[10] &= 0x7F;
+    bare.drain(13..13 + PALETTE.len());
+    let (image, warnings) = told(&bare);
+    assert_eq!(image.rows.data, Buffer::U8(vec![1, 1, 1, 3, 3, 3]));
+    assert!(warnings[0].contains("no palette"), "{warnings:?}");
+}
+
+#[test]
+fn unknown_extensions_are_passed_over_and_junk_behind_frames_is_told_of() {
+    let plain = file((2, 1), frame(2, 1, vec![1, 3]));
+    let (expected, warnings) = told(&plain);
+    assert!(warnings.is_empty());
+    let mut known = plain.clone();
+    let head = 13 + PALETTE.len();
+    known.splice(head..head, *b"!\x2A\x05Hello\x05World\0");
+    let (image, warnings) = told(&known);
+    assert_eq!((image.rows, warnings), (expected.rows.clone(), vec![]));
+    // A zero before the mark at the end, and another file behind the first frame.
+    let last = plain.len() - 1;
+    for junk in [b"\0".to_vec(), plain.clone()] {
+        let mut odd = plain.clone();
+        odd.splice(last..last, junk.clone());
+        let (image, warnings) = told(&odd);
+        assert_eq!(image.rows, expected.rows);
+        let count = format!("last {} bytes", junk.len() + 1);
+        assert!(warnings[0].contains(&count), "{warnings:?}");
+    }
+}
+
+#[test]
+fn later_frames_are_cut_off_by_the_screen() {
+    let mut bytes = Vec::new();
+    let mut encoder = gif::Encoder::new(&mut bytes, 2, 2, &PALETTE).unwrap();
+    encoder.write_frame(&frame(2, 2, vec![1; 4])).unwrap();
+    for (left, top) in [(1, 1), (60_000, 60_000), (0, 2), (2, 0)] {
+        let mut beyond = frame(2, 2, vec![3; 4]);
+        (beyond.left, beyond.top) = (left, top);
+        encoder.write_frame(&beyond).unwrap();
+    }
+    drop(encoder);
+    let all = pages(&bytes).unwrap();
+    assert_eq!(all.len(), 5);
+    let last = &all[4].rows;
+    assert_eq!((last.shape.rows, last.shape.cols), (2, 2));
+    assert_eq!(last.row::<u8>(0), [10, 20, 30, 10, 20, 30]);
+    assert_eq!(last.row::<u8>(1), [10, 20, 30, 255, 255, 255]);
+    // The first one is the picture.
+    let first = try_decode(&file((1, 1), frame(2, 2, vec![1; 4]))).unwrap();
+    assert_eq!(first.shape().cols, 2);
 }
 
 /// A file that is cut is an error; where it is cut between two frames it cannot be told from one that only lacks the

@@ -44,7 +44,7 @@ impl Status {
         }
         // SAFETY: libheif gives a string that lives as long as the context.
         let text = unsafe { CStr::from_ptr(self.message) };
-        Err(text.to_string_lossy().into_owned())
+        Err(text.to_string_lossy().trim_end().to_string())
     }
 }
 

@@ -48,6 +48,7 @@ fn probe(kind: FormatKind, input: &mut dyn ReadSeek, limits: &Limits) -> Result<
         has_icc: file.has_profile(),
         pages: 1,
         page_kind: PageKind::Pages,
+        still: false,
         stored: None,
         lossless: false,
         streams: false,

@@ -97,6 +97,7 @@ fn probe(input: &mut dyn ReadSeek, limits: &Limits, _page: u32) -> Result<Header
         has_icc: head.metadata.icc.is_some(),
         pages: 1,
         page_kind: super::PageKind::Pages,
+        still: false,
         stored: None,
         streams: !head.whole,
         seekable: false,

@@ -22,6 +22,10 @@ pub fn mend<R: Read + Seek>(input: R, limits: &Limits) -> Result<(Mended<R>, Fou
     let mut at = SIGNATURE;
     let (mut depth, mut color) = (8, 0);
     let mut frames = 1;
+    let mut canvas = (0, 0);
+    let mut order = Order::default();
+    // Chunks that make an animation of the first picture: where they are, and what is in them.
+    let mut marks: Vec<(u64, Vec<u8>)> = Vec::new();
     // Where pixels are, compressed.
     let mut pixels: Vec<(u64, u64)> = Vec::new();
     loop {
@@ -59,23 +63,37 @@ pub fn mend<R: Read + Seek>(input: R, limits: &Limits) -> Result<(Mended<R>, Fou
                 let mut count = [0; 4];
                 file.read_exact(&mut count)?;
                 frames = u32::from_be_bytes(count);
+                let mut plays = [0; 4];
+                file.read_exact(&mut plays)?;
+                marks.push((at, [count, plays].concat()));
             }
             b"IDAT" => {
                 if pixels.is_empty() {
                     found.still_apart = found.frames.is_empty();
                 }
                 pixels.push((at + 8, len));
+                order.waits = false;
             }
             b"fcTL" if len == 26 => {
                 let mut data = [0; 26];
                 file.read_exact(&mut data)?;
                 limits.metadata(found.frames.len() * size_of::<Placed>())?;
                 found.frames.push(placed(&data));
+                order.frame(&data, canvas);
+                if pixels.is_empty() {
+                    marks.push((at, data.to_vec()));
+                }
+            }
+            b"fdAT" if len >= 4 => {
+                let mut number = [0; 4];
+                file.read_exact(&mut number)?;
+                order.pixels(number);
             }
             b"IHDR" if len == 13 => {
                 let mut data = [0; 13];
                 file.read_exact(&mut data)?;
                 (depth, color) = (data[8], data[9]);
+                canvas = (long(&data, 0), long(&data, 4));
             }
             _ if name[0].is_ascii_lowercase()
                 && !matches!(&name, b"fdAT" | b"acTL" | b"fcTL")
@@ -113,8 +131,65 @@ pub fn mend<R: Read + Seek>(input: R, limits: &Limits) -> Result<(Mended<R>, Fou
         }
         at += 12 + len;
     }
+    let sound = !order.broken && !order.waits && found.frames.len() == frames as usize;
+    if !marks.is_empty() && !found.cut && !sound {
+        // Its first picture is a PNG of its own.
+        for (at, data) in marks {
+            let renamed = [NOTHING, &data].concat();
+            let sum = checksum(NOTHING, &data).to_be_bytes();
+            file.replace(at + 4, [&renamed[..], &sum].concat());
+        }
+        if let Some((at, len)) = pixels.last() {
+            file.end(at + len + 4, END);
+        }
+        found.frames.clear();
+        found.warnings.push(Warning::new(
+            WarningKind::Damaged,
+            "the animation of the PNG is out of order and was left out; its first picture is whole",
+        ));
+    }
     file.seek(SeekFrom::Start(0))?;
     Ok((file, found))
+}
+
+/// A name of chunks that decoders pass over.
+const NOTHING: &[u8] = b"noTH";
+
+fn long(data: &[u8], at: usize) -> usize {
+    let raw = [data[at], data[at + 1], data[at + 2], data[at + 3]];
+    u32::from_be_bytes(raw) as usize
+}
+
+/// Whether the chunks of an animation come as they must.
+#[derive(Default)]
+struct Order {
+    next: u32,
+    any: bool,
+    /// Whether a frame has no pixels yet.
+    waits: bool,
+    broken: bool,
+}
+
+impl Order {
+    fn number(&mut self, number: u32) {
+        self.broken |= number != self.next;
+        self.next = self.next.wrapping_add(1);
+    }
+
+    fn frame(&mut self, data: &[u8; 26], canvas: (usize, usize)) {
+        self.number(long(data, 0) as u32);
+        let frame = placed(data);
+        let reaches = frame.left.saturating_add(frame.cols) > canvas.0
+            || frame.top.saturating_add(frame.rows) > canvas.1;
+        self.broken |= self.waits || reaches || frame.cols == 0 || frame.rows == 0;
+        (self.waits, self.any) = (true, true);
+    }
+
+    fn pixels(&mut self, number: [u8; 4]) {
+        self.number(u32::from_be_bytes(number));
+        self.broken |= !self.any;
+        self.waits = false;
+    }
 }
 
 /// What the walk over all chunks finds.
@@ -129,22 +204,25 @@ pub struct Found {
     pub still_apart: bool,
 }
 
+impl Found {
+    /// Whether that page is the picture for readers without animations.
+    pub fn is_still(&self, page: u32) -> bool {
+        self.still_apart && !self.cut && page as usize == self.frames.len()
+    }
+}
+
 /// A frame by its control chunk.
 fn placed(data: &[u8; 26]) -> Placed {
-    let long = |at: usize| {
-        let raw = [data[at], data[at + 1], data[at + 2], data[at + 3]];
-        u32::from_be_bytes(raw) as usize
-    };
     let short = |at: usize| u32::from(u16::from_be_bytes([data[at], data[at + 1]]));
     let per_second = match short(22) {
         0 => 100,
         other => other,
     };
     Placed {
-        cols: long(4),
-        rows: long(8),
-        left: long(12),
-        top: long(16),
+        cols: long(data, 4),
+        rows: long(data, 8),
+        left: long(data, 12),
+        top: long(data, 16),
         delay_ms: (short(20) * 1000 + per_second / 2) / per_second,
         dispose: match data[24] {
             0 => Dispose::Keep,

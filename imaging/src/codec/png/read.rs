@@ -26,12 +26,35 @@ fn error(error: DecodingError) -> Error {
         DecodingError::IoError(e) => e.into(),
         DecodingError::LimitsExceeded => Limit::Metadata
             .exceeded("the PNG's profiles and other metadata are larger than the limit"),
-        other => Error::Decode(format!("not a sound PNG file: {other}")),
+        other => {
+            let text = plain(&other.to_string());
+            Error::Decode(format!("not a sound PNG file: {text}"))
+        }
     }
 }
 
+/// A text of the crate's with the names of chunks in the place of what Rust writes of them.
+fn plain(text: &str) -> String {
+    const BEGIN: &str = "ChunkType { type: ";
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once(BEGIN) {
+        let (inside, behind) = after.split_once(" }").unwrap_or((after, ""));
+        let name = inside
+            .split_once(", critical")
+            .map_or(inside, |(name, _)| name);
+        out.push_str(before);
+        match name.chars().all(|c| c.is_ascii_alphabetic()) {
+            true => out.push_str(name),
+            false => out.push_str("of an unknown name"),
+        }
+        rest = behind;
+    }
+    out + rest.trim_end_matches('.')
+}
+
 /// Reads up to the pixels.
-fn start<R: Read + Seek>(mut input: R, limits: &Limits) -> Result<Started<R>> {
+fn start<R: Read + Seek>(mut input: R, limits: &Limits, page: u32) -> Result<Started<R>> {
     super::chunks::check(&mut input, limits)?;
     let mut metadata = Metadata {
         orientation: 1,
@@ -81,6 +104,9 @@ fn start<R: Read + Seek>(mut input: R, limits: &Limits) -> Result<Started<R>> {
             WarningKind::Damaged,
             "the PNG is cut off within its animation",
         ));
+    }
+    if found.is_still(page) {
+        return finish(reader, metadata, found, shape, None);
     }
     for frame in &mut found.frames {
         frame.opaque = !decoded.has_alpha();
@@ -136,6 +162,7 @@ fn finish<R: Read + Seek>(
         orientation: metadata.orientation,
         has_icc: metadata.icc.is_some(),
         page_kind: PageKind::Animation,
+        still: found.still_apart && found.frames.len() > 1 && !found.cut,
         stored: None,
         lossless: true,
         // Where some are missing, the first of those is a page that cannot be read.
@@ -163,8 +190,8 @@ fn color(color_type: ColorType, transparency: bool) -> Color {
 }
 
 /// Reads the header and all that stands before the pixels.
-pub fn probe(input: &mut dyn ReadSeek, limits: &Limits, _page: u32) -> Result<Header> {
-    start(input, limits).map(|started| started.header)
+pub fn probe(input: &mut dyn ReadSeek, limits: &Limits, page: u32) -> Result<Header> {
+    start(input, limits, page).map(|started| started.header)
 }
 
 /// A decoder for the first or only image of the file.
@@ -173,7 +200,7 @@ pub fn open(
     limits: &Limits,
     options: &OpenOptions,
 ) -> Result<Box<dyn RowSource>> {
-    let started = start(input, limits)?;
+    let started = start(input, limits, options.page)?;
     if let Some(decoded) = started.decoded {
         return Ok(Box::new(animation(started, decoded, options.page)?));
     }

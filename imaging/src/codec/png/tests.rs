@@ -249,3 +249,113 @@ fn the_first_frame_of_a_cut_animation_is_read_with_a_word() {
         assert!(error.contains("PNG"), "cut at {end}: {error}");
     }
 }
+
+/// The chunks of a file.
+fn chunks(file: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let mut rest = &file[8..];
+    let mut all = Vec::new();
+    while rest.len() >= 12 {
+        let len = u32::from_be_bytes([rest[0], rest[1], rest[2], rest[3]]) as usize;
+        all.push((rest[4..8].to_vec(), rest[8..8 + len].to_vec()));
+        rest = &rest[12 + len..];
+    }
+    all
+}
+
+/// A file of chunks, with sound checksums.
+fn joined(chunks: &[(Vec<u8>, Vec<u8>)]) -> Vec<u8> {
+    let mut out = b"\x89PNG\r\n\x1a\n".to_vec();
+    for (name, data) in chunks {
+        out.extend((data.len() as u32).to_be_bytes());
+        out.extend(name);
+        out.extend(data);
+        out.extend([0; 4]);
+    }
+    mend(out)
+}
+
+/// Three frames, the chunks of their file, and where those of frames are.
+fn animation() -> (Vec<crate::Image>, Vec<(Vec<u8>, Vec<u8>)>, Vec<usize>) {
+    use crate::codec::hostile::animates;
+    let mut frames = vec![picture(9, 12, Color::Rgb, SampleType::U8); 3];
+    for (at, frame) in frames.iter_mut().enumerate() {
+        frame.rows.data.bytes_mut().rotate_left(3 * at);
+    }
+    let all = chunks(&animates(&png("fast"), &frames, true));
+    let controls = (0..all.len()).filter(|at| all[*at].0 == b"fcTL").collect();
+    (frames, all, controls)
+}
+
+#[test]
+fn the_first_picture_of_an_animation_out_of_order_is_read_with_a_word() {
+    let (frames, all, controls) = animation();
+    let count = all.iter().position(|chunk| chunk.0 == b"acTL").unwrap();
+    type Break<'a> = &'a dyn Fn(&mut Vec<(Vec<u8>, Vec<u8>)>);
+    let breaks: [Break<'_>; 6] = [
+        &|all| all[count].1[3] = 4,
+        &|all| all[controls[1]].1[3] = 9,
+        &|all| all[controls[0]].1[3] = 1,
+        &|all| all.insert(controls[1], all[controls[1]].clone()),
+        &|all| drop(all.remove(controls[1])),
+        // A place beyond the canvas.
+        &|all| all[controls[2]].1[15] = 200,
+    ];
+    for (nth, broken) in breaks.iter().enumerate() {
+        let mut all = all.clone();
+        broken(&mut all);
+        let file = joined(&all);
+        let header = probe(&mut Cursor::new(&file), &small()).unwrap();
+        assert_eq!(header.pages, 1, "break {nth}");
+        let input = Box::new(Cursor::new(file.clone()));
+        let source = crate::codec::open(input, &small(), &OpenOptions::default()).unwrap();
+        let told = &source.warnings()[0].text;
+        assert!(told.contains("out of order"), "break {nth}: {told}");
+        assert_eq!(try_decode(&file).unwrap().rows, frames[0].rows);
+    }
+}
+
+#[test]
+fn a_picture_for_programs_without_animations_is_the_page_after_the_last() {
+    let (frames, mut all, controls) = animation();
+    all.remove(controls[0]);
+    let mut number = 0u32;
+    for (name, data) in &mut all {
+        match &name[..] {
+            b"acTL" => data[3] = 2,
+            b"fcTL" | b"fdAT" => {
+                data[..4].copy_from_slice(&number.to_be_bytes());
+                number += 1;
+            }
+            _ => {}
+        }
+    }
+    let file = joined(&all);
+    let page = |page| {
+        let options = OpenOptions { shrink: 1, page };
+        decode(file.clone(), &small(), &options)
+    };
+    let header = probe(&mut Cursor::new(&file), &small()).unwrap();
+    assert_eq!((header.pages, header.still), (2, true));
+    assert_eq!(page(0).unwrap().rows, frames[1].rows);
+    assert_eq!(page(1).unwrap().rows, frames[2].rows);
+    assert_eq!(page(2).unwrap().rows, frames[0].rows);
+    assert!(page(3).is_err());
+    let still = crate::codec::probe_page(&mut Cursor::new(&file), &small(), 2).unwrap();
+    assert!(still.streams, "it is no composed frame");
+}
+
+#[test]
+fn errors_name_chunks_as_people_do() {
+    let head = [0, 0, 0, 1, 0, 0, 0, 1, 8, 0, 0, 0, 0];
+    let mut file = handmade(head, &[], &[0, 7]);
+    let sum = file.len() - 13;
+    file[sum] ^= 1;
+    let wrong = try_decode(&file).unwrap_err().to_string();
+    assert!(wrong.contains("while decoding IDAT chunk"), "{wrong}");
+    let unknown = joined(&[(vec![0xF4, 0x1D, 0xA0, 5], vec![])]);
+    let unknown = try_decode(&unknown).unwrap_err().to_string();
+    assert!(
+        !unknown.contains('{') && !unknown.contains("u{"),
+        "{unknown}"
+    );
+}

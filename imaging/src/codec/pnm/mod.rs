@@ -70,6 +70,7 @@ fn probe(input: &mut dyn ReadSeek, limits: &Limits, _page: u32) -> Result<Header
         has_icc: false,
         pages: 1,
         page_kind: super::PageKind::Pages,
+        still: false,
         stored: None,
         streams: true,
         seekable: head.row_bytes().is_some(),

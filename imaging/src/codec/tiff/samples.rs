@@ -47,15 +47,16 @@ pub fn convert(layout: &Layout, stored: &Stored<'_>, out: &mut [u8], scratch: &m
     }
     let channels = layout.shape.channels();
     for at in 0..channels {
-        let from = match layout.alpha {
-            Some(alpha) if at == channels - 1 => alpha,
-            _ => at,
-        };
-        match &layout.meaning {
-            Meaning::Palette(colors) if Some(from) != layout.alpha => {
+        let alpha = layout.alpha.filter(|_| at == channels - 1);
+        match (&layout.meaning, alpha) {
+            // One stored index makes all three colours.
+            (Meaning::Palette(colors), None) => {
                 palette(layout, stored, colors, To { out, at, channels }, unpacked);
             }
-            _ => channel(layout, stored, from, To { out, at, channels }, unpacked),
+            _ => {
+                let from = alpha.unwrap_or(at);
+                channel(layout, stored, from, To { out, at, channels }, unpacked);
+            }
         }
     }
 }

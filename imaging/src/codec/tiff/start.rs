@@ -69,6 +69,7 @@ pub fn start(input: &mut dyn ReadSeek, limits: &Limits, page: u32) -> Result<Sta
         has_icc: metadata.icc.is_some(),
         pages: pages.places.len() as u32,
         page_kind: PageKind::Pages,
+        still: false,
         stored,
         streams: layout.down > 1
             || layout.by_scanlines()

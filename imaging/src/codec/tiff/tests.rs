@@ -230,6 +230,23 @@ fn bits_palettes_and_white_as_zero_become_bytes() {
     let image = palette.image();
     assert_eq!(image.shape().color, Color::Rgb);
     assert_eq!(u8s(&image), [0x10, 0x20, 0x30, 255, 0, 0, 0, 255, 0]);
+    // Alpha beside the index is no index of a colour.
+    let mut colors = vec![0u16; 3 * 256];
+    (colors[7], colors[256 + 7], colors[512 + 7]) = (0x1100, 0x2200, 0x3300);
+    for planar in [1, 2] {
+        let chunks: [&[u8]; 2] = match planar {
+            1 => [&[7, 200, 0, 100], &[]],
+            _ => [&[7, 0], &[200, 100]],
+        };
+        let image = Made::new(1, 2, &[8, 8], 3)
+            .with(320, &colors)
+            .with(338, &[2])
+            .with(284, &[planar])
+            .chunks(&chunks[..planar as usize])
+            .image();
+        assert_eq!(image.shape().color, Color::Rgba);
+        assert_eq!(u8s(&image), [0x11, 0x22, 0x33, 200, 0, 0, 0, 100]);
+    }
     let inverted = Made::new(1, 2, &[16], 0).chunks(&[&[0, 0, 1, 0]]);
     assert_eq!(inverted.image().rows.data, Buffer::U16(vec![65535, 65534]));
 }

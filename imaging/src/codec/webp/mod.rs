@@ -81,6 +81,7 @@ fn probe(input: &mut dyn ReadSeek, limits: &Limits, _page: u32) -> Result<Header
         has_icc: found.metadata.icc.is_some(),
         pages: found.frames.len().max(1) as u32,
         page_kind: PageKind::Animation,
+        still: false,
         stored: None,
         lossless: found.lossless,
         streams: false,
