@@ -11,6 +11,7 @@ mod find;
 mod follow;
 mod http;
 mod lists;
+mod pace;
 pub mod problem;
 pub mod serving;
 pub mod settings;
@@ -27,6 +28,7 @@ pub use direct::Direct;
 pub use find::{connect, services, user};
 pub use follow::{Follow, Update};
 pub use http::Gateway;
+pub use pace::Pace;
 pub use problem::{cause, from_cloud, from_jobs};
 pub use transfer::{Fetched, Transfer, is_loopback, plain_http};
 pub use types::{

@@ -44,6 +44,9 @@ pub struct Status {
     /// Warnings of the tasks that have ended.
     #[serde(default)]
     pub warnings: u64,
+    /// While it runs: the share of its work that is done, 0 to 1, as predicted from the sizes of its images.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<f64>,
 }
 
 impl Status {

@@ -1,7 +1,7 @@
 //! Where jobs stand, as a person or a program sees it: bars on a terminal, lines elsewhere, or JSON.
 
 use crate::output;
-use client::{Status, ended};
+use client::{Pace, Status, ended};
 use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 use protocol::Event;
 use protocol::event::{JobFinished, TaskFinished};
@@ -62,6 +62,7 @@ impl Board {
             running: HashSet::new(),
             away: None,
             told: (Instant::now(), String::new()),
+            pace: Pace::default(),
         }
     }
 
@@ -79,11 +80,10 @@ impl Board {
     }
 }
 
-/// Images a second and the time left, once there is something to judge by.
+/// Images a second, once there is something to judge by.
 fn rate(state: &ProgressState, text: &mut dyn Write) {
     if state.pos() > 0 && Some(state.pos()) < state.len() {
-        let (rate, left) = (state.per_sec(), HumanDuration(state.eta()));
-        let _ = write!(text, "  {rate:.1}/s  {left:#} left");
+        let _ = write!(text, "  {:.1}/s", state.per_sec());
     }
 }
 
@@ -106,6 +106,7 @@ pub struct Lane<'a> {
     away: Option<String>,
     /// When the last line was told, and which.
     told: (Instant, String),
+    pace: Pace,
 }
 
 impl Lane<'_> {
@@ -130,6 +131,7 @@ impl Lane<'_> {
         }
         self.total = status.counts.tasks.max(self.total);
         self.reported = ended(&status.counts);
+        self.pace.saw(status, Instant::now());
         if self.ended.is_empty()
             && self.reported > 0
             && let Some(bar) = &self.bar
@@ -223,7 +225,11 @@ impl Lane<'_> {
                 0 | 1 => String::new(),
                 n => format!(" {n} at once"),
             };
-            bar.set_message(format!("{stage}{at_once}"));
+            let left = match self.pace.left(Instant::now()) {
+                Some(left) => format!("{:#} left  ", HumanDuration(left)),
+                None => String::new(),
+            };
+            bar.set_message(format!("{left}{stage}{at_once}"));
             return;
         }
         if self.board.show == Show::Json {

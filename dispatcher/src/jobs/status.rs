@@ -22,7 +22,7 @@ use std::time::{Duration, SystemTime};
 const AT_ONCE: usize = 16;
 
 /// Where a job is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct JobStatus {
     /// Its id.
     pub job: String,
@@ -52,6 +52,9 @@ pub struct JobStatus {
     pub counts: Counts,
     /// Warnings of the tasks that have ended.
     pub warnings: u64,
+    /// Of a job that runs: the share of its work that is done, 0 to 1, as predicted from the sizes of its images.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub progress: Option<f64>,
 }
 
 /// An output of a job and a link to it.
@@ -93,6 +96,7 @@ impl Jobs {
             }
         } else if let Some(plan) = records::plan(&self.store, id).await? {
             status.started = Some(plan.started);
+            status.progress = progress(&fields);
         }
         Ok(status)
     }
@@ -393,6 +397,7 @@ fn status(stored: StoredJob, state: JobState, counts: Counts) -> JobStatus {
         reduce: stored.spec.reduce.map(|reduce| reduce.op),
         warnings: counts.warnings,
         counts,
+        progress: None,
     }
 }
 
@@ -449,6 +454,15 @@ fn from_fields(fields: &BTreeMap<String, String>) -> Option<(JobState, Counts)> 
         counts.warnings += warnings;
     }
     Some((state, counts))
+}
+
+/// The share of the work that is done; its field is `work.<round>`.
+fn progress(fields: &BTreeMap<String, String>) -> Option<f64> {
+    let (worked, work) = fields
+        .get(&format!("work.{}", fields.get("round")?))?
+        .split_once(' ')?;
+    let (worked, work): (f64, f64) = (worked.parse().ok()?, work.parse().ok()?);
+    (work > 0.0).then(|| (worked / work).clamp(0.0, 1.0))
 }
 
 /// Counts as a field's text.

@@ -448,8 +448,12 @@ impl Lead {
                     "{} {} {} 0 {warnings}",
                     counted.succeeded, counted.failed, counted.rejected
                 );
-                let field = (format!("done.{}.all", job.round), counts);
-                self.outbox.fields(&id, vec![field]);
+                let done = (format!("done.{}.all", job.round), counts);
+                let work = (
+                    format!("work.{}", job.round),
+                    format!("{} {}", counted.worked, counted.work),
+                );
+                self.outbox.fields(&id, vec![done, work]);
             }
         }
         if self.swept.elapsed() > SWEEP {

@@ -34,6 +34,11 @@ function done(job) {
   return succeeded + failed + rejected + cancelled;
 }
 
+// The share of its work that is done.
+function share(job) {
+  return job.progress ?? done(job) / job.counts.tasks;
+}
+
 function tasksOf(job) {
   return job.reduce ? "nodes" : "images";
 }
@@ -62,9 +67,11 @@ function paceText({ job, pace }) {
   if (ended(job)) {
     if (took > 0 && count > 1) parts.push(`${((count * 1000) / took).toFixed(1)} ${tasksOf(job)}/s`);
   } else if (pace && count > pace.count) {
-    // Since this page saw it first.
-    const rate = (count - pace.count) / (Date.now() - pace.since);
-    parts.push(`${(rate * 1000).toFixed(1)} ${tasksOf(job)}/s`, `about ${timeText((job.counts.tasks - count) / rate)} to go`);
+    // Since this page saw it first. What is to go follows the work that images make, not their number.
+    const passed = Date.now() - pace.since;
+    parts.push(`${(((count - pace.count) * 1000) / passed).toFixed(1)} ${tasksOf(job)}/s`);
+    const grown = share(job) - pace.share;
+    if (grown > 0) parts.push(`about ${timeText((passed * (1 - share(job))) / grown)} to go`);
   }
   return parts.join(" · ");
 }
@@ -154,14 +161,14 @@ function showJob(job) {
   entry.job = job;
   const { view } = entry;
   const name = jobName(job);
-  if (!ended(job) && job.counts.tasks > 0) entry.pace ??= { since: Date.now(), count: done(job) };
+  if (!ended(job) && job.counts.tasks > 0) entry.pace ??= { since: Date.now(), count: done(job), share: share(job) };
   view.title.textContent = name;
   view.state.textContent = stateText(job);
   view.state.className = job.state === "succeeded" ? "good" : ended(job) ? "bad" : "soft";
   view.pace.textContent = paceText(entry);
   view.bar.hidden = ended(job);
   view.bar.setAttribute("aria-label", `Progress of ${name}`);
-  if (job.counts.tasks > 0) view.bar.value = done(job) / job.counts.tasks;
+  if (job.counts.tasks > 0) view.bar.value = share(job);
   else view.bar.removeAttribute("value");
   const named = [[view.cancel, "Cancel"], [view.retry, "Retry failed images of"], [view.show, "Results of"], [view.again, "Run again:"], [view.edit, "Edit as new:"], [view.pause, "Pause"], [view.resume, "Resume"]];
   for (const [button, text] of named) button.setAttribute("aria-label", `${text} ${name}`);

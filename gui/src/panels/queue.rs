@@ -162,7 +162,8 @@ fn progress(ui: &mut Ui, jobs: &Jobs, status: &Status) {
     let share = if status.state.is_final() {
         1.0
     } else {
-        done as f32 / all.max(1) as f32
+        let counted = done as f64 / all.max(1) as f64;
+        status.progress.unwrap_or(counted) as f32
     };
     let failed = match status.counts.failed + status.counts.rejected {
         0 => String::new(),

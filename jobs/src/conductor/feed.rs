@@ -158,6 +158,7 @@ impl Conductor {
         self.load += cost;
         if let Some(job) = self.jobs.get_mut(&span.job) {
             job.flying += 1;
+            job.aloft += cost;
         }
         self.fed += 1;
         self.send(now, &span, out);

@@ -22,6 +22,10 @@ pub struct Counted {
     pub failed: u64,
     /// Those that a limit refused.
     pub rejected: u64,
+    /// What all of them cost together, in microseconds as predicted.
+    pub work: u64,
+    /// What of that is done.
+    pub worked: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -52,6 +56,8 @@ pub(super) struct Job {
     pub(super) waiting: usize,
     /// Inputs that nodes died of while they did nothing else, by page: they are run so from then on.
     pub(super) deadly: BTreeSet<(u32, u32)>,
+    /// Predicted microseconds: of spans on their way.
+    pub(super) aloft: u64,
     /// Microseconds predicted and milliseconds measured, of spans that ran.
     ran: (f64, f64),
     /// Its receipt is being written.
@@ -81,6 +87,7 @@ impl Job {
             tries: BTreeMap::new(),
             deadly: BTreeSet::new(),
             waiting: 0,
+            aloft: 0,
             ran: (0.0, 0.0),
             ending: false,
             held: false,
@@ -134,6 +141,8 @@ impl Job {
     pub(super) fn counted(&self) -> Counted {
         Counted {
             inputs: self.pages.iter().map(|page| u64::from(page.inputs())).sum(),
+            // Of what is on its way half waits, and the other half is half done.
+            worked: (self.counted.worked + self.aloft / 4).min(self.counted.work),
             ..self.counted
         }
     }
@@ -172,6 +181,18 @@ impl Job {
             ([page], 1..) => most.min(page.total() / (slots * 4)).max(1),
             _ => most,
         }
+    }
+
+    /// A page of it is known: what its inputs cost, and which have ended.
+    pub(super) fn weigh(&mut self, costs: &[u32], ended: impl Iterator<Item = u32>) {
+        let sum = |costs: &mut dyn Iterator<Item = u32>| costs.map(u64::from).sum::<u64>();
+        self.counted.work += sum(&mut costs.iter().copied());
+        self.counted.worked += sum(&mut ended.filter_map(|n| costs.get(n as usize).copied()));
+    }
+
+    /// A span of that cost ended.
+    pub(super) fn worked(&mut self, cost: u64) {
+        self.counted.worked += cost;
     }
 
     /// A span ran.

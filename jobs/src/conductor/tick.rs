@@ -84,6 +84,7 @@ impl Conductor {
         self.flights.insert(span.clone(), flight);
         self.load += cost;
         job.flying += 1;
+        job.aloft += cost;
         let id = span.job.clone();
         self.place(&id);
     }

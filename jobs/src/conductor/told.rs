@@ -86,6 +86,7 @@ impl Conductor {
         job.left = pages.iter().map(|page| page.costs.len() as u64).sum();
         let mut again = Vec::new();
         for (number, page) in (0..).zip(pages) {
+            job.weigh(&page.costs, page.ended.iter().map(|(input, _)| *input));
             job.pages.push(Page::new(page.costs, self.settings.span));
             let mut new = Vec::new();
             for (input, end) in page.ended {
@@ -220,6 +221,7 @@ impl Conductor {
         self.load -= flight.cost;
         if let Some(job) = self.jobs.get_mut(&span.job) {
             job.flying = job.flying.saturating_sub(1);
+            job.aloft -= flight.cost.min(job.aloft);
         }
         Some(flight)
     }
@@ -246,6 +248,7 @@ impl Conductor {
         }
         if let Some(flight) = &flight {
             job.learn(flight.cost, report.ms);
+            job.worked(flight.cost);
         }
         let (mut new, mut again) = (Vec::new(), Vec::new());
         for (input, end) in report.ends {

@@ -186,3 +186,50 @@ fn a_span_that_is_refused_goes_to_each_node_before_it_comes_to_one_again() {
     }
     assert!(asked.windows(2).all(|two| two[0] != two[1]), "{asked:?}");
 }
+
+#[test]
+fn progress_is_the_share_of_the_work_and_not_of_the_number_of_images() {
+    let mut core = conductor();
+    let mut costs = vec![10_000; 100];
+    costs[70] = 9_000_000;
+    let Input::Loaded(mut loaded) = job("J", 0, 0) else {
+        unreachable!()
+    };
+    loaded.pages = Some(vec![Loading {
+        costs,
+        ended: vec![(3, End::Succeeded)],
+        ..Loading::default()
+    }]);
+    core.step(0, Input::Loaded(loaded));
+    let counted = |core: &Conductor| core.counted("J").unwrap();
+    assert_eq!(
+        (counted(&core).worked, counted(&core).work),
+        (10_000, 9_990_000)
+    );
+    let mut orders = fed(core.step(1, beat(1)));
+    let (mut now, mut before) = (2, counted(&core).worked);
+    while let Some(order) = orders.pop() {
+        now += 1;
+        let first = order.span.first;
+        orders.extend(fed(core.step(now, ended(&order))));
+        let Some(counted) = core.counted("J") else {
+            break;
+        };
+        assert!(counted.worked <= counted.work);
+        assert!(
+            counted.worked >= before || core.in_flight() == 0,
+            "{counted:?}"
+        );
+        before = counted.worked;
+        if first == 70 {
+            // One image of a hundred, nine tenths of the work.
+            assert!(
+                counted.succeeded <= 30 && counted.worked >= 9_000_000,
+                "{counted:?}"
+            );
+        }
+        if counted.succeeded == 100 {
+            assert_eq!(counted.worked, counted.work);
+        }
+    }
+}
