@@ -3,6 +3,7 @@
 
 mod bands;
 mod heights;
+mod plans;
 mod values;
 
 use imaging::comm::{Comm, serial::Serial, threads};
@@ -87,6 +88,7 @@ fn pipelines() -> Vec<String> {
         .iter()
         .map(|op| op.example.to_owned())
         .collect();
+    texts.push(String::new());
     texts.push("invert | gaussian(sigma=2) | invert | gaussian(sigma=0.7, border=constant)".into());
     texts.push("gaussian(sigma=9, border=reflect)".into());
     texts.push("gaussian(sigma=1) | flip(axis=vertical) | gaussian(sigma=0.8) | flip".into());
