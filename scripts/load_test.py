@@ -38,6 +38,8 @@ def arguments():
     parser.add_argument("--batch", type=int, default=20, help="images of a batch")
     parser.add_argument("--pipeline", default="gaussian(sigma=2)")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--looks", type=float, default=0, help="then: seconds for which users look at lists, jobs and results")
+    parser.add_argument("--pause", type=float, default=1, help="mean seconds between two looks of a user")
     parser.add_argument("--timeout", type=float, default=300, help="seconds after which a job counts as failed")
     parser.add_argument("--output", required=True)
     parser.add_argument("--json", action="store_true")
@@ -60,6 +62,7 @@ class User:
     def __init__(self, options, session, token, images):
         self.options, self.session, self.images = options, session, images
         self.headers = {"authorization": f"Bearer {token}"}
+        self.made = []
 
     async def call(self, method, path, **more):
         """A request that waits where it is asked to."""
@@ -118,6 +121,24 @@ class User:
                 if answer.status != 200 or hashlib.sha256(data).hexdigest() != output["sha256"]:
                     raise Refused("an output is not what its hash says")
 
+    async def look(self, took):
+        """One of the looks that the page takes, as often as each other."""
+        job = random.choice(self.made)
+        name, path = random.choice((("list", "v1/jobs"), ("status", f"v1/jobs/{job}"), ("results", f"v1/jobs/{job}/results")))
+        start = time.monotonic()
+        async with self.session.get(f"{self.options.gateway}/{path}", headers=self.headers) as answer:
+            await answer.read()
+            ok = answer.status == 200
+        took.append((name if ok else f"{name}: {answer.status}", (time.monotonic() - start) * 1e3))
+
+    async def looks(self, took):
+        end = time.monotonic() + self.options.looks
+        # Not all at the same moment.
+        await asyncio.sleep(random.uniform(0, self.options.pause))
+        while self.made and time.monotonic() < end:
+            await self.look(took)
+            await asyncio.sleep(random.uniform(0.5, 1.5) * self.options.pause)
+
     async def job(self, kind, count, began):
         row = {"kind": kind, "images": count, "began": time.monotonic() - began, "outcome": "succeeded"}
         start = time.monotonic()
@@ -131,6 +152,7 @@ class User:
             spec = {"inputs": inputs, "pipeline": self.options.pipeline}
             job = (await self.call("POST", "v1/jobs", json=spec))["job"]
             step("accept")
+            self.made.append(job)
             state = await self.ended(job)
             step("done")
             if state != "succeeded":
@@ -173,12 +195,27 @@ async def load(options):
             await asyncio.gather(*tasks)
         else:
             await asyncio.gather(*(several(user) for user in users))
-        return rows, time.monotonic() - began
+        took, looks = time.monotonic() - began, []
+        if options.looks:
+            await asyncio.gather(*(user.looks(looks) for user in users))
+        return rows, took, looks
 
 
 def percentile(values, share):
     values = sorted(values)
     return values[min(len(values) - 1, int(len(values) * share))] if values else None
+
+
+def looked(options, looks):
+    """How long each kind of look took; others than successes are kinds of their own."""
+    kinds = {}
+    for name, ms in looks:
+        kinds.setdefault(name, []).append(ms)
+    found = {}
+    for name, values in sorted(kinds.items()):
+        found[name] = {"count": len(values), "per_s": round(len(values) / options.looks, 1)}
+        found[name] |= {f"p{int(p * 100)}_ms": round(percentile(values, p), 1) for p in (0.5, 0.95, 0.99)}
+    return found
 
 
 def summary(options, rows, took):
@@ -232,7 +269,7 @@ def chart(rows, path):
 
 def main():
     options = arguments()
-    rows, took = asyncio.run(load(options))
+    rows, took, looks = asyncio.run(load(options))
     out = Path(options.output)
     out.mkdir(parents=True, exist_ok=True)
     with open(out / "requests.csv", "w", newline="") as file:
@@ -241,6 +278,8 @@ def main():
         for row in sorted(rows, key=lambda row: row["began"]):
             writer.writerow({k: round(v, 3) if isinstance(v, float) else v for k, v in row.items()})
     found = summary(options, rows, took)
+    if looks:
+        found["looks"] = looked(options, looks)
     (out / "summary.json").write_text(json.dumps(found, indent=2) + "\n")
     chart(rows, out / "chart.svg")
     if options.json:
@@ -253,6 +292,8 @@ def main():
             values = found["since_begin"][name]
             if values:
                 print(f"{text:28} {values['p50_ms']:9} {values['p95_ms']:9} {values['p99_ms']:9}")
+        for name, values in found.get("looks", {}).items():
+            print(f"{name + ', ' + str(values['per_s']) + '/s, ms':28} {values['p50_ms']:9} {values['p95_ms']:9} {values['p99_ms']:9}")
         for error, count in sorted(found["errors"].items()):
             print(f"failed: {count} x {error}")
         print(f"each request: {out}/requests.csv, chart: {out}/chart.svg")

@@ -97,6 +97,8 @@ pub enum Command {
     ChooseJob(Option<String>),
     /// List only images in trouble.
     OnlyFailedTasks(bool),
+    /// Whether a job is to be deleted is asked for, or not any more.
+    Sure(Option<String>),
     /// Put the links of a job away.
     CloseLinks,
     /// Fetch a job's outputs into the folder for results.
@@ -117,6 +119,8 @@ pub enum Command {
     Start,
     /// Stop the run after the images that are being worked on.
     Stop,
+    /// Begin nothing more of the run, or go on with it.
+    Pause(bool),
     /// Run again what did not succeed.
     Retry,
     /// Show one image of the results.

@@ -13,7 +13,7 @@ pub(crate) use check::{check_upload, check_url, file_of};
 pub use dead::{DeadLetter, LOOK};
 pub use inputs::object_of;
 pub use nodes::{Nodes, Total};
-pub use status::{JobStatus, Output};
+pub use status::{Ended, JobStatus, Output};
 pub(crate) use status::{count, to_field};
 pub use uploads::{Upload, UploadedFile, Usage, Weights};
 pub use urls::InputUrls;

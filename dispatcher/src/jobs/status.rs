@@ -14,8 +14,9 @@ use protocol::state::{JobState, TaskState};
 use protocol::{JobReceipt, StoredJob, TaskReceipt};
 use schemars::JsonSchema;
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 /// Receipts read at once.
@@ -68,6 +69,30 @@ pub struct Output {
     pub link: Link,
 }
 
+/// Jobs that had ended when they were listed: they stay as they are until somebody tries one again, which is a new round.
+#[derive(Debug, Default)]
+pub struct Ended(Mutex<HashMap<String, (String, u32, JobStatus)>>);
+
+impl Ended {
+    /// Jobs that are remembered.
+    const MOST: usize = 50_000;
+
+    fn get(&self, owner: &str, id: &str, round: u32) -> Option<JobStatus> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (whose, of, status) = known.get(id)?;
+        (whose == owner && *of == round).then(|| status.clone())
+    }
+
+    fn keep(&self, owner: &str, round: u32, status: &JobStatus) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= Ended::MOST {
+            known.clear();
+        }
+        let kept = (owner.to_owned(), round, status.clone());
+        known.insert(status.job.clone(), kept);
+    }
+}
+
 impl Jobs {
     /// Where a job is.
     pub async fn status(&self, owner: &str, id: &str) -> Result<JobStatus> {
@@ -114,7 +139,8 @@ impl Jobs {
         state: Option<JobState>,
         after: Option<&str>,
     ) -> Result<Vec<JobStatus>> {
-        Ok(self.page(owner, limit, state, after).await?.0)
+        let known = Ended::default();
+        Ok(self.page(owner, limit, state, after, &known).await?.0)
     }
 
     /// The same, and where the next page begins, if there may be one. `after` is that, or a job's id. Ids that come from a
@@ -125,6 +151,7 @@ impl Jobs {
         limit: usize,
         state: Option<JobState>,
         after: Option<&str>,
+        known: &Ended,
     ) -> Result<(Vec<JobStatus>, Option<String>)> {
         super::check_owner(owner)?;
         let marks = self.store.list(&names::owner(owner)).await?;
@@ -149,7 +176,7 @@ impl Jobs {
         for some in marks[begin..].chunks(AT_ONCE.max(limit.min(64))) {
             let looked = stream::iter(some.to_vec())
                 .map(|(_, id)| async move {
-                    match self.status(owner, &id).await {
+                    match self.listed(owner, &id, known).await {
                         // A mark whose submitter died before it stored the job.
                         Err(Error::NoSuchJob(_)) => Ok(None),
                         other => other.map(Some),
@@ -169,6 +196,20 @@ impl Jobs {
         let last = last.and_then(|last| marks.iter().find(|(_, id)| *id == last.job));
         let next = last.map(|(nanos, id)| format!("{nanos:0PLACE$}{id}"));
         Ok((found, next))
+    }
+
+    /// Where a job of a list is: as it was looked at before, where it had ended then and nobody has tried it again.
+    async fn listed(&self, owner: &str, id: &str, known: &Ended) -> Result<JobStatus> {
+        // Before its state, so that a new round is never taken for an old one.
+        let round = names::current_round(&self.store, id).await?;
+        if let Some(status) = known.get(owner, id, round) {
+            return Ok(status);
+        }
+        let status = self.status(owner, id).await?;
+        if status.state.is_final() {
+            known.keep(owner, round, &status);
+        }
+        Ok(status)
     }
 
     /// Links to the outputs that there are so far.

@@ -41,7 +41,8 @@ async fn export(
 ) -> std::result::Result<Response, Problem> {
     let owner = whose(query, user)?;
     // What can be refused is refused before the first byte.
-    gateway.jobs.page(&owner, 1, None, None).await?;
+    let known = &gateway.ended;
+    gateway.jobs.page(&owner, 1, None, None, known).await?;
     let name = format!("sundog-{owner}.zip");
     Ok(Archive::answer(&name, |archive| async move {
         let mut export = Export {
@@ -68,7 +69,8 @@ impl Export<'_> {
         let jobs = &self.gateway.jobs;
         let mut after: Option<String> = None;
         loop {
-            let page = jobs.page(self.owner, PAGE.into(), None, after.as_deref());
+            let known = &self.gateway.ended;
+            let page = jobs.page(self.owner, PAGE.into(), None, after.as_deref(), known);
             let (found, next) = page.await.map_err(Error::other)?;
             for job in found {
                 self.job(&job.job).await?;

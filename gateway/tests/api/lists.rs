@@ -71,6 +71,17 @@ async fn entries_have_the_fields_that_are_asked_for() {
     assert_eq!(failed.keys().collect::<Vec<_>>(), ["reason", "task"]);
     let letters = get(&site, "v1/dead-letters?fields=task").await;
     assert_eq!(letters["letters"], json!([{"task": 1}]));
+    // Ended jobs are remembered until somebody tries one again.
+    site.stop_dispatcher();
+    let path = format!("v1/jobs/{id}/retry");
+    let (status, _) = site.call("POST", &path, &site.ada, None).await;
+    assert_eq!(status, StatusCode::ACCEPTED);
+    let again = get(&site, "v1/jobs?fields=state").await;
+    assert_ne!(again["jobs"], json!([{"state": "partial"}]));
+    site.start_dispatcher();
+    site.ended(&site.ada, &id).await;
+    let again = get(&site, "v1/jobs?fields=state").await;
+    assert_eq!(again["jobs"], json!([{"state": "partial"}]));
     for path in ["jobs", "uploads", "dead-letters"] {
         let path = format!("v1/{path}?fields=jub");
         let (status, answer) = site.call("GET", &path, &site.ada, None).await;

@@ -109,6 +109,10 @@ impl Site {
         self.dispatcher = Some(shutdown.drop_guard());
     }
 
+    pub fn stop_dispatcher(&mut self) {
+        drop(self.dispatcher.take());
+    }
+
     pub async fn send(
         &self,
         method: &str,

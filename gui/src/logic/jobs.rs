@@ -53,6 +53,11 @@ pub(super) fn answered(state: &mut State, work: &Work, answer: Answer) {
                 state.jobs.learn(anew, tasks);
             }
         }
+        Answer::Spec(job) => {
+            // The files are those that are chosen here: its own are uploads.
+            super::files::take_over(state, &job, false);
+            state.tab = Tab::Compose;
+        }
         Answer::Results(results) => state.jobs.results = Some(*results),
         Answer::Transfer(number, Some(transfer)) => {
             drop(state.jobs.transfers.insert(number, transfer))

@@ -92,6 +92,7 @@ pub fn apply(state: &mut State, work: &mut Work, presets: &mut Presets, command:
             work.jobs.ask(Ask::Follow(job));
         }
         Command::OnlyFailedTasks(only) => state.jobs.only_failed = only,
+        Command::Sure(job) => state.jobs.sure = job,
         Command::CloseLinks => state.jobs.results = None,
         Command::Download(job) => match state.setup.output.trim() {
             "" => state.tell(
@@ -134,6 +135,7 @@ pub fn apply(state: &mut State, work: &mut Work, presets: &mut Presets, command:
                 state.run.stopping = true;
             }
         }
+        Command::Pause(held) => runs::pause(state, work, held),
         Command::Retry => {
             let failed = |e: &&Ended| e.reason.is_some();
             let done: std::collections::HashSet<&PathBuf> = (state.run.ended.iter())

@@ -48,6 +48,7 @@ pub(super) fn begin(
     }
     let stop = Stop::default();
     work.run = Some(stop.clone());
+    work.hold = run::Hold::default();
     state.plan = Plan::None;
     let by_path = state.files.by_path();
     let earlier = only.as_ref().map(|_| std::mem::take(&mut state.run.ended));
@@ -62,7 +63,17 @@ pub(super) fn begin(
         }
     }
     work.shelf.quiet(true);
-    run::start(&work.post, job, only, by_path, stop);
+    state.run.can_pause = job.ranks.is_none();
+    let hold = work.hold.clone();
+    run::start(&work.post, job, only, by_path, stop, hold);
+}
+
+/// Begins nothing more of the run, or goes on with it.
+pub(super) fn pause(state: &mut State, work: &Work, held: bool) {
+    if state.run.active() && state.run.can_pause {
+        work.hold.set(held);
+        state.run.pause(held);
+    }
 }
 
 /// Takes in the end of a run.

@@ -221,6 +221,24 @@ fn job(ui: &mut Ui, scene: &mut Scene<'_>, status: &Status) {
         if ui.add_enabled(!over, Button::new("Cancel")).clicked() {
             scene.commands.push(Command::Jobs(Ask::Cancel(id.clone())));
         }
+        let edit = ui.add_enabled(over, Button::new("Edit as new"));
+        if edit
+            .on_hover_text("Its operations and format, for the files that are chosen here")
+            .clicked()
+        {
+            scene.commands.push(Command::Jobs(Ask::Edit(id.clone())));
+        }
+        let sure = scene.state.jobs.sure.as_ref() == Some(&id);
+        let name = match sure {
+            true => "Delete with its results?",
+            false => "Delete",
+        };
+        if ui.add_enabled(over, Button::new(name)).clicked() {
+            scene.commands.push(match sure {
+                true => Command::Jobs(Ask::Purge(id.clone())),
+                false => Command::Sure(Some(id.clone())),
+            });
+        }
         if ui
             .button("Links")
             .on_hover_text("Links to its results, until they expire")

@@ -40,10 +40,21 @@ fn going(ui: &mut Ui, scene: &mut Scene<'_>) {
         {
             scene.commands.push(Command::Stop);
         }
+        if run.can_pause {
+            let paused = run.paused.is_some();
+            let name = if paused { "Resume" } else { "Pause" };
+            let button = Button::new(name).min_size(vec2(80.0, 30.0));
+            let about = "Images that are being worked on come to their end; no other begins";
+            let pause = ui.add_enabled(!run.stopping, button).on_hover_text(about);
+            if pause.clicked() {
+                scene.commands.push(Command::Pause(!paused));
+            }
+        }
         let left = run.left().map_or(String::new(), |secs| {
             format!(", about {} left", text::time(secs))
         });
-        let told = format!("{}{left}", run.summary());
+        let held = if run.paused.is_some() { ", paused" } else { "" };
+        let told = format!("{}{left}{held}", run.summary());
         let bar = ProgressBar::new(run.share())
             .text(&told)
             .desired_width(ui.available_width() - 6.0);

@@ -136,6 +136,8 @@ pub struct Jobs {
     pub list: Vec<Status>,
     /// The job that is looked at.
     pub chosen: Option<String>,
+    /// The job that goes if it is asked for once more.
+    pub sure: Option<String>,
     /// Its images by their numbers.
     pub tasks: HashMap<u64, Task>,
     /// Their numbers as they came, and of those in trouble.
@@ -260,6 +262,7 @@ impl Jobs {
     /// Looks at another job.
     pub fn choose(&mut self, job: Option<String>) {
         self.chosen = job;
+        self.sure = None;
         self.forget_tasks();
         self.results = None;
     }

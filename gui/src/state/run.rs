@@ -89,6 +89,10 @@ pub struct Run {
     pub state: Option<JobState>,
     /// Whether it is being stopped.
     pub stopping: bool,
+    /// Whether it can be paused: ranks of `mpirun` cannot.
+    pub can_pause: bool,
+    /// Since when it begins nothing more.
+    pub paused: Option<Instant>,
     /// Images of it.
     pub tasks: u64,
     /// Succeeded and failed.
@@ -125,6 +129,15 @@ impl Run {
         }
     }
 
+    /// It begins nothing more, or goes on; that time does not count.
+    pub fn pause(&mut self, held: bool) {
+        if held {
+            self.paused.get_or_insert_with(Instant::now);
+        } else if let Some(since) = self.paused.take() {
+            self.began = self.began.map(|began| began + since.elapsed());
+        }
+    }
+
     /// Whether it is going on.
     pub fn active(&self) -> bool {
         self.began.is_some() && self.took.is_none()
@@ -144,7 +157,8 @@ impl Run {
     pub fn left(&self) -> Option<f64> {
         let share = f64::from(self.share());
         let elapsed = self.began?.elapsed().as_secs_f64();
-        (self.active() && share > 0.02 && elapsed > 0.5).then(|| elapsed * (1.0 - share) / share)
+        (self.active() && self.paused.is_none() && share > 0.02 && elapsed > 0.5)
+            .then(|| elapsed * (1.0 - share) / share)
     }
 
     /// Takes in that work begins.

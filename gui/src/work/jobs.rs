@@ -30,6 +30,10 @@ pub enum Ask {
     Resume(String),
     /// Run what did not succeed of a job again.
     Retry(String),
+    /// Remove everything of a job.
+    Purge(String),
+    /// Ask what an ended job was to do.
+    Edit(String),
     /// Follow a job's images, or none.
     Follow(Option<String>),
     /// Ask for links to a job's outputs.
@@ -52,6 +56,8 @@ pub enum Answer {
     Accepted(String),
     /// Images of the job that is followed; true: what was known of them before counts no more.
     Tasks(String, bool, Vec<(u64, Task)>),
+    /// What a job was to do.
+    Spec(Box<Job>),
     /// Links.
     Results(Box<Results>),
     /// A transfer goes on, or is over.
@@ -268,6 +274,13 @@ async fn work(client: Arc<Client>, ask: Ask, number: u64, post: Post) {
         Ask::Pause(job) => client.pause(&job).await.map(drop),
         Ask::Resume(job) => client.resume(&job).await.map(drop),
         Ask::Retry(job) => client.retry(&job).await.map(drop),
+        Ask::Purge(job) => client.purge(&job).await,
+        Ask::Edit(job) => client.receipt(&job).await.map(|receipt| {
+            match receipt {
+                Some(receipt) => say(&post, Answer::Spec(Box::new(receipt.spec))),
+                None => post.send(News::Told(true, "the job has no receipt yet".into())),
+            };
+        }),
         Ask::Results(job) => client.results(&job, LIFE).await.map(|results| {
             say(&post, Answer::Results(Box::new(results)));
         }),

@@ -94,6 +94,8 @@ pub struct Work {
     pub jobs: jobs::Asker,
     /// Ends the run that goes on.
     pub run: Option<Stop>,
+    /// Has it begin nothing more for now.
+    pub hold: run::Hold,
     /// Ends the preview of a stack that is being made.
     pub stack: Option<Stop>,
     /// Ends the plan that is being made.
@@ -109,6 +111,7 @@ impl Work {
             jobs: jobs::Asker::new(&post),
             post,
             run: None,
+            hold: run::Hold::default(),
             stack: None,
             plan: None,
         }

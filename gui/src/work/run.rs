@@ -8,9 +8,34 @@ use protocol::event::TaskFinished;
 use protocol::state::TaskState;
 use protocol::{Event, Job, name};
 use std::collections::HashMap;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
 use worker::batch::{Outcome, Request};
 use worker::here;
 use worker::mpirun::{Ask, Launcher, Line};
+
+/// Whether a run begins nothing more for now. Clones are the same.
+#[derive(Clone, Debug, Default)]
+pub struct Hold(Arc<(Mutex<bool>, Condvar)>);
+
+impl Hold {
+    /// Begins nothing more, or goes on.
+    pub fn set(&self, held: bool) {
+        *self.0.0.lock().unwrap_or_else(PoisonError::into_inner) = held;
+        self.0.1.notify_all();
+    }
+
+    /// Waits until it goes on, or is to end. Whoever hands out images waits here, so those that are being worked on come to
+    /// their end, and no other begins.
+    fn wait(&self, stop: &Stop) {
+        const LOOK: Duration = Duration::from_millis(100);
+        let mut held = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+        while *held && !stop.is_set() {
+            let waited = self.0.1.wait_timeout(held, LOOK);
+            held = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
 
 /// A request for a whole job.
 pub fn request(job: Job) -> Request {
@@ -50,6 +75,7 @@ pub fn start(
     only: Option<Vec<String>>,
     by_path: HashMap<String, u64>,
     stop: Stop,
+    hold: Hold,
 ) {
     spawn(post, "run", move |post| {
         worker::atomic::survive_file_size_limit();
@@ -63,6 +89,7 @@ pub fn start(
                 _ => return,
             };
             post.send(news);
+            hold.wait(&stop);
         };
         let outcome = guarded(|| match request.job.ranks {
             Some(ranks) => under_mpirun(&request, ranks, &stop, &mut emit),

@@ -197,6 +197,18 @@ fn a_job_goes_to_a_job_system_and_its_files_come_back() {
         .status();
     assert!(ran.unwrap().success());
     assert_eq!(contents(&desk.path("window")), contents(&line));
+    // What it did can be edited, and the job deleted once one is sure.
+    desk.change(|state| state.edit.type_text("invert".into()));
+    let first = desk.state().jobs.chosen.clone().unwrap();
+    desk.click("Edit as new");
+    desk.until("the operations", |s| s.tab == Tab::Compose);
+    let job = desk.state().job().unwrap();
+    assert!(format!("{:?}", job.pipeline).contains("clahe"));
+    desk.ask(Ask::Tab(Tab::Queue));
+    desk.click("Delete");
+    assert!(desk.state().jobs.list.iter().any(|j| j.job == first));
+    desk.click("Delete with its results?");
+    desk.until("its end", |s| s.jobs.list.iter().all(|j| j.job != first));
     // A job of the command line is seen here, too.
     let submitted = sundog(&home)
         .arg("submit")

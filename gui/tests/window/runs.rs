@@ -148,6 +148,42 @@ fn a_run_can_be_stopped_and_gone_on_with() {
 }
 
 #[test]
+fn a_run_pauses_after_what_is_being_worked_on_and_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    for number in 0..30 {
+        picture(&dir.path().join(format!("photos/{number}.ppm")), 700, 500);
+    }
+    let files = vec![dir.path().join("photos")];
+    let args = Args {
+        files,
+        ..Args::default()
+    };
+    let mut desk = Desk::open(dir, args);
+    ready(&mut desk);
+    desk.change(|state| state.edit.type_text("median(radius=12)".into()));
+    desk.click("Start");
+    desk.until("some images", |s| s.run.counts.0 >= 2);
+    desk.click("Pause");
+    assert!(desk.sees("paused"));
+    // What is in hand comes to its end, and then nothing more.
+    let mut before = u64::MAX;
+    let began = std::time::Instant::now();
+    while before != desk.state().run.counts.0 {
+        before = desk.state().run.counts.0;
+        let until = std::time::Instant::now() + std::time::Duration::from_millis(900);
+        while std::time::Instant::now() < until {
+            desk.frames(1);
+        }
+        assert!(began.elapsed().as_secs() < 30, "it does not pause");
+    }
+    assert!(before < 30 && desk.state().run.active());
+    desk.click("Resume");
+    desk.until("the end of the run", |s| s.run.took.is_some());
+    assert_eq!(desk.state().run.counts.0, 30);
+    assert_eq!(desk.state().run.state, Some(JobState::Succeeded));
+}
+
+#[test]
 fn a_job_file_opens_as_it_was_saved() {
     let dir = photos();
     let photos = dir.path().join("photos");
