@@ -22,6 +22,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 use tracing::Instrument as _;
 
+/// How long a span that anybody may run waits for room, up to twice that; then it goes to whoever has some.
+const SOON: Duration = Duration::from_millis(200);
 /// Tasks that take no longer are told of by their end alone.
 const BRIEF: Duration = Duration::from_millis(50);
 
@@ -91,6 +93,12 @@ impl Node {
             let _ = delivery.ack().await;
             return;
         }
+        if delivery.queue == QueueName::Tasks && !order.alone && !self.has_room_soon().await {
+            // It came before its turn here, and another node may have nothing to do.
+            let same = delivery.message(QueueName::Tasks);
+            let _ = delivery.replace(vec![same]).await;
+            return;
+        }
         let trace = delivery.trace.clone();
         let back = self.run(&order, trace.as_deref()).await;
         let traced = observe::ack(&order.span, &self.config.node, back.is_some());
@@ -110,6 +118,15 @@ impl Node {
             }
         };
         settle.instrument(traced).await;
+    }
+
+    /// Whether there is room for a span within a moment.
+    async fn has_room_soon(&self) -> bool {
+        if self.working.available_permits() > 0 {
+            return true;
+        }
+        let wait = SOON.mul_f64(1.0 + self.chance());
+        tokio::time::timeout(wait, self.room()).await.is_ok()
     }
 
     /// Runs a span that came through no queue; where it has to go back, that is through the queue.

@@ -1,5 +1,6 @@
 //! What is sent, when, and to whom.
 
+use super::job::Job;
 use super::{Conductor, Due, Effect, Flight};
 use crate::span::{Order, Span};
 use crate::{JobId, Ms, NodeName};
@@ -89,6 +90,11 @@ impl Conductor {
             let Some(id) = self.fair.next() else {
                 return;
             };
+            // Until something of a job ran, a prediction is all that says that it is cheap.
+            let known = self.jobs.get(&id).is_some_and(Job::has_run);
+            if !known && self.flights.len() >= slots as usize {
+                return;
+            }
             let Some((span, cost)) = self.cut(&id, slots) else {
                 self.place(&id);
                 if self.fair.next().is_some_and(|next| next == id) {
@@ -141,6 +147,8 @@ impl Conductor {
     pub(super) fn launch(&mut self, now: Ms, mut order: Order, cost: u64, out: &mut Vec<Effect>) {
         let span = order.span.clone();
         let schedule = self.jobs.get(&span.job).map(|job| &job.schedule);
+        let expected = self.jobs.get(&span.job).and_then(|job| job.expected(cost));
+        let weight = expected.map_or(cost, |ms| (ms * 1000.0) as u64);
         order.may_refuse = schedule.is_some_and(Self::may_refuse) && !order.alone;
         let flight = Flight {
             order,
@@ -149,13 +157,14 @@ impl Conductor {
             seen: None,
             begun: None,
             cost,
+            weight,
             returned: 0,
             doubted: None,
             looking: false,
             refused_by: Vec::new(),
         };
         self.flights.insert(span.clone(), flight);
-        self.load += cost;
+        self.load += weight;
         if let Some(job) = self.jobs.get_mut(&span.job) {
             job.flying += 1;
             job.aloft += cost;

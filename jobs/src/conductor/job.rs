@@ -202,6 +202,11 @@ impl Job {
         self.ran.1 = self.ran.1 * 0.95 + ms as f64;
     }
 
+    /// Whether a span of it ran.
+    pub(super) fn has_run(&self) -> bool {
+        self.ran.0 > 0.0
+    }
+
     /// How many milliseconds a span of that cost takes, where some have run.
     pub(super) fn expected(&self, cost: u64) -> Option<f64> {
         let (predicted, measured) = self.ran;

@@ -202,6 +202,8 @@ struct Flight {
     begun: Option<Ms>,
     /// Microseconds, as predicted.
     cost: u64,
+    /// The same by what its job's spans took.
+    weight: u64,
     returned: u32,
     /// When it came to another node although somebody had it.
     doubted: Option<Ms>,
@@ -228,7 +230,7 @@ pub struct Conductor {
     /// Slots of all of them.
     slots: u32,
     flights: BTreeMap<Span, Flight>,
-    /// What they cost together, in microseconds as predicted.
+    /// What they weigh together, in microseconds.
     load: u64,
     /// What processes died of, of jobs that are not known yet.
     crashed: Vec<Order>,

@@ -76,6 +76,7 @@ impl Conductor {
             seen: Some((node.clone(), now)),
             begun: Some(now),
             cost,
+            weight: cost,
             returned: 0,
             doubted: None,
             looking: false,

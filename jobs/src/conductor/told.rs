@@ -218,7 +218,7 @@ impl Conductor {
     pub(super) fn land(&mut self, span: &Span) -> Option<Flight> {
         let flight = self.flights.remove(span)?;
         self.release(&flight.to);
-        self.load -= flight.cost;
+        self.load -= flight.weight;
         if let Some(job) = self.jobs.get_mut(&span.job) {
             job.flying = job.flying.saturating_sub(1);
             job.aloft -= flight.cost.min(job.aloft);
@@ -373,6 +373,7 @@ impl Conductor {
             seen: None,
             begun: None,
             cost: 0,
+            weight: 0,
             returned: 0,
             doubted: None,
             looking: false,

@@ -30,6 +30,9 @@ struct Arguments {
     /// Questions of each kind.
     #[arg(long, default_value_t = 50)]
     questions: usize,
+    /// Single images of another user, one a second, while the system has nothing else to do and while that job runs; 0: none.
+    #[arg(long, default_value_t = 0)]
+    singles: usize,
     /// What is done to each image.
     #[arg(long, default_value = "invert")]
     pipeline: String,
@@ -37,6 +40,8 @@ struct Arguments {
 
 /// The user of the token of `Front`.
 const OWNER: &str = "trial";
+/// A user with a single image now and then.
+const OTHER: &str = "other";
 /// Names that one file may have on most file systems, and somewhat fewer.
 const LINKS: usize = 50_000;
 /// How long a job may take to be planned, and to end.
@@ -66,6 +71,17 @@ async fn main() -> Result<(), Failure> {
             cancelled(&jobs, &arguments, moment).await?;
             tell(json!({"step": "memory", "peak_mib": peaks(&services)}))?;
         }
+    }
+    if arguments.singles > 0 {
+        link(
+            &cluster
+                .dir()
+                .join("store/uploads")
+                .join(OTHER)
+                .join("01ONE"),
+            1,
+        )?;
+        fair(&jobs, &arguments).await?;
     }
     if arguments.run > 0 {
         let id = run(&jobs, &front, &arguments).await?;
@@ -195,6 +211,49 @@ async fn run(jobs: &Jobs, front: &Front, arguments: &Arguments) -> Result<String
         }
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
+}
+
+/// How long a user's single images take, with and without a large job of another user's.
+async fn fair(jobs: &Jobs, arguments: &Arguments) -> Result<(), Failure> {
+    singles(jobs, 3).await?;
+    let idle = singles(jobs, arguments.singles).await?;
+    let id = jobs
+        .submit(OWNER, spec("01RUN", &arguments.pipeline))
+        .await?;
+    until(|| async { Ok(jobs.status(OWNER, &id).await?.counts.succeeded > 0) }).await?;
+    let busy = singles(jobs, arguments.singles).await?;
+    let status = jobs.status(OWNER, &id).await?;
+    jobs.cancel(OWNER, &id).await?;
+    until(|| async { Ok(!names::exists(&jobs.store, &names::open(&id)).await?) }).await?;
+    let at = |times: &[f64], share: f64| times[(times.len() as f64 * share) as usize];
+    let (before, beside) = (at(&idle, 0.95), at(&busy, 0.95));
+    tell(json!({
+        "step": "fair", "images_of_the_other": arguments.run, "still_running": !status.state.is_final(),
+        "idle_p50_ms": at(&idle, 0.5), "idle_p95_ms": before, "busy_p50_ms": at(&busy, 0.5), "busy_p95_ms": beside,
+        "ratio_p95": (beside / before * 100.0).round() / 100.0,
+    }))
+}
+
+/// Milliseconds of single images, one a second, in order of size.
+async fn singles(jobs: &Jobs, n: usize) -> Result<Vec<f64>, Failure> {
+    let mut times = Vec::new();
+    let mut every = tokio::time::interval(Duration::from_secs(1));
+    for _ in 0..n {
+        every.tick().await;
+        let begun = Instant::now();
+        let job = Job {
+            inputs: vec!["uploads/01ONE/0000000.ppm".into()],
+            pipeline: "gaussian(sigma=2)".into(),
+            ..Job::default()
+        };
+        let id = jobs.submit(OTHER, job).await?;
+        while !jobs.status(OTHER, &id).await?.state.is_final() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        times.push(ms(begun));
+    }
+    times.sort_by(f64::total_cmp);
+    Ok(times)
 }
 
 /// Submits jobs of one image until the user has so many.

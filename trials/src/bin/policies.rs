@@ -2,6 +2,9 @@
 //! images and loads, each node in this process with its own threads.
 #![allow(clippy::print_stdout)]
 
+#[path = "policies/stragglers.rs"]
+mod stragglers;
+
 use clap::Parser;
 use cloud::events::memory::MemoryEvents;
 use cloud::queue::memory::MemoryQueue;
@@ -27,6 +30,12 @@ struct Arguments {
     /// Only the first rows
     #[arg(long, value_name = "N", default_value_t = usize::MAX, hide_default_value = true)]
     rows: usize,
+    /// Instead: 64 equal tasks on four nodes one of which is ten times slower without knowing it, and on three good ones
+    #[arg(long)]
+    stragglers: bool,
+    /// How often that is tried
+    #[arg(long, value_name = "N", default_value_t = 3, requires = "stragglers")]
+    runs: usize,
     /// Print one JSON object a row
     #[arg(long)]
     json: bool,
@@ -71,6 +80,9 @@ const OWNER: &str = "policies";
 #[tokio::main]
 async fn main() -> Result<(), Failure> {
     let arguments = Arguments::parse();
+    if arguments.stragglers {
+        return stragglers::run(arguments.runs).await;
+    }
     let delay = Duration::from_millis(arguments.delay_ms);
     let combined = [6, 18].into_iter().flat_map(|images| {
         let policies = move |loads| POLICIES.iter().map(move |policy| (images, loads, policy));

@@ -7,6 +7,7 @@ mod poison;
 mod services;
 mod store;
 mod unsound;
+mod users;
 
 use crate::Failure;
 use crate::cluster::{Cluster, StoreKind};
@@ -65,6 +66,8 @@ pub const CASES: &[Case] = &[
     disk::FULL,
     poison::POISON,
     unsound::UNSOUND,
+    users::USERS,
+    users::USERS_S3,
     front::NOTIFIER_KILLED,
     front::GATEWAY_KILLED,
 ];

@@ -6,6 +6,7 @@ use crate::cluster::{S3_SECRET, StoreKind};
 use crate::trial::{PATIENCE, Trial};
 use crate::work::Work;
 use dispatcher::names;
+use protocol::job::Priority;
 use protocol::state::TaskState;
 use std::time::{Duration, Instant};
 use worker::batch::new_job_id;
@@ -35,13 +36,13 @@ async fn unsound(trial: &mut Trial) -> Result<Course, Failure> {
     )?;
     let revoked = with(trial, "AWS_SECRET_ACCESS_KEY", "revoked", S3_SECRET)?;
     trial.submit(2).await?;
-    let other = submit(trial).await?;
+    let other = submit(trial, OTHER, Priority::Normal).await?;
     trial.dispatcher(THREADS)?;
     if !first {
         trial.dispatcher(THREADS)?;
     }
     trial.ended().await?;
-    judge_other(trial, &other).await?;
+    judge_other(trial, OTHER, &other).await?;
     for (node, why) in [(&lost, "store"), (&revoked, "refuses")] {
         let said = said(trial, node, why).await?;
         trial.note(format!("{node} says: {said}"));
@@ -60,27 +61,33 @@ fn with(trial: &mut Trial, name: &str, value: &str, right: &str) -> Result<Strin
 }
 
 /// A job of another user on the same images.
-async fn submit(trial: &mut Trial) -> Result<String, Failure> {
+pub(super) async fn submit(
+    trial: &mut Trial,
+    owner: &str,
+    priority: Priority,
+) -> Result<String, Failure> {
     let upload = new_job_id();
     for (name, bytes) in &trial.work.images {
-        let name = names::upload(OTHER, &format!("{upload}/{name}"));
+        let name = names::upload(owner, &format!("{upload}/{name}"));
         let bytes = bytes.clone().into();
         let store = &trial.jobs.store;
         store.put(&name, bytes, "application/octet-stream").await?;
     }
-    Ok(trial.jobs.submit(OTHER, trial.work.job(&upload, 2)).await?)
+    let mut job = trial.work.job(&upload, 2);
+    job.schedule.priority = priority;
+    Ok(trial.jobs.submit(owner, job).await?)
 }
 
 /// Each image has its own end at its first attempt.
-async fn judge_other(trial: &mut Trial, job: &str) -> Result<(), Failure> {
+pub(super) async fn judge_other(trial: &mut Trial, owner: &str, job: &str) -> Result<(), Failure> {
     let begun = Instant::now();
     while !trial.has_receipt(job).await {
         if begun.elapsed() > PATIENCE {
-            return Err("the other user's job does not end".into());
+            return Err(format!("the job of {owner} does not end").into());
         }
         tokio::time::sleep(Duration::from_millis(40)).await;
     }
-    let receipt = trial.jobs.receipt(OTHER, job).await?;
+    let receipt = trial.jobs.receipt(owner, job).await?;
     let receipt = receipt.ok_or("the other user's job has no receipt")?;
     if receipt.tasks.len() != trial.work.images.len() {
         return Err(format!("the other user's job has {} tasks", receipt.tasks.len()).into());

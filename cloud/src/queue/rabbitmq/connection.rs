@@ -90,8 +90,9 @@ impl Link {
         *slot = None;
         let properties = ConnectionProperties::default().with_connection_name(self.name.into());
         let connection = Connection::connect_uri(self.uri.clone(), properties).await?;
+        let there = exists(&connection, &QueueName::DeadLetters).await?;
         let channel = connection.create_channel().await?;
-        declare(&channel).await?;
+        declare(&channel, there).await?;
         *slot = Some(Arc::new(connection));
         Ok(channel)
     }
@@ -108,7 +109,24 @@ pub fn route(queue: &QueueName) -> (&'static str, String) {
     }
 }
 
-async fn declare(channel: &Channel) -> lapin::Result<()> {
+/// Whether there is a queue of that name, whatever its arguments are.
+async fn exists(connection: &Connection, queue: &QueueName) -> lapin::Result<bool> {
+    let (channel, name) = (connection.create_channel().await?, queue.to_string());
+    let options = QueueDeclareOptions::durable().passive();
+    let found = channel.queue_declare(name.as_str().into(), options, FieldTable::default());
+    match found.await {
+        Ok(_) => {
+            channel.close(200, "looked".into()).await?;
+            Ok(true)
+        }
+        Err(error) if is_not_found(&error) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// `dead_letters`: those are there. An earlier version made them without a delivery limit, and a queue is not declared with
+/// other arguments than it has.
+async fn declare(channel: &Channel, dead_letters: bool) -> lapin::Result<()> {
     for exchange in ["sundog.jobs", "sundog.tasks"] {
         channel
             .exchange_declare(
@@ -129,7 +147,9 @@ async fn declare(channel: &Channel) -> lapin::Result<()> {
         QueueName::Tasks,
     ];
     for queue in queues {
-        declare_queue(channel, &queue).await?;
+        if !dead_letters || queue != QueueName::DeadLetters {
+            declare_queue(channel, &queue).await?;
+        }
     }
     Ok(())
 }
@@ -147,11 +167,14 @@ pub async fn declare_queue(channel: &Channel, queue: &QueueName) -> lapin::Resul
     if queue.is_exclusive() {
         arguments.insert("x-single-active-consumer".into(), AMQPValue::Boolean(true));
     }
+    // Dead letters stay however often somebody looks at them: since version 4 a queue for which nothing is said drops what
+    // was looked at twenty times, and earlier ones do not take a limit below 0, which would mean none.
+    let limit = match queue {
+        QueueName::DeadLetters => i32::MAX,
+        _ => DELIVERY_LIMIT as i32,
+    };
+    arguments.insert("x-delivery-limit".into(), AMQPValue::LongInt(limit));
     if *queue != QueueName::DeadLetters {
-        arguments.insert(
-            "x-delivery-limit".into(),
-            AMQPValue::LongInt(DELIVERY_LIMIT as i32),
-        );
         arguments.insert("x-dead-letter-exchange".into(), text(""));
         let dead_letters = QueueName::DeadLetters.to_string();
         arguments.insert("x-dead-letter-routing-key".into(), text(&dead_letters));
