@@ -35,6 +35,7 @@ mod settings;
 mod told;
 mod tools;
 mod trouble;
+mod uploads;
 mod usage;
 mod wasm;
 

@@ -32,6 +32,9 @@ async function open() {
   return undefined;
 }
 
+// Ends the upload that is under way.
+let sending = null;
+
 async function submitJob() {
   if (chosen.length === 0 && !earlier) throw new Error(reducing() ? "Choose at least one file." : "Choose at least one image.");
   const wanted = reducing() ? { reduce: readReduction() } : { pipeline: readSteps() };
@@ -39,9 +42,12 @@ async function submitJob() {
   const sent = byId("sent");
   sent.hidden = false;
   sent.value = 0;
+  sending = new AbortController();
+  byId("sent-cancel").hidden = earlier !== null;
   const inputs = earlier ?? (await upload(chosen, (share) => {
     sent.value = share;
-  }));
+  }, sending.signal));
+  byId("sent-cancel").hidden = true;
   const job = { name: byId("name").value, inputs, ...wanted };
   if (format !== "") job.format = format;
   // The same key again after a lost answer is the same job.
@@ -72,6 +78,12 @@ byId("job-form").addEventListener("submit", async (event) => {
   }
   byId("submit").disabled = false;
   byId("sent").hidden = true;
+  byId("sent-cancel").hidden = true;
+});
+byId("sent-cancel").addEventListener("click", () => sending?.abort());
+byId("folder").addEventListener("change", (event) => {
+  chooseFolder(event.target.files);
+  event.target.value = "";
 });
 byId("add").addEventListener("click", () => addStep(byId("operation").value));
 byId("files").addEventListener("change", (event) => {
@@ -90,7 +102,7 @@ for (const name of ["dragleave", "drop"]) {
 }
 drop.addEventListener("drop", (event) => {
   event.preventDefault();
-  choose(event.dataTransfer.files);
+  chooseDropped(event.dataTransfer);
 });
 window.addEventListener("hashchange", open);
 open();

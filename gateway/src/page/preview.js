@@ -28,7 +28,7 @@ function previewFiles(files) {
     preview.file = null;
     return;
   }
-  byId("preview-of").replaceChildren(...files.map((file, at) => element("option", { value: at, textContent: file.name })));
+  byId("preview-of").replaceChildren(...files.map((file, at) => element("option", { value: at, textContent: nameOf(file) })));
   byId("preview-of").hidden = files.length === 1;
   const at = files.indexOf(preview.file);
   byId("preview-of").value = Math.max(at, 0);
@@ -41,7 +41,7 @@ async function previewOpen(file) {
   const mine = preview.opened;
   if (file.size > PREVIEW_BYTES) {
     previewShows(false);
-    previewSays("", `${file.name} is too large for a preview (${sizeText(file.size)}); a job takes it all the same.`);
+    previewSays("", `${nameOf(file)} is too large for a preview (${sizeText(file.size)}); a job takes it all the same.`);
     return;
   }
   previewSays("Opening …");
@@ -61,7 +61,7 @@ async function previewOpen(file) {
   } catch (error) {
     if (mine !== preview.opened) return;
     previewShows(false);
-    previewSays("", `${file.name}: ${error.message}`);
+    previewSays("", `${nameOf(file)}: ${error.message}`);
   }
 }
 

@@ -1,8 +1,14 @@
 // The images that are chosen, and their way to the store.
 const AT_ONCE = 4;
 let chosen = [];
+// What files are called beside their own names: the folders that they came from, or a number.
+const ways = new WeakMap();
 // Inputs of an earlier job instead: its uploads are still there.
 let earlier = null;
+
+function nameOf(file) {
+  return ways.get(file) ?? (file.webkitRelativePath || file.name);
+}
 
 function useInputs(job, inputs) {
   earlier = inputs.every((input) => input.startsWith("uploads/")) ? inputs : null;
@@ -10,13 +16,73 @@ function useInputs(job, inputs) {
   say("inputs-text", earlier ? `The images of ${jobName(job)}, which are there already.` : "");
 }
 
+// A name that no other file has; of the same file once more there is none.
+function freeName(file, names) {
+  const name = nameOf(file);
+  const at = name.lastIndexOf(".") > name.lastIndexOf("/") + 1 ? name.lastIndexOf(".") : name.length;
+  for (let number = 1; ; number += 1) {
+    const free = number === 1 ? name : `${name.slice(0, at)} (${number})${name.slice(at)}`;
+    const other = names.get(free);
+    if (!other) return free;
+    if (other.size === file.size && other.lastModified === file.lastModified) return null;
+  }
+}
+
 function choose(files) {
-  const names = new Set(chosen.map((file) => file.name));
+  const names = new Map(chosen.map((file) => [nameOf(file), file]));
   for (const file of files) {
-    if (!names.has(file.name)) chosen.push(file);
-    names.add(file.name);
+    const name = freeName(file, names);
+    if (name === null) continue;
+    ways.set(file, name);
+    names.set(name, file);
+    chosen.push(file);
   }
   showChosen();
+}
+
+// What systems leave in folders, and what is no image, is passed over there.
+function isWanted(file) {
+  const ending = file.name.slice(file.name.lastIndexOf(".")).toLowerCase();
+  return !file.name.startsWith(".") && (file.type.startsWith("image/") || byId("files").accept.split(",").includes(ending));
+}
+
+async function walk(entry, below, found) {
+  if (entry.isFile) {
+    const file = await new Promise((done, failed) => entry.file(done, failed));
+    if (below === "" || isWanted(file)) {
+      ways.set(file, below + file.name);
+      found.push(file);
+    }
+    return;
+  }
+  const reader = entry.createReader();
+  for (;;) {
+    // Browsers give some at a time.
+    const some = await new Promise((done, failed) => reader.readEntries(done, failed));
+    if (some.length === 0) return;
+    for (const inner of some) await walk(inner, `${below}${entry.name}/`, found);
+  }
+}
+
+// Files and folders that were dropped.
+async function chooseDropped(transfer) {
+  // They are gone after the first wait.
+  const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
+  if (entries.length === 0) return choose(transfer.files);
+  const found = [];
+  try {
+    for (const entry of entries) await walk(entry, "", found);
+  } catch (error) {
+    say("form-notice", `The folder cannot be read: ${error.message}`);
+  }
+  if (found.length === 0) say("form-notice", "There is no image in what was dropped.");
+  return choose(found);
+}
+
+function chooseFolder(files) {
+  const wanted = [...files].filter(isWanted);
+  if (wanted.length === 0) say("form-notice", "There is no image in that folder.");
+  choose(wanted);
 }
 
 function showChosen() {
@@ -25,12 +91,18 @@ function showChosen() {
   showTree();
   byId("chosen").replaceChildren(...chosen.map((file) => {
     const drop = () => {
+      const next = byId("chosen").children[chosen.indexOf(file) + 1];
       chosen = chosen.filter((other) => other !== file);
+      const label = next?.querySelector("button")?.getAttribute("aria-label");
       showChosen();
+      // Focus goes on to the next one, or back to where files are chosen.
+      const buttons = [...byId("chosen").querySelectorAll("button")];
+      (buttons.find((button) => button.getAttribute("aria-label") === label) ?? buttons.at(-1) ?? byId("files")).focus();
     };
+    const name = nameOf(file);
     return element("li", {},
-      `${file.name} (${sizeText(file.size)}) `,
-      element("button", { type: "button", textContent: "Remove", "aria-label": `Remove ${file.name}`, onclick: drop }));
+      `${name} (${sizeText(file.size)}) `,
+      element("button", { type: "button", textContent: "Remove", "aria-label": `Remove ${name}`, onclick: drop }));
   }));
 }
 
@@ -41,38 +113,76 @@ function noInputs() {
 
 byId("inputs-none").addEventListener("click", noInputs);
 
+// Sends one file's bytes once; tells how many have gone.
+function putOnce(place, file, signal, gone) {
+  return new Promise((done, failed) => {
+    // Unlike fetch, it tells how far it is.
+    const request = new XMLHttpRequest();
+    request.open(place.method, place.url);
+    for (const [name, value] of Object.entries(place.headers ?? {})) request.setRequestHeader(name, value);
+    request.upload.onprogress = (event) => gone(event.loaded);
+    request.onload = () => done(request.status);
+    request.onerror = () => failed(new Error("the connection broke"));
+    request.onabort = () => failed(new Error("cancelled"));
+    signal.addEventListener("abort", () => request.abort(), { once: true });
+    request.send(file);
+  });
+}
+
 // Puts one file where its link leads, and tries again what may pass.
-async function put(place, file) {
+async function put(place, file, signal, gone) {
   for (let attempt = 1; ; attempt += 1) {
     let reason;
     try {
-      const answer = await fetch(place.url, { method: place.method, headers: place.headers, body: file });
-      if (answer.ok) return;
-      reason = `answer ${answer.status}`;
-      if (answer.status < 500 && answer.status !== 429) attempt = 3;
+      const status = await putOnce(place, file, signal, gone);
+      if (status >= 200 && status < 300) return;
+      reason = `answer ${status}`;
+      if (status < 500 && status !== 429) attempt = 3;
     } catch (error) {
       reason = error.message;
     }
-    if (attempt >= 3) throw new Error(`${file.name} could not be sent: ${reason}`);
+    if (signal.aborted) throw new Error("Cancelled. Start goes on with what is not sent yet.");
+    if (attempt >= 3) throw new Error(`${nameOf(file)} could not be sent: ${reason}. Start goes on with what is not sent yet.`);
     await new Promise((go) => setTimeout(go, 1000 * attempt));
   }
 }
 
-// Sends all files; returns what a job names as its inputs.
-async function upload(files, progress) {
-  const announced = files.map((file) => ({ name: file.name, bytes: file.size }));
-  const { inputs, files: places } = await call("POST", "/v1/uploads", { files: announced });
+// An upload that was cut off, by its files: the same announcement again is the same upload.
+let cutOff = { files: "", key: "" };
+
+// Sends all files; returns what a job names as its inputs. Tells the share of bytes that has gone.
+async function upload(files, progress, signal) {
+  const announced = files.map((file) => ({ name: nameOf(file), bytes: file.size }));
+  const same = JSON.stringify(files.map((file) => [nameOf(file), file.size, file.lastModified]));
+  const again = cutOff.files === same;
+  if (!again) cutOff = { files: same, key: crypto.getRandomValues(new Uint32Array(4)).join("-") };
+  const { upload: id, inputs, files: places } = await call("POST", "/v1/uploads", { files: announced }, { "Idempotency-Key": cutOff.key });
+  const there = new Set();
+  if (again) {
+    try {
+      const arrived = await call("GET", `/v1/uploads/${encodeURIComponent(id)}`);
+      for (const file of arrived.files) there.add(`${file.bytes} ${file.name}`);
+    } catch {
+      // Nothing of it has arrived.
+    }
+  }
+  const all = files.reduce((sum, file) => sum + file.size, 0) || 1;
+  const gone = files.map(() => 0);
+  const tell = (at, bytes) => {
+    gone[at] = bytes;
+    progress(gone.reduce((sum, more) => sum + more, 0) / all);
+  };
   let next = 0;
-  let done = 0;
   const work = async () => {
-    while (next < places.length) {
+    while (next < places.length && !signal.aborted) {
       const at = next;
       next += 1;
-      await put(places[at], files[at]);
-      done += 1;
-      progress(done / places.length);
+      if (!there.has(`${files[at].size} ${nameOf(files[at])}`)) await put(places[at], files[at], signal, (bytes) => tell(at, bytes));
+      tell(at, files[at].size);
     }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, work));
+  if (signal.aborted) throw new Error("Cancelled. Start goes on with what is not sent yet.");
+  cutOff = { files: "", key: "" };
   return inputs;
 }
