@@ -1,6 +1,7 @@
 //! What a plan says of a pipeline on a shape, beside pixels.
 
-use imaging::{Color, Pipeline, Plan, SampleType, Shape};
+use super::serial;
+use imaging::{Buffer, Color, Image, Pipeline, Plan, SampleType, Shape};
 
 fn pipeline(text: &str) -> Pipeline {
     Pipeline::parse(text).unwrap()
@@ -73,4 +74,31 @@ fn doubles_that_were_narrowed_are_told_of() {
     let floats = Shape::new(9, 8, Color::Gray, SampleType::F32);
     let plan = Plan::new(&pipeline("gaussian(sigma=1)"), floats).unwrap();
     assert!(plan.warnings.is_empty());
+}
+
+#[test]
+fn doubles_give_what_floats_give_once_they_are_narrowed() {
+    let values: Vec<f32> = (0..61u16 * 47)
+        .map(|at| f32::from(at * 37 % 997) / 997.0)
+        .collect();
+    let doubles = values.iter().copied().map(f64::from).collect();
+    let of = |sample, data| Image::new(Shape::new(61, 47, Color::Gray, sample), data);
+    let (wide, narrow) = (
+        of(SampleType::F64, Buffer::F64(doubles)),
+        of(SampleType::F32, Buffer::F32(values)),
+    );
+    for text in [
+        "gaussian(sigma=2, border=constant)",
+        "median(radius=2) | gaussian(sigma=2, border=constant)",
+        "equalize",
+        "crop(x=1, y=2, width=40, height=50) | autocontrast | gaussian(sigma=1)",
+        "rotate(degrees=90) | gaussian(sigma=1)",
+    ] {
+        let run = |image: &Image| {
+            let plan = Plan::new(&pipeline(text), image.rows.shape).unwrap();
+            assert_eq!(plan.output.sample, SampleType::F32, "{text}");
+            serial(&plan, image)
+        };
+        assert!(run(&wide) == run(&narrow), "{text}");
+    }
 }
