@@ -1,10 +1,12 @@
 //! The cards of a FITS file's parts: which are images, what their numbers mean and where they lie.
 
+use super::packed::Packed;
 use crate::codec::limits::read_full;
 use crate::codec::raw::Raw;
 use crate::codec::{Limits, ReadSeek};
 use crate::error::{Error, Result};
 use crate::image::{Color, SampleType, Shape};
+use std::collections::HashMap;
 use std::io::SeekFrom;
 
 pub(super) const BLOCK: u64 = 2880;
@@ -25,6 +27,8 @@ pub(super) struct Part {
     /// The stored number that is none.
     pub blank: Option<f64>,
     pub start: u64,
+    /// How its numbers are packed, if they are.
+    pub packed: Option<Box<Packed>>,
 }
 
 /// What the cards of one part say.
@@ -39,6 +43,8 @@ struct Cards {
     planes: String,
     parameters: u64,
     groups: Option<u64>,
+    /// What tables and images packed in them say.
+    tables: HashMap<String, String>,
     /// Bytes of the header.
     len: u64,
 }
@@ -91,6 +97,9 @@ fn cards(input: &mut dyn ReadSeek, at: u64, limits: &Limits) -> Result<Cards> {
                 "CTYPE3" => found.planes = value(&card).to_owned(),
                 "PCOUNT" => found.parameters = count()?,
                 "GCOUNT" => found.groups = Some(count()?),
+                _ if key.starts_with(['T', 'Z']) => {
+                    found.tables.insert(key.to_owned(), value(&card).to_owned());
+                }
                 _ => {
                     let axis = key
                         .strip_prefix("NAXIS")
@@ -123,17 +132,23 @@ impl Cards {
     /// The image, if this part is one: pixels across, rows, and perhaps planes.
     fn image(&self, at: u64, limits: &Limits) -> Result<Option<Part>> {
         let plain = self.extension.as_deref().is_none_or(|kind| kind == "IMAGE");
-        if !plain || self.sides.len() < 2 || self.sides.contains(&0) {
+        let packed = self.extension.as_deref() == Some("BINTABLE")
+            && self.tables.get("ZIMAGE").is_some_and(|said| said == "T");
+        let (bits, sides) = match packed {
+            true => self.unpacked()?,
+            false => (self.bits, self.sides.clone()),
+        };
+        if !plain && !packed || sides.len() < 2 || sides.contains(&0) {
             return Ok(None);
         }
-        let planes = self.sides.get(2).copied().unwrap_or(1);
-        if self.sides.iter().skip(3).any(|side| *side != 1) {
+        let planes = sides.get(2).copied().unwrap_or(1);
+        if sides.iter().skip(3).any(|side| *side != 1) {
             return Err(bad(format!(
                 "an image of {} axes (three are read: across, up and planes)",
-                self.sides.len()
+                sides.len()
             )));
         }
-        let raw = match self.bits {
+        let raw = match bits {
             8 => Raw::U8,
             16 => Raw::I16,
             32 => Raw::I32,
@@ -155,6 +170,7 @@ impl Cards {
             zero,
             blank,
             start: at + self.len,
+            packed: None,
         };
         let color = match (planes, self.planes.as_str()) {
             (1, _) => Color::Gray,
@@ -165,8 +181,32 @@ impl Cards {
                 Err(_) => return Err(bad(format!("{n} planes"))),
             },
         };
-        part.shape = limits.shape(self.sides[1], self.sides[0], color, part.sample())?;
+        part.shape = limits.shape(sides[1], sides[0], color, part.sample())?;
+        if packed {
+            let table = (self.sides.first().copied(), self.sides.get(1).copied());
+            let table = table.0.zip(table.1).ok_or_else(|| bad("its table"))?;
+            let packed = Packed::of(&self.tables, part.start, table, &sides)?;
+            part.packed = Some(Box::new(packed));
+        }
         Ok(Some(part))
+    }
+
+    /// Bits and sides of an image that is packed in a table.
+    fn unpacked(&self) -> Result<(i64, Vec<u64>)> {
+        let number = |key: &str| {
+            let number = self.tables.get(key).and_then(|v| v.parse::<i64>().ok());
+            number.ok_or_else(|| bad(format!("{key} is no whole number")))
+        };
+        let axes = number("ZNAXIS")?;
+        if !(0..=999).contains(&axes) {
+            return Err(bad(format!("{axes} axes")));
+        }
+        let side = |axis: i64| {
+            let side = number(&format!("ZNAXIS{axis}"))?;
+            u64::try_from(side).map_err(|_| bad(format!("ZNAXIS{axis} is negative")))
+        };
+        let sides: Result<Vec<u64>> = (1..=axes).map(side).collect();
+        Ok((number("ZBITPIX")?, sides?))
     }
 }
 

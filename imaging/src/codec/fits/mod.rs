@@ -1,10 +1,13 @@
-//! FITS (standard 4.0): image parts are pages, planes of a third axis are bands; tables are passed over.
+//! FITS (standard 4.0): image parts are pages, planes of a third axis are bands; tables are passed over, but for those that
+//! images are packed in.
 //!
 //! The first row of a FITS is the lowest, so rows are turned on their way in and out. `BSCALE`, `BZERO` and `BLANK`
 //! are applied: numbers keep their units, and what is blank is NaN. Three or four planes that a card calls RGB or
 //! RGBA (`CTYPE3`), as is written here, are colours.
 
 mod header;
+mod packed;
+mod rice;
 mod write;
 
 use super::limits::read_full;
@@ -15,7 +18,7 @@ use crate::error::Result;
 use crate::image::{BufferMut, Color, Metadata, SampleType, Shape};
 use crate::window::Band;
 use header::Part;
-use std::io::SeekFrom;
+use std::io::{Cursor, SeekFrom};
 
 const SAMPLES: &[SampleType] = &[
     SampleType::U8,
@@ -36,7 +39,7 @@ pub(super) static CODEC: Codec = Codec {
     streams: true,
     reads: Reads {
         samples: "integers of 8 to 64 bits, floats of 32 and 64 bits, with scale, offset and blank; planes are bands",
-        coding: "none",
+        coding: "none, and RICE_1, GZIP_1, GZIP_2 in tables",
         pictures: "parts that are images",
     },
     needs: None,
@@ -69,12 +72,18 @@ fn part(input: &mut dyn ReadSeek, limits: &Limits, page: u32) -> Result<(Part, u
 
 fn probe(input: &mut dyn ReadSeek, limits: &Limits, page: u32) -> Result<Header> {
     let (part, pages) = part(input, limits, page)?;
-    Ok(raw::header(
-        FormatKind::Fits,
-        part.shape,
-        part.told(),
-        pages,
-    ))
+    let header = raw::header(FormatKind::Fits, part.shape, part.told(), pages);
+    Ok(match part.packed {
+        None => header,
+        // All its numbers.
+        Some(_) => Header {
+            streams: false,
+            decoder_bytes: header.decoder_bytes
+                + part.shape.pixels() * part.shape.channels() * part.raw.bytes()
+                + (1 << 20),
+            ..header
+        },
+    })
 }
 
 fn open(
@@ -82,7 +91,11 @@ fn open(
     limits: &Limits,
     options: &OpenOptions,
 ) -> Result<Box<dyn RowSource>> {
-    let (part, _) = part(&mut *input, limits, options.page)?;
+    let (mut part, _) = part(&mut *input, limits, options.page)?;
+    if let Some(packed) = part.packed.take() {
+        input = Box::new(Cursor::new(packed.unpack(&mut *input, part.raw)?));
+        part.start = 0;
+    }
     let metadata = Metadata {
         orientation: 1,
         stored: part.told().stored(),
@@ -113,7 +126,7 @@ impl RowSource for Source {
     }
 
     fn read(&mut self, band: &mut Band<'_>) -> Result<()> {
-        let Part { shape, raw, .. } = self.part;
+        let (shape, raw) = (self.part.shape, self.part.raw);
         let row = shape.cols * raw.bytes();
         let channels = shape.channels();
         let range = band.range();

@@ -11,7 +11,7 @@ fn format() -> Format {
 }
 
 /// A part of these cards and data.
-fn part(cards: &[(&str, &str)], data: &[u8]) -> Vec<u8> {
+pub(super) fn part(cards: &[(&str, &str)], data: &[u8]) -> Vec<u8> {
     let mut out: Vec<u8> = (cards.iter())
         .flat_map(|(key, value)| {
             format!("{:<80}", format!("{key:<8}= {value:>20} / c")).into_bytes()

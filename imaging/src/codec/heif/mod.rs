@@ -32,7 +32,23 @@ fn bytes(input: &mut dyn ReadSeek, limits: &Limits) -> Result<Vec<u8>> {
     input.seek(SeekFrom::Start(0))?;
     let mut bytes = Vec::with_capacity(len as usize);
     input.take(len).read_to_end(&mut bytes)?;
+    still(&mut bytes);
     Ok(bytes)
+}
+
+/// A file that is branded as a sequence alone is branded as a still picture, too, if it has one: libheif reads no other.
+fn still(bytes: &mut [u8]) {
+    let pictures: [&[u8; 4]; 4] = [b"avif", b"mif1", b"heic", b"heix"];
+    let sequence = branded(bytes, &[b"avis"]) && !branded(bytes, &pictures);
+    let has_picture = bytes.iter().take(4096).copied().collect::<Vec<u8>>();
+    let has_picture = has_picture.windows(4).any(|name| name == b"pitm");
+    // The first of the list, which alone it looks at.
+    if let Some(brand) = bytes.get_mut(16..20)
+        && sequence
+        && has_picture
+    {
+        brand.copy_from_slice(b"avif");
+    }
 }
 
 fn probe(kind: FormatKind, input: &mut dyn ReadSeek, limits: &Limits) -> Result<Header> {

@@ -43,6 +43,24 @@ fn brands_tell_the_two_apart() {
 }
 
 #[test]
+fn the_picture_of_a_file_branded_as_a_sequence_is_read() {
+    if get().is_none() {
+        return;
+    }
+    let image = smooth(40, 56, Color::Rgb);
+    let format = Format::parse("avif(quality=90)").unwrap();
+    let mut bytes = encode(&image, &format, KeepMetadata::None).unwrap();
+    let expected = try_decode(&bytes).unwrap();
+    let size = u32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]) as usize;
+    for at in (8..size).step_by(4).filter(|at| *at != 12) {
+        let brand = if at == 8 { b"avis" } else { b"miaf" };
+        bytes[at..at + 4].copy_from_slice(brand);
+    }
+    assert_eq!(FormatKind::detect(&bytes), Some(FormatKind::Avif));
+    assert_eq!(try_decode(&bytes).unwrap().rows, expected.rows);
+}
+
+#[test]
 fn avif_is_near_and_keeps_its_metadata() {
     if get().is_none() {
         return;
