@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod links;
+mod others;
 mod promises;
 mod sites;
 mod staged;
