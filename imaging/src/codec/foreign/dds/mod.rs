@@ -14,7 +14,7 @@ use ::dds::header::ParseOptions;
 use ::dds::{
     Channels, ColorFormat, Decoder, DecodingError, Format, FormatError, ImageViewMut, Precision,
 };
-use std::io::{BufReader, ErrorKind, SeekFrom};
+use std::io::{BufReader, Cursor, ErrorKind, SeekFrom};
 
 /// DDS.
 pub(in crate::codec) static CODEC: Codec = Codec {
@@ -154,6 +154,49 @@ fn open(
 }
 
 fn packed(input: &mut dyn ReadSeek, limits: &Limits) -> Result<(Shape, Vec<u8>)> {
+    let (decoder, shape) = begin(input, limits)?;
+    let (format, wide) = (decoder.format(), decoder.header().dx10().is_some());
+    drop(decoder);
+    if !with_alpha_apart(format) {
+        return decoded(input, limits);
+    }
+    let start = if wide { 148 } else { 128 };
+    let blocks = shape.cols.div_ceil(4) * shape.rows.div_ceil(4);
+    let mut file = Vec::new();
+    input.seek(SeekFrom::Start(0))?;
+    input.read_to_end(&mut file)?;
+    let packed = file.get_mut(start..).unwrap_or(&mut []);
+    for block in packed.chunks_exact_mut(16).take(blocks) {
+        four_colours(block);
+    }
+    decoded(&mut Cursor::new(file), limits)
+}
+
+/// Whether blocks have alpha of their own before their colours, of which there are four always.
+fn with_alpha_apart(format: Format) -> bool {
+    matches!(
+        format,
+        Format::BC3_UNORM | Format::BC3_UNORM_PREMULTIPLIED_ALPHA
+    )
+}
+
+/// The crate takes the order of both ends for a sign of three colours and black, as it is in blocks without alpha: the
+/// same colours in the other order, with the indices that go with it.
+fn four_colours(block: &mut [u8]) {
+    let end = |at: usize| u16::from_le_bytes([block[at], block[at + 1]]);
+    let (first, second) = (end(8), end(10));
+    if first > second {
+        return;
+    }
+    block[8..10].copy_from_slice(&second.to_le_bytes());
+    block[10..12].copy_from_slice(&first.to_le_bytes());
+    for indices in &mut block[12..16] {
+        // 0 and 1 change places, and so do 2 and 3; where both ends are alike, all are the first.
+        *indices = if first == second { 0 } else { *indices ^ 0x55 };
+    }
+}
+
+fn decoded(input: &mut dyn ReadSeek, limits: &Limits) -> Result<(Shape, Vec<u8>)> {
     let (mut decoder, shape) = begin(input, limits)?;
     let mut samples = vec![0; shape.bytes()];
     let (size, color) = (decoder.main_size(), decoder.native_color());

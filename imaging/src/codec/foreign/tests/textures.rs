@@ -116,6 +116,21 @@ fn blocks_are_unpacked() {
         [0, 0, 0, 0]
     );
     flipped(&file, 300);
+    // BC3 has four colours whatever the order of their ends: black, white, a third, two thirds.
+    for (ends, indices) in [
+        ([0, 0, 0xFF, 0xFF], 0b11_10_01_00),
+        ([0xFF, 0xFF, 0, 0], 0b10_11_00_01),
+    ] {
+        let mut block = [255, 255, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, indices, 0, 0, 0];
+        block[8..12].copy_from_slice(&ends);
+        let row = try_decode(&dxgi(77, &block))
+            .unwrap()
+            .rows
+            .row::<u8>(0)
+            .to_vec();
+        assert_eq!(row[..8], [0, 0, 0, 255, 255, 255, 255, 255], "{ends:?}");
+        assert_eq!(row[8..], [85, 85, 85, 255, 170, 170, 170, 255], "{ends:?}");
+    }
     // BC6: floats.
     let file = dxgi(95, &[0; 16]);
     let header = probe(&mut std::io::Cursor::new(file), &small()).unwrap();
