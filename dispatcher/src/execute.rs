@@ -2,6 +2,7 @@
 
 use crate::attempt::{Finish, Outcome};
 use crate::error::{Error, Result};
+use crate::lead::Own;
 use crate::names;
 use crate::observe::{self, Reason};
 use crate::proof::Whose;
@@ -59,7 +60,7 @@ impl Node {
                 return;
             }
         };
-        observe::waited(&delivery);
+        observe::waited(delivery.published.and_then(|at| at.elapsed().ok()));
         match self.whose(order.store.as_deref()).await {
             Whose::Ours if !self.standing.is_unsound() => {}
             Whose::Foreign => {
@@ -130,11 +131,18 @@ impl Node {
     }
 
     /// Runs a span that came through no queue; where it has to go back, that is through the queue.
-    pub(crate) async fn take_own(self: Arc<Node>, order: Order, trace: Option<String>) {
-        if let Some(reason) = self.run(&order, trace.as_deref()).await {
-            tracing::info!(job = %order.span.job, reason, "a span is handed back");
-            self.give_back(&order, trace).await;
-        }
+    pub(crate) async fn take_own(self: Arc<Node>, (order, trace, since): Own) {
+        observe::waited(Some(since.elapsed()));
+        let back = self.run(&order, trace.as_deref()).await;
+        let traced = observe::ack(&order.span, &self.config.node, back.is_some());
+        trace::follow(&traced, trace.as_deref());
+        let settle = async {
+            if let Some(reason) = back {
+                tracing::info!(job = %order.span.job, reason, "a span is handed back");
+                self.give_back(&order, trace).await;
+            }
+        };
+        settle.instrument(traced).await;
     }
 
     /// Sends a span that came through no queue to whoever takes it.

@@ -1,7 +1,7 @@
 //! What a dispatcher counts, and the spans of its work. Labels come from short fixed lists.
 
 use crate::proof::Class;
-use cloud::queue::{Delivery, Queue, QueueName};
+use cloud::queue::{Queue, QueueName};
 use protocol::receipt::TaskReceipt;
 use protocol::state::{JobState, TaskState};
 use service::telemetry::{metrics as recorder, trace};
@@ -100,9 +100,9 @@ pub(crate) fn ack(span: &jobs::Span, node: &str, back: bool) -> Span {
     tracing::debug_span!("ack", node, job, round, page, first, verdict)
 }
 
-/// How long a message waited.
-pub(crate) fn waited(delivery: &Delivery) {
-    if let Some(waited) = delivery.published.and_then(|at| at.elapsed().ok()) {
+/// How long a span waited in a queue, or for the node that fed it.
+pub(crate) fn waited(time: Option<Duration>) {
+    if let Some(waited) = time {
         metrics::histogram!("sundog_task_wait_seconds").record(waited.as_secs_f64());
     }
 }

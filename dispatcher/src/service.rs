@@ -292,8 +292,8 @@ pub async fn run(
     let finish = async {
         loop {
             tokio::select! {
-                Some((order, trace)) = owned.recv() => {
-                    running.spawn(own_span(node.clone(), order, trace));
+                Some(own) = owned.recv() => {
+                    running.spawn(own_span(node.clone(), own));
                 }
                 next = running.join_next() => if next.is_none() {
                     break;
@@ -408,8 +408,8 @@ async fn work(
             delivery = mine.next(), if running.len() < most => {
                 running.spawn(node.clone().take(delivery.ok_or_else(closed)?));
             }
-            Some((order, trace)) = owned.recv() => {
-                running.spawn(own_span(node.clone(), order, trace));
+            Some(own) = owned.recv() => {
+                running.spawn(own_span(node.clone(), own));
             }
             Some(_) = running.join_next() => {}
             _ = prove.tick(), if proving.is_empty() => {
@@ -427,7 +427,7 @@ async fn work(
 
 /// What came to this node through no queue goes to whoever takes it.
 async fn hand_over(node: &Arc<Node>, owned: &mut mpsc::UnboundedReceiver<lead::Own>) {
-    while let Ok((order, trace)) = owned.try_recv() {
+    while let Ok((order, trace, _)) = owned.try_recv() {
         node.give_back(&order, trace).await;
         node.own_ended();
     }
@@ -448,7 +448,7 @@ async fn retire(node: &Arc<Node>) {
     }
 }
 
-async fn own_span(node: Arc<Node>, order: ::jobs::span::Order, trace: Option<String>) {
-    node.clone().take_own(order, trace).await;
+async fn own_span(node: Arc<Node>, own: lead::Own) {
+    node.clone().take_own(own).await;
     node.own_ended();
 }

@@ -170,9 +170,16 @@ impl Browser {
 
     /// Clicks on a field and types.
     pub fn type_into(&mut self, element: &str, text: &str) {
-        self.click(element);
-        self.value(&format!("{element}.select()"));
-        self.call("Input.insertText", json!({"text": text}));
+        // A picture that is just done may move the page below the pointer.
+        for _ in 0..5 {
+            self.click(element);
+            self.value(&format!("{element}.select()"));
+            self.call("Input.insertText", json!({"text": text}));
+            if self.value(&format!("{element}.value")) == text {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
     }
 
     /// Chooses files as the file dialog would.

@@ -33,7 +33,12 @@ struct Folder {
 impl Store {
     /// Begins to walk through the objects whose names begin with the parts of `prefix` (empty: all).
     pub fn walk(&self, prefix: &str) -> Result<Walk> {
-        let folders = match self.file(prefix)? {
+        let path = match (&self.local, prefix) {
+            // No object has the name of the whole store.
+            (Some(local), "") => Some(local.root.clone()),
+            _ => self.file(prefix)?,
+        };
+        let folders = match path {
             None => None,
             Some(path) => {
                 let name = match prefix {

@@ -11,6 +11,7 @@ use jobs::{JobId, NodeName};
 use protocol::message::JobCancelled;
 use protocol::state::TaskState;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 use worker::batch::now;
 
 /// Why a span failed whose node died.
@@ -76,7 +77,7 @@ impl Lead {
                 && !order.may_refuse
                 && self.node.takes_own(others)
             {
-                if self.own.send((order, trace)).is_err() {
+                if self.own.send((order, trace, Instant::now())).is_err() {
                     self.node.own_ended();
                 }
                 continue;

@@ -44,7 +44,7 @@ const LAPSE: Duration = Duration::from_secs(10);
 const PREFETCH: u16 = 64;
 
 /// A span for this node that goes through no queue.
-pub(crate) type Own = (Order, Option<String>);
+pub(crate) type Own = (Order, Option<String>, Instant);
 
 /// What is remembered of a job while it goes on.
 pub(crate) struct Job {
