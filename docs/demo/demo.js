@@ -51,12 +51,18 @@ function showProblem(message) {
   byId("download").disabled = message !== "";
 }
 
+// Counts what was asked for, so that a late answer does not wipe away what is said of a newer wish.
+let asked = 0;
+
 async function run() {
+  asked += 1;
+  const mine = asked;
   let step;
   try {
     step = readStep(chosen().name, byId("params"));
     showProblem("");
   } catch (error) {
+    say("status", "");
     showProblem(error.message);
     return;
   }
@@ -69,9 +75,11 @@ async function run() {
     const { state, after, ms } = made;
     compare.set("after", after.pixels, state.after);
     drawHistogram(byId("histogram-after"), "after", after.histograms, state.after.gray);
+    if (mine !== asked) return;
     say("status", [`${chosen().name} took ${ms.toFixed(0)} ms`, described(state.after), ...state.warnings].join(" · "));
     showProblem("");
   } catch (error) {
+    if (mine !== asked) return;
     say("status", "");
     showProblem(error.message);
   }

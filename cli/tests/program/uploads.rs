@@ -142,5 +142,7 @@ fn an_upload_that_is_cancelled_goes_on_where_it_was() {
     assert_eq!(announced.len(), 2);
     assert_eq!(announced[0], announced[1]);
     assert_eq!(asked(&browser, "PUT", "small.ppm").len(), 1);
-    assert_eq!(asked(&browser, "PUT", "large.ppm").len(), 2);
+    // The browser slows down what it tells, so the server may have had all of it already; then it is not sent again.
+    let large = asked(&browser, "PUT", "large.ppm").len();
+    assert!((1..=2).contains(&large), "{large}");
 }

@@ -1,6 +1,6 @@
 // What the operations make of a chosen image, before a job is sent. Computed here: the image goes nowhere for it.
 const PREVIEW_BYTES = 256 * 1024 * 1024;
-const preview = { possible: document.documentElement.dataset.preview === "yes", studio: null, compare: null, file: null, opened: 0 };
+const preview = { possible: document.documentElement.dataset.preview === "yes", studio: null, compare: null, file: null, opened: 0, wanted: 0 };
 
 function previewSays(state, problem = "") {
   byId("preview-state").textContent = state;
@@ -67,7 +67,9 @@ async function previewOpen(file) {
 
 async function previewRun() {
   if (!preview.file || byId("preview-compare").hidden) return;
-  const mine = preview.opened;
+  // A late answer does not wipe away what is said of a newer wish.
+  preview.wanted += 1;
+  const { opened, wanted } = preview;
   let pipeline;
   try {
     pipeline = readSteps();
@@ -78,14 +80,15 @@ async function previewRun() {
   previewSays("Computing …");
   try {
     const made = await preview.studio.run(pipeline);
-    if (!made || mine !== preview.opened) return;
+    if (!made || opened !== preview.opened) return;
     const { state, after, ms } = made;
     preview.compare.set("after", after.pixels, state.after);
     drawHistogram(byId("preview-after"), "after", after.histograms, state.after.gray);
+    if (wanted !== preview.wanted) return;
     const { width, height, color, samples } = state.after;
     previewSays([`${width} × ${height}, ${color}, ${samples}`, `${ms.toFixed(0)} ms here`, ...state.warnings].join(" · "));
   } catch (error) {
-    if (mine === preview.opened) previewSays("", error.message);
+    if (opened === preview.opened && wanted === preview.wanted) previewSays("", error.message);
   }
 }
 
