@@ -116,6 +116,11 @@ impl Browser {
             let left = end.saturating_duration_since(Instant::now());
             let answer = self.messages.recv_timeout(left).expect("an answer");
             if answer["id"] == self.last {
+                // A page that is just left has no values.
+                let left = answer["error"]["message"].as_str();
+                if left.is_some_and(|text| text.contains("navigated or closed")) {
+                    return Value::Null;
+                }
                 assert!(answer["error"].is_null(), "{message}: {answer}");
                 return answer["result"].clone();
             }
@@ -154,18 +159,36 @@ impl Browser {
 
     /// Presses the mouse on what an expression names; nothing may lie above it.
     pub fn click(&mut self, element: &str) {
-        let place = self.value(&format!(
+        let look = format!(
             "(() => {{ const e = {element}; e.scrollIntoView({{block: 'center', behavior: 'instant'}});
+               e.onclickTold ??= e.addEventListener('click', () => {{ window.told = true; }}, {{capture: true}}) ?? true;
+               window.told = false;
                const r = e.getBoundingClientRect(), x = r.x + r.width / 2, y = r.y + r.height / 2;
                return [x, y, e.contains(document.elementFromPoint(x, y))]; }})()"
-        ));
-        assert_eq!(place[2], true, "{element} cannot be reached at {place}");
-        for kind in ["mousePressed", "mouseReleased"] {
-            let mouse = json!({
-                "type": kind, "x": place[0], "y": place[1], "button": "left", "clickCount": 1,
-            });
-            self.call("Input.dispatchMouseEvent", mouse);
+        );
+        // What is loaded or computed meanwhile moves the page below the pointer.
+        for _ in 0..10 {
+            let mut place = self.value(&look);
+            for _ in 0..20 {
+                std::thread::sleep(Duration::from_millis(20));
+                let now = self.value(&look);
+                if std::mem::replace(&mut place, now) == place {
+                    break;
+                }
+            }
+            assert_eq!(place[2], true, "{element} cannot be reached at {place}");
+            for kind in ["mousePressed", "mouseReleased"] {
+                let mouse = json!({
+                    "type": kind, "x": place[0], "y": place[1], "button": "left", "clickCount": 1,
+                });
+                self.call("Input.dispatchMouseEvent", mouse);
+            }
+            // Nothing is known of it where the click led elsewhere.
+            if self.value("window.told") != false {
+                return;
+            }
         }
+        panic!("{element} does not feel a click");
     }
 
     /// Clicks on a field and types.

@@ -151,7 +151,11 @@ function makeJob(job) {
   return entry;
 }
 
+// Jobs that were deleted here: an answer that was on its way says that they are there.
+const gone = new Set();
+
 function showJob(job) {
+  if (gone.has(job.job)) return;
   let entry = jobs.get(job.job);
   if (!entry) {
     entry = makeJob(job);
@@ -197,6 +201,7 @@ async function removeJob({ job, view }, path) {
   say("notice", "Deleting …");
   try {
     await call("DELETE", `${path}?purge=true`);
+    gone.add(job.job);
     jobs.delete(job.job);
     arrange();
     say("notice", `${jobName(job)} is gone.`);
