@@ -11,10 +11,10 @@ fn pipeline(text: &str) -> Pipeline {
 fn a_decoder_may_shrink_what_is_made_small_at_once() {
     let original = Shape::new(1000, 1600, Color::Rgb, SampleType::U8);
     let shrink = |text: &str| Plan::decode_shrink(&pipeline(text), original);
-    // What is decoded stays four times as large as what is wanted.
+    // What is decoded stays twice as large as what is wanted.
     assert_eq!(shrink("thumbnail(size=50)"), 8);
-    assert_eq!(shrink("thumbnail(size=100)"), 4);
-    assert_eq!(shrink("thumbnail(size=150)"), 2);
+    assert_eq!(shrink("thumbnail(size=150)"), 4);
+    assert_eq!(shrink("thumbnail(size=300)"), 2);
     assert_eq!(shrink("thumbnail(size=1500)"), 1);
     for text in [
         "",
