@@ -218,7 +218,7 @@ impl<'s> Walk<'s> {
             unreachable!("each step's buffer is put back")
         };
         let held = buffer.rows.first + buffer.rows.count;
-        if need.start < buffer.live || need.start > held {
+        if need.start < buffer.live {
             buffer = Rolling {
                 rows: buffer.rows,
                 live: held,
