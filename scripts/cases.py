@@ -321,6 +321,68 @@ def case_profile_fits_the_pixels(d):
             assert icc is None or icc[16:20] == b"GRAY", (name, icc[16:20])
 
 
+def table_profile():
+    """A printer's profile (version 2, 16-bit tables to and from Lab) of an invented device: gamma 1.9 with crosstalk."""
+    mixing = np.array([[0.55, 0.25, 0.1642], [0.28, 0.65, 0.07], [0.03, 0.12, 0.6749]])
+    mixing = mixing @ np.array([[0.92, 0.05, 0.03], [0.04, 0.93, 0.03], [0.02, 0.06, 0.92]])
+    white, knee = np.array([0.9642, 1.0, 0.8249]), 6 / 29
+
+    def to_lab(rgb):
+        t = rgb**1.9 @ mixing.T / white
+        f = np.where(t > knee**3, np.cbrt(t), t / (3 * knee**2) + 4 / 29)
+        lab = np.stack([116 * f[..., 1] - 16, 500 * (f[..., 0] - f[..., 1]), 200 * (f[..., 1] - f[..., 2])], -1)
+        return (lab + [0, 128, 128]) * [652.8, 256, 256]
+
+    def to_rgb(code):
+        lab = code * 65535 / [652.8, 256, 256] - [0, 128, 128]
+        y = (lab[..., 0] + 16) / 116
+        f = np.stack([y + lab[..., 1] / 500, y, y - lab[..., 2] / 200], -1)
+        xyz = white * np.where(f > knee, f**3, 3 * knee**2 * (f - 4 / 29))
+        return np.clip(xyz @ np.linalg.inv(mixing).T, 0, 1) ** (1 / 1.9) * 65535
+
+    def table(points, of):
+        grid = np.stack(np.meshgrid(*[np.linspace(0, 1, points)] * 3, indexing="ij"), -1)
+        cells = np.clip(np.rint(of(grid)), 0, 65535).astype(">u2").tobytes()
+        same = struct.pack(">2H", 0, 65535) * 3
+        matrix = struct.pack(">9i", 65536, 0, 0, 0, 65536, 0, 0, 0, 65536)
+        return b"mft2\0\0\0\0" + bytes([3, 3, points, 0]) + matrix + struct.pack(">2H", 2, 2) + same + cells + same
+
+    tags = {
+        b"desc": b"desc\0\0\0\0" + struct.pack(">I", 7) + b"tables\0" + bytes(78),
+        b"cprt": b"text\0\0\0\0free\0",
+        b"wtpt": b"XYZ \0\0\0\0" + struct.pack(">3i", *(round(v * 65536) for v in white)),
+        b"A2B0": table(17, to_lab),
+        b"B2A0": table(33, to_rgb),
+    }
+    entries, data = b"", b""
+    for name, tag in tags.items():
+        entries += name + struct.pack(">2I", 132 + 12 * len(tags) + len(data), len(tag))
+        data += tag + bytes(-len(tag) % 4)
+    date = struct.pack(">6H", 2026, 1, 1, 0, 0, 0)
+    head = struct.pack(">I4sI4s4s4s12s4s", 0, b"lcms", 0x02100000, b"prtr", b"RGB ", b"Lab ", date, b"acsp")
+    head += bytes(28) + struct.pack(">3i", *(round(v * 65536) for v in white))
+    profile = head.ljust(128, b"\0") + struct.pack(">I", len(tags)) + entries + data
+    return struct.pack(">I", len(profile)) + profile[4:]
+
+
+def case_profiles_of_tables(d):
+    # To and from such a device's colours as LittleCMS has them, with every step computed rather than tabulated.
+    (d / "device.icc").write_bytes(table_profile())
+    device, srgb = ImageCms.getOpenProfile(str(d / "device.icc")), ImageCms.createProfile("sRGB")
+    levels = [range(0, 256, 5), range(0, 256, 5), range(0, 256, 17)]
+    colours = np.stack(np.meshgrid(*levels, indexing="ij"), -1).reshape(52, -1, 3).astype(np.uint8)
+    Image.fromarray(colours).save(d / "plain.png")
+    Image.fromarray(colours).save(d / "own.png", icc_profile=(d / "device.icc").read_bytes())
+    process(d / "plain.png", d / "to", "--color", d / "device.icc")
+    process(d / "own.png", d / "from", "--color", "srgb")
+    exact = ImageCms.Flags.NOOPTIMIZE
+    for ours, source, target, most in (("to/plain.png", srgb, device, 2), ("from/own.png", device, srgb, 4)):
+        image = Image.fromarray(colours)
+        want = np.asarray(ImageCms.profileToProfile(image, source, target, renderingIntent=0, flags=exact))
+        off = np.abs(want.astype(int) - read(d / ours).astype(int))
+        assert off.max() <= most and off.mean() < 0.1, (ours, int(off.max()), float(off.mean()))
+
+
 def case_alpha_to_jpeg(d):
     a = np.zeros((16, 16, 4), np.uint8)
     a[..., 0], a[:8, :, 3] = 255, 255
