@@ -245,6 +245,7 @@ def main():
     parser.add_argument("tree", type=Path, help="a copy of the project that may be changed")
     parser.add_argument("--target", type=Path, required=True, help="where it is built")
     parser.add_argument("--report", type=Path, required=True, help="a JSON line for each mutant; those in it are not run again")
+    parser.add_argument("--explained", type=Path, required=True, help="lines of a mutant's place and change, a tab, and why no result can tell it")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="mutants tried at a time")
     args = parser.parse_args()
 
@@ -306,10 +307,18 @@ def main():
                 print(f"{len(done)}/{len(viable)} {'caught' if caught else 'MISSED'} {mutant['name']}  ({entry['seconds']} s of {len(near)} tests{by})", flush=True)
         list(pool.map(one, todo))
     known = [done[m["name"]] for m in viable if m["name"] in done]
-    missed = [entry for entry in known if not entry["caught"]]
-    print(f"mutants: {len(known) - len(missed)} of {len(known)} caught ({100 * (len(known) - len(missed)) / max(1, len(known)):.1f} %)")
-    for entry in missed:
-        print("  missed:", entry["name"])
+    missed = [entry["name"] for entry in known if not entry["caught"]]
+    reasons = dict(line.split("\t") for line in args.explained.read_text().splitlines() if line and not line.startswith("#"))
+    # Lines move: a place is its function and what is changed there.
+    reason = lambda name: reasons.get(re.sub(r"^imaging/src/(\S+\.rs):\d+:\d+: ", r"\1: ", name))
+    told = [(name, reason(name)) for name in missed]
+    caught, equal = len(known) - len(missed), sum(why is not None for _, why in told)
+    share = 100 * caught / max(1, len(known) - equal)
+    print(f"mutants: {caught} of {len(known)} caught, {equal} of those missed make no difference; of the others {share:.1f} % are caught")
+    for name, why in told:
+        print(f"  missed: {name}" + (f"  ({why})" if why else "  NOT EXPLAINED"))
+    if len(known) < len(viable) or share < 95:
+        sys.exit(1)
 
 
 main()

@@ -159,3 +159,29 @@ impl Scratch {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image::{Color, SampleType};
+
+    #[test]
+    fn sums_go_on_only_where_the_last_call_ended() {
+        let shape = Shape::new(40, 2, Color::Gray, SampleType::U8);
+        let mut scratch = Scratch::default();
+        let mut goes_on = |range: std::ops::Range<usize>| {
+            let mut rows = Rows::zeroed(shape, range);
+            let out = Band::of(&mut rows);
+            scratch.state(&out, || 7).1
+        };
+        let calls = [3..7, 7..12, 12..13, 36..38, 21..25, 26..27, 27..28];
+        assert_eq!(
+            calls.map(&mut goes_on),
+            [false, true, true, false, false, false, true]
+        );
+        // A state of another kind begins anew.
+        let mut rows = Rows::zeroed(shape, 28..29);
+        let out = Band::of(&mut rows);
+        assert_eq!(scratch.state(&out, || "text"), (&mut "text", false));
+    }
+}

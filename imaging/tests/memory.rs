@@ -277,7 +277,15 @@ fn predictions_are_these_to_the_byte() {
         color: Color::Gray,
         sample: SampleType::U16,
     };
+    // Hardly more rows than one band and its neighbours.
+    let flat = Shape {
+        rows: 90,
+        cols: 4000,
+        color: Color::Gray,
+        sample: SampleType::U8,
+    };
     let cases = [
+        ("gaussian(sigma=2)", flat, ""),
         (
             "invert",
             PICTURE,

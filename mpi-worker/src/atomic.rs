@@ -1,5 +1,9 @@
 //! Output files that appear whole or not at all, with their hash.
 
+mod sealed;
+
+pub use sealed::{Sealed, commit_all};
+
 use crate::direct::{Block, Direct};
 use crate::leftovers;
 use sha2::{Digest, Sha256};
@@ -33,7 +37,7 @@ fn pending() -> std::sync::MutexGuard<'static, BTreeSet<PathBuf>> {
     PENDING.lock().unwrap_or_else(|e| e.into_inner())
 }
 
-/// A file being written beside its final place; gone when dropped before [`Pending::commit`].
+/// A file being written beside its final place; gone when dropped before it is committed.
 pub struct Pending {
     target: PathBuf,
     temporary: PathBuf,
@@ -158,39 +162,36 @@ impl Pending {
     }
 
     /// Makes the bytes durable unless they are scratch, gives the file its name, and returns its hash and length.
-    pub fn commit(mut self) -> io::Result<Digested> {
-        let committed = self.rename();
-        committed.map_err(|error| cannot_write(&self.target, &error))
+    pub fn commit(self) -> io::Result<Digested> {
+        self.seal()?.commit()
     }
 
-    fn rename(&mut self) -> io::Result<Digested> {
-        let digested = {
-            let mut state = self.state.lock().unwrap_or_else(|e| e.into_inner());
-            state.flush()?;
-            let digested = state.digest()?;
-            if let Some(mode) = self.mode {
-                use std::os::unix::fs::PermissionsExt;
-                state
-                    .file
-                    .set_permissions(fs::Permissions::from_mode(mode))?;
-            }
-            if let Some(times) = self.times {
-                state.file.set_times(times)?;
-            }
-            if self.durable {
-                state.finish_sync()?;
-                state.file.sync_data()?;
-            }
-            digested
-        };
-        fs::rename(&self.temporary, &self.target)?;
-        self.committed = true;
-        let parent = self.target.parent().filter(|p| !p.as_os_str().is_empty());
-        if let Some(parent) = parent.filter(|_| self.durable) {
-            // The new name itself; some file systems cannot sync directories, which is no failure.
-            let _ = File::open(parent).and_then(|dir| dir.sync_all());
+    /// Ends the writing: what is left is to wait for the disk and to give the file its name.
+    pub fn seal(mut self) -> io::Result<Sealed> {
+        let sealed = self.end();
+        let digested = sealed.map_err(|error| cannot_write(&self.target, &error))?;
+        Ok(Sealed::of(self, digested))
+    }
+
+    fn end(&mut self) -> io::Result<Digested> {
+        let mut state = self.state();
+        state.flush()?;
+        state.block = Block::none();
+        let digested = state.digest()?;
+        if let Some(mode) = self.mode {
+            use std::os::unix::fs::PermissionsExt;
+            state
+                .file
+                .set_permissions(fs::Permissions::from_mode(mode))?;
+        }
+        if let Some(times) = self.times {
+            state.file.set_times(times)?;
         }
         Ok(digested)
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(|e| e.into_inner())
     }
 }
 

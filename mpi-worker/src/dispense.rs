@@ -1,18 +1,19 @@
 //! Whole images handed out to ranks and threads as they get free, within the memory cap.
 //!
 //! Rank 0 hands out; every rank works on as many images at once as it has threads. The costliest
-//! images go first, so that none is left alone at the end.
+//! images go first, so that none is left alone at the end. Outputs wait for the disk beside the work, all together that
+//! are there when it is free.
 
 use crate::mail::{receive, send};
 use crate::settings::Settings;
-use crate::single;
+use crate::single::{self, Computed};
 use crate::task::{Finished, Order};
 use crate::watch::Watch;
 use imaging::comm::Comm;
 use imaging::executor::Stop;
 use serde::{Deserialize, Serialize};
 use std::collections::{HashMap, VecDeque};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -20,13 +21,25 @@ use std::time::Duration;
 enum Message {
     /// To a rank: work on this.
     Take(Box<Order>),
-    /// To rank 0: done.
-    Finished(Box<Finished>),
+    /// To rank 0: what happened to an image.
+    Report(Report),
     /// To a rank: end what is in flight.
     Stop,
     /// To a rank: nothing more will come.
     End,
 }
+
+/// What a rank tells of an image.
+#[derive(Serialize, Deserialize)]
+enum Report {
+    /// This task's part is computed: only its output waits for the disk.
+    Computed(u64, u32),
+    /// Its end.
+    Finished(Box<Finished>),
+}
+
+/// Outputs that wait for the disk at once, each an open file.
+const WAITING: usize = 64;
 
 /// What rank 0 hands out, and what happens to it.
 pub struct Work<'a> {
@@ -43,7 +56,19 @@ pub struct Work<'a> {
 /// Threads of this rank that work on an image each.
 struct Workers {
     orders: Option<Sender<Order>>,
-    results: Receiver<Finished>,
+    reports: Receiver<Report>,
+}
+
+/// Gives outputs their names, as many at once as there are.
+fn store(waiting: &Receiver<Computed>, told: &Sender<Report>) {
+    while let Ok(first) = waiting.recv() {
+        let more = waiting.try_iter().take(WAITING - 1);
+        let group = std::iter::once(first).chain(more).collect();
+        for finished in single::store_all(group) {
+            // Who asked is gone only when its own thread has failed.
+            let _ = told.send(Report::Finished(Box::new(finished)));
+        }
+    }
 }
 
 /// Runs all images. Every rank calls this together; rank 0 brings the work. Returns the orders that
@@ -58,10 +83,12 @@ pub fn run(
     let watch = Watch::start(settings.timeout);
     std::thread::scope(|scope| {
         let (orders, queue) = channel::<Order>();
-        let (done, results) = channel::<Finished>();
+        let (told, reports) = channel::<Report>();
+        let (storing, waiting) = sync_channel::<Computed>(WAITING);
         let queue = Arc::new(Mutex::new(queue));
         for _ in 0..threads {
-            let (done, queue, watch, stop) = (done.clone(), queue.clone(), &watch, stop.clone());
+            let (told, storing) = (told.clone(), storing.clone());
+            let (queue, watch, stop) = (queue.clone(), &watch, stop.clone());
             scope.spawn(move || {
                 let spare = Arc::default();
                 loop {
@@ -76,18 +103,31 @@ pub fn run(
                             .build()
                     });
                     let pool = pool.and_then(Result::ok);
-                    let finished = single::run(&order, settings, pool.as_ref(), stop, &spare);
+                    let computed = single::compute(order, settings, pool.as_ref(), stop, &spare);
                     drop(guard);
-                    if done.send(finished).is_err() {
+                    let (task, part) = computed.key();
+                    let handed_on = match computed.waits() {
+                        // Told of first, so that the end comes second.
+                        true => {
+                            told.send(Report::Computed(task, part)).is_ok()
+                                && storing.send(computed).is_ok()
+                        }
+                        false => {
+                            let finished = Box::new(computed.store());
+                            told.send(Report::Finished(finished)).is_ok()
+                        }
+                    };
+                    if !handed_on {
                         break;
                     }
                 }
             });
         }
-        drop(done);
+        drop(storing);
+        scope.spawn(move || store(&waiting, &told));
         let workers = Workers {
             orders: Some(orders),
-            results,
+            reports,
         };
         match work {
             Some(work) if comm.rank() == 0 => hand_out(comm, workers, threads, stop, work),
@@ -125,9 +165,10 @@ fn hand_out(
     work: Work<'_>,
 ) -> Vec<Order> {
     let mut queue: VecDeque<Order> = work.orders.into();
-    let mut flying: HashMap<(u64, u32), u64> = HashMap::new();
+    // Those that are not ended; the bytes of those that are still computed.
+    let mut flying: HashMap<(u64, u32), Option<u64>> = HashMap::new();
     let mut free = vec![threads; comm.size()];
-    let (mut used, mut going, mut told) = (0, true, false);
+    let (mut used, mut computing, mut going, mut told) = (0, 0, true, false);
     let mut pause = Pause(Pause::LEAST);
     loop {
         if stop.is_set() && !told {
@@ -149,14 +190,15 @@ fn hand_out(
                 break;
             };
             let fits = |o: &Order| {
-                flying.is_empty() || work.budget.is_none_or(|budget| used + o.memory <= budget)
+                computing == 0 || work.budget.is_none_or(|budget| used + o.memory <= budget)
             };
             let Some(at) = queue.iter().position(fits) else {
                 break;
             };
             let Some(order) = queue.remove(at) else { break };
             used += order.memory;
-            flying.insert((order.task, order.part), order.memory);
+            computing += 1;
+            flying.insert((order.task, order.part), Some(order.memory));
             free[rank] -= 1;
             (work.started)(&order);
             match (&workers.orders, rank) {
@@ -170,30 +212,41 @@ fn hand_out(
         if flying.is_empty() && (queue.is_empty() || !going) {
             break;
         }
-        let result = if comm.size() == 1 {
+        let report = if comm.size() == 1 {
             // Waking up now and then for the stop flag.
             workers
-                .results
+                .reports
                 .recv_timeout(Duration::from_millis(50))
                 .ok()
-                .map(|f| (0, f))
+                .map(|report| (0, report))
         } else {
             match receive(comm) {
-                Some((rank, Message::Finished(finished))) => Some((rank, *finished)),
+                Some((rank, Message::Report(report))) => Some((rank, report)),
                 Some(_) => None,
                 None => workers
-                    .results
+                    .reports
                     .recv_timeout(pause.next())
                     .ok()
-                    .map(|f| (0, f)),
+                    .map(|report| (0, report)),
             }
         };
-        if let Some((rank, finished)) = result {
-            pause.reset();
+        let Some((rank, report)) = report else {
+            continue;
+        };
+        pause.reset();
+        let key = match &report {
+            Report::Computed(task, part) => (*task, *part),
+            Report::Finished(finished) => (finished.receipt.task, finished.part),
+        };
+        // Its thread and memory are free, if they were not already.
+        if let Some(memory) = flying.get_mut(&key).and_then(Option::take) {
             free[rank] += 1;
-            let flown = (finished.receipt.task, finished.part);
-            used -= flying.remove(&flown).unwrap_or(0);
-            going &= (work.finished)(finished);
+            used -= memory;
+            computing -= 1;
+        }
+        if let Report::Finished(finished) = report {
+            flying.remove(&key);
+            going &= (work.finished)(*finished);
         }
     }
     workers.orders = None;
@@ -215,12 +268,12 @@ fn serve(comm: &dyn Comm, mut workers: Workers, stop: &Stop) {
             }
             Some((_, Message::Stop)) => stop.set(),
             Some((_, Message::End)) => break,
-            Some((_, Message::Finished(_))) | None => {}
+            Some((_, Message::Report(_))) | None => {}
         }
-        match workers.results.recv_timeout(pause.next()) {
-            Ok(finished) => {
+        match workers.reports.recv_timeout(pause.next()) {
+            Ok(report) => {
                 pause.reset();
-                send(comm, 0, &Message::Finished(Box::new(finished)));
+                send(comm, 0, &Message::Report(report));
             }
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => std::thread::sleep(pause.next()),

@@ -1,7 +1,7 @@
 //! Files of several pictures: which of them are wanted, which outputs they come to, and writing one output picture by
 //! picture.
 
-use crate::atomic::{Digested, Pending};
+use crate::atomic::{Digested, Pending, Sealed};
 use crate::settings::Settings;
 use crate::task::{OutputFile, told};
 use imaging::codec::{self, Format, Header, KeepMetadata, NextPage, PageKind, RowSink};
@@ -123,6 +123,11 @@ impl Pictures {
     /// Gives the output its name.
     pub fn commit(self) -> Result<Digested> {
         Ok(self.pending.commit()?)
+    }
+
+    /// Ends the output, which then waits for the disk and its name.
+    pub fn seal(self) -> Result<Sealed> {
+        Ok(self.pending.seal()?)
     }
 }
 

@@ -1,5 +1,8 @@
 //! One image on one rank: fetched, decoded, computed, encoded and stored, row by row where it can be.
+//!
+//! What is computed is stored apart, so that many outputs can wait for the disk together while others are computed.
 
+use crate::atomic::{Digested, Sealed, commit_all};
 use crate::device;
 use crate::pages::Pictures;
 use crate::settings::Settings;
@@ -21,17 +24,94 @@ pub fn run(
     stop: Stop,
     spare: &Arc<Spare>,
 ) -> Finished {
+    compute(order.clone(), settings, pool, stop, spare).store()
+}
+
+/// An image whose outputs are written, the last of them perhaps still without its name.
+pub struct Computed {
+    order: Order,
+    node: String,
+    input_sha256: Option<String>,
+    spent: Duration,
+    outcome: Result<Done>,
+    /// The output of an order of one.
+    waiting: Option<Sealed>,
+}
+
+/// As [`run`], but that an order's only output waits for [`store_all`].
+pub fn compute(
+    order: Order,
+    settings: &Settings,
+    pool: Option<&rayon::ThreadPool>,
+    stop: Stop,
+    spare: &Arc<Spare>,
+) -> Computed {
     let start = Instant::now();
-    let mut input_sha256 = None;
-    let outcome = guarded(|| attempt(order, settings, pool, &stop, spare, &mut input_sha256));
+    let (mut input_sha256, mut waiting) = (None, None);
+    let outcome = guarded(|| {
+        let hash = &mut input_sha256;
+        attempt(&order, settings, pool, &stop, spare, hash, &mut waiting)
+    });
     let outcome = late(outcome, start, settings);
-    Finished::new(
+    Computed {
+        waiting: waiting.filter(|_| outcome.is_ok()),
         order,
-        &settings.node,
+        node: settings.node.clone(),
         input_sha256,
-        start.elapsed().as_millis() as u64,
+        spent: start.elapsed(),
         outcome,
-    )
+    }
+}
+
+impl Computed {
+    /// Whether an output has no name yet.
+    pub fn waits(&self) -> bool {
+        self.waiting.is_some()
+    }
+
+    /// The task and its part.
+    pub fn key(&self) -> (u64, u32) {
+        (self.order.task, self.order.part)
+    }
+
+    fn end(self) -> Finished {
+        let ms = self.spent.as_millis() as u64;
+        Finished::new(&self.order, &self.node, self.input_sha256, ms, self.outcome)
+    }
+
+    /// Gives the output its name, where that is left to do.
+    pub fn store(self) -> Finished {
+        match store_all(vec![self]).pop() {
+            Some(finished) => finished,
+            None => unreachable!("each has an end"),
+        }
+    }
+}
+
+/// Gives outputs their names, all in one go; each is safe before its end is told.
+pub fn store_all(mut all: Vec<Computed>) -> Vec<Finished> {
+    let begun = Instant::now();
+    let waiting = all.iter_mut().enumerate();
+    let (places, sealed): (Vec<usize>, Vec<Sealed>) = waiting
+        .filter_map(|(at, computed)| Some((at, computed.waiting.take()?)))
+        .unzip();
+    let stored = commit_all(sealed);
+    // They waited together: each has its share.
+    let share = begun.elapsed() / places.len().max(1) as u32;
+    for (at, stored) in places.into_iter().zip(stored) {
+        let computed = &mut all[at];
+        computed.spent += share;
+        let Ok(done) = &mut computed.outcome else {
+            continue;
+        };
+        done.ms.store += ms(share);
+        match stored {
+            Ok(()) => {}
+            Err(error) if computed.order.is_apart() => done.files[0].stored = Err(error.into()),
+            Err(error) => computed.outcome = Err(error.into()),
+        }
+    }
+    all.into_iter().map(Computed::end).collect()
 }
 
 /// Names the time limit where it was what stopped the image.
@@ -54,6 +134,7 @@ fn attempt(
     stop: &Stop,
     spare: &Arc<Spare>,
     input_sha256: &mut Option<String>,
+    waiting: &mut Option<Sealed>,
 ) -> Result<Done> {
     let start = Instant::now();
     stop.check()?;
@@ -72,6 +153,7 @@ fn attempt(
         hash,
         order,
         input_sha256,
+        waiting,
         done: Done::new(ms(start.elapsed())),
     };
     run.done.warn(order.warnings.clone());
@@ -98,16 +180,13 @@ struct Run<'a> {
     hash: Option<Hash>,
     order: &'a Order,
     input_sha256: &'a mut Option<String>,
+    waiting: &'a mut Option<Sealed>,
     done: Done,
 }
 
 impl Run<'_> {
-    /// Makes one output.
-    fn file(
-        &mut self,
-        file: &OutputFile,
-        sizes: &mut Vec<(u64, u64)>,
-    ) -> Result<crate::atomic::Digested> {
+    /// Makes one output. That of an order of one gets its name later; of many none stays open.
+    fn file(&mut self, file: &OutputFile, sizes: &mut Vec<(u64, u64)>) -> Result<Digested> {
         let mut pictures = None;
         for page in &file.pages {
             let size = self.picture(file, *page, &mut pictures)?;
@@ -120,7 +199,13 @@ impl Run<'_> {
             *self.input_sha256 = Some(hash.finish()?);
         }
         let storing = Instant::now();
-        let digested = pictures.commit()?;
+        let digested = match self.order.files.len() {
+            1 => {
+                let sealed = self.waiting.insert(pictures.seal()?);
+                sealed.digested().clone()
+            }
+            _ => pictures.commit()?,
+        };
         self.done.ms.store += ms(storing.elapsed());
         Ok(digested)
     }

@@ -93,3 +93,15 @@ fn what_was_stopped_gives_no_picture() {
         assert!(matches!(run(&stop), Err(Error::Stopped(_))), "{pipeline}");
     }
 }
+
+#[test]
+fn rows_that_wait_for_nobody_are_computed_while_halos_travel() {
+    let shape = Shape::new(60, 9, Color::Gray, SampleType::U8);
+    let blur = segment("box_blur(radius=2)", shape);
+    assert_eq!(interior(&blur, 10..30, &(10..30)), 12..28);
+    // Beyond the image nothing is needed.
+    assert_eq!(interior(&blur, 0..30, &(0..30)), 0..28);
+    assert_eq!(interior(&blur, 30..60, &(30..60)), 32..60);
+    assert!(interior(&blur, 10..14, &(10..14)).is_empty());
+    assert!(interior(&blur, 10..10, &(10..10)).is_empty());
+}

@@ -47,6 +47,12 @@ fn pixels_do_not_depend_on_the_height_of_bands() {
             let expected = serial(&plan, &image);
             let file = codec::encode(&image, &tiff, codec::KeepMetadata::None).unwrap();
             let whole = streamed(&plan, &file, 1).unwrap();
+            let options = codec::OpenOptions::default();
+            let read = codec::decode(whole.clone(), &codec::Limits::default(), &options).unwrap();
+            assert!(
+                read.rows.data.bytes() == expected,
+                "{text} on {shape:?}: streamed differs"
+            );
             for rows in [1, 4, 7] {
                 bands::force_rows(rows);
                 assert!(

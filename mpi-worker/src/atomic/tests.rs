@@ -32,6 +32,34 @@ fn a_file_appears_whole_or_not_at_all() {
 }
 
 #[test]
+fn files_that_end_together_fail_alone() {
+    let dir = std::env::temp_dir().join(format!("sundog-together-{}", std::process::id()));
+    let sealed = |name: &str| {
+        let pending = Pending::create(&dir.join(name)).unwrap();
+        pending.writer().write_all(name.as_bytes()).unwrap();
+        pending.seal().unwrap()
+    };
+    let files: Vec<Sealed> = ["a", "taken", "deep/b"].map(sealed).into();
+    assert_eq!(files[2].digested().sha256, sha256(b"deep/b"));
+    fs::create_dir(dir.join("taken")).unwrap();
+    let dropped = sealed("c");
+    drop(dropped);
+    let named = commit_all(files);
+    assert!(named[0].is_ok() && named[2].is_ok());
+    let error = named[1].as_ref().unwrap_err().to_string();
+    assert!(error.contains("taken"), "{error}");
+    assert_eq!(fs::read(dir.join("deep/b")).unwrap(), b"deep/b");
+    // Nothing is left of those that have no name.
+    let mut left: Vec<_> = fs::read_dir(&dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    left.sort();
+    assert_eq!(left, ["a", "deep", "taken"]);
+    fs::remove_dir_all(dir).unwrap();
+}
+
+#[test]
 fn outputs_are_no_more_readable_than_inputs_and_keep_what_is_asked_for() {
     use std::os::unix::fs::PermissionsExt;
     let dir = std::env::temp_dir().join(format!("sundog-follow-{}", std::process::id()));

@@ -219,6 +219,11 @@ impl Packed {
                 widened(&rice::unpack(&data, count, from, block)?, from, width)
             }
             Kind::Rice(..) => return Err(bad("floats packed as whole numbers")),
+            // Programs of before the standard pack numbers of four bytes whatever the image has.
+            Kind::Gzip if !float && width < 4 => match inflate(&data, count * 4)? {
+                data if data.len() == count * 4 => narrowed(&data, width)?,
+                data => data,
+            },
             Kind::Gzip => inflate(&data, count * width)?,
             Kind::Shuffled => gathered(&inflate(&data, count * width)?, width),
             Kind::Plain => data,
@@ -380,6 +385,23 @@ fn widened(data: &[u8], from: usize, to: usize) -> Vec<u8> {
     numbers
         .flat_map(|v| v.to_be_bytes().into_iter().skip(8 - to.min(8)))
         .collect()
+}
+
+/// Big-endian numbers of `to` bytes of signed ones of four; those of a byte have no sign.
+fn narrowed(data: &[u8], to: usize) -> Result<Vec<u8>> {
+    let mut out = Vec::with_capacity(data.len() / 4 * to);
+    for raw in data.as_chunks::<4>().0 {
+        let number = i32::from_be_bytes(*raw);
+        let fits = match to {
+            1 => u8::try_from(number).is_ok(),
+            _ => i16::try_from(number).is_ok(),
+        };
+        if !fits {
+            return Err(bad(format!("{number} in a tile, beyond its {to} bytes")));
+        }
+        out.extend_from_slice(&raw[4 - to..]);
+    }
+    Ok(out)
 }
 
 /// The sequence of numbers in 0..1 that all programs dither by (chapter 10.2.1, appendix I).

@@ -107,6 +107,28 @@ fn tiles_by_gzip_are_read_with_their_bytes_apart_or_not() {
     }
 }
 
+#[test]
+fn tiles_of_wider_numbers_than_the_image_are_read_where_those_fit() {
+    let read = |beyond: i32| {
+        let wide = |numbers: &[i16]| {
+            let all = numbers.iter().map(|&v| i32::from(v) + beyond);
+            gzip(&all.flat_map(i32::to_be_bytes).collect::<Vec<u8>>())
+        };
+        let (rows, heap) = tiles(&[wide(&NUMBERS[..3]), wide(&NUMBERS[3..])]);
+        let cards = [&SIDES[..], &[("ZCMPTYPE", "'GZIP_1'")]].concat();
+        try_decode(&table(
+            &cards,
+            &[("COMPRESSED_DATA", "1PB")],
+            &rows,
+            2,
+            &heap,
+        ))
+    };
+    assert_eq!(read(0).unwrap().rows.data, upright());
+    let error = read(1).unwrap_err().to_string();
+    assert!(error.contains("32768"), "{error}");
+}
+
 /// Bits, the highest first.
 #[derive(Default)]
 struct Bits(Vec<bool>);
