@@ -119,7 +119,7 @@ async function download() {
     const { bytes } = await studio.ask("encode", { format: format.name });
     const url = URL.createObjectURL(new Blob([bytes], { type: format.media_type }));
     const stem = open.name.replace(/\.[^.]*$/, "");
-    element("a", { href: url, download: `${stem}-${chosen().name}.${format.extension}` }).click();
+    element("a", { href: url, download: `${stem}-${chosen().name}.${format.extensions[0]}` }).click();
     setTimeout(() => URL.revokeObjectURL(url), 60000);
     say("status", `${sizeText(bytes.byteLength)} written.`);
   } catch (error) {
@@ -138,7 +138,8 @@ async function begin() {
     showProblem(error.message);
     return;
   }
-  ({ operations, formats } = registry);
+  operations = registry.operations;
+  formats = registry.formats.filter(({ written }) => written);
   byId("operation").replaceChildren(...operationOptions(operations));
   byId("operation").value = "equalize";
   byId("operation").disabled = false;

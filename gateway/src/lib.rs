@@ -5,10 +5,12 @@
 //! merged into it, such as the notifier's streams of events.
 
 mod archive;
+mod arriving;
 pub mod links;
 mod names;
 mod page;
 pub mod program;
+mod quota;
 mod ranges;
 mod receiving;
 mod routes;

@@ -1,7 +1,9 @@
 //! What a gateway is made of, and its life from listening to its end.
 
+use crate::arriving::Arriving;
 use crate::links::Secret;
 use crate::page::Page;
+use crate::quota::Admitted;
 use crate::receiving::{Pace, Receiving};
 use crate::routes;
 use axum::extract::FromRef;
@@ -19,6 +21,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use url::Url;
 
+/// Time between looks for files that were cut off long ago.
+const SWEEP: Duration = Duration::from_secs(3600);
+
 /// What users may ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -28,7 +33,7 @@ pub struct Limits {
     pub file_bytes: u64,
     /// Bytes of one upload (64 GiB).
     pub upload_bytes: u64,
-    /// Life of links to upload to (24 h).
+    /// Life of links to upload to (24 h), and of files that were cut off.
     pub upload_life: Duration,
     /// Bytes of the body that announces an upload, or of a job (4 MiB).
     pub body_bytes: usize,
@@ -119,6 +124,10 @@ pub struct Gateway {
     pub(crate) scratch: Arc<Scratch>,
     /// Places for files that are received.
     pub(crate) receiving: Arc<Receiving>,
+    /// Files that have arrived in part.
+    pub(crate) arriving: Arc<Arriving>,
+    /// Bytes that were admitted of late.
+    pub(crate) admitted: Arc<Admitted>,
     /// What the services behind answered last.
     pub(crate) ready: Arc<crate::routes::Ready>,
     /// Bytes of jobs that have ended.
@@ -151,13 +160,14 @@ impl Gateway {
         }
         let key = LinkKey::new(config.secret.bytes(), base)?;
         jobs.store = jobs.store.with_links(key.clone());
-        let folder = config.scratch.clone().or_else(|| jobs.store.scratch());
-        let folder = folder.unwrap_or_else(std::env::temp_dir);
+        let lasting = config.scratch.clone().or_else(|| jobs.store.scratch());
+        let folder = lasting.clone().unwrap_or_else(std::env::temp_dir);
         let opened = tokio::task::spawn_blocking(move || Scratch::open(&folder)).await;
         let scratch = opened
             .map_err(std::io::Error::other)
             .and_then(|opened| opened)
             .map_err(Error::Scratch)?;
+        let scratch = Arc::new(scratch);
         let page = Page::new(&jobs.store).await?;
         Ok(Gateway {
             jobs,
@@ -166,7 +176,9 @@ impl Gateway {
             limits: config.limits,
             public: config.public.clone(),
             page: Arc::new(page),
-            scratch: Arc::new(scratch),
+            arriving: Arriving::new(lasting.as_deref(), scratch.clone()),
+            admitted: Arc::default(),
+            scratch,
             ready: Arc::default(),
             scale: config.scale.clone(),
             weights: Arc::default(),
@@ -204,7 +216,21 @@ pub async fn run(
     let polled = dispatcher::observe::watch_queues(jobs.queue.clone(), shutdown.clone());
     let gateway = Gateway::new(&config, jobs).await?;
     let _polling = AbortOnDropHandle::new(tokio::spawn(polled));
+    let swept = sweep(gateway.arriving.clone(), config.limits.upload_life);
+    let _sweeping = AbortOnDropHandle::new(tokio::spawn(swept));
     let router = routes::router_with(gateway, extra);
     service::serve_behind(listener, router, config.service, config.front, shutdown).await;
     Ok(())
+}
+
+/// Removes what nobody goes on with, for ever.
+async fn sweep(arriving: Arc<Arriving>, age: Duration) {
+    loop {
+        match arriving.sweep(age).await {
+            Ok(0) => {}
+            Ok(parts) => tracing::info!(parts, "files that were cut off are gone"),
+            Err(error) => tracing::warn!(%error, "files that were cut off are left"),
+        }
+        tokio::time::sleep(SWEEP).await;
+    }
 }

@@ -362,6 +362,24 @@ async fn failures_are_tried_again_and_then_given_up() {
         .map(|g| g.header("sundog-delivery"))
         .collect();
     assert_eq!(deliveries.len(), 1, "one delivery has one id");
+    // In parts, by fields that they have.
+    let list = format!("/v1/webhooks/{}/deliveries", ids[0].as_str().unwrap());
+    let of = async |query: &str| get(&site, &ground.ada, &format!("{list}?{query}")).await;
+    let (status, all) = of("limit=1").await;
+    let count = all["deliveries"].as_array().unwrap().len();
+    assert_eq!((status, count), (StatusCode::OK, 1));
+    let (_, some) = of("limit=1&fields=outcome").await;
+    let outcome = &all["deliveries"][0]["outcome"];
+    assert_eq!(some, json!({"deliveries": [{"outcome": outcome}]}));
+    for (query, key) in [
+        ("fields=outcom", "fields"),
+        ("limit=0", ""),
+        ("after=x", "after"),
+    ] {
+        let (status, problem) = of(query).await;
+        assert_eq!(status, 400, "{query}");
+        assert!(key.is_empty() || problem["key"] == key, "{problem}");
+    }
     assert!(target.got().is_empty(), "redirects are not followed");
 }
 

@@ -18,6 +18,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use url::Url;
 
 /// Options.
 #[derive(clap::Args)]
@@ -36,6 +37,9 @@ pub struct Args {
     /// Where to listen; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:7878")]
     listen: SocketAddr,
+    /// Where browsers and other clients reach it, with a slash at its end, as behind a proxy; its own address where not given
+    #[arg(long, env = "SUNDOG_PUBLIC_URL", value_name = "URL")]
+    public_url: Option<Url>,
     /// Directory for jobs, outputs, token and keys [default: ~/.local/share/sundog]
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
@@ -70,6 +74,7 @@ async fn serve(args: &Args, layers: &Layers, home: &Home) -> Result {
     let front = args.admits.front(args.listen).map_err(Failure::usage)?;
     let listener = listen(args.listen).await?;
     let address = gateway::program::address(&listener, args.admits.tls_cert.is_some())?;
+    let public = args.public_url.clone().unwrap_or_else(|| address.clone());
     let secret = gateway::Secret::file(&home.dir().join("link-secret"));
     let secret = secret.map_err(|error| Failure::failed(error.to_string()))?;
     let config = client::services(layers)?;
@@ -95,7 +100,7 @@ async fn serve(args: &Args, layers: &Layers, home: &Home) -> Result {
     let guard = args.admits.entrance(tokens);
     let guard = guard.map_err(Failure::usage)?;
     let streams = notifier::api(&notifier, &guard);
-    let mut entrance = gateway::Config::new(guard, secret, address.clone());
+    let mut entrance = gateway::Config::new(guard, secret, public.clone());
     entrance.service = args.admits.limits();
     entrance.scale = Some(Arc::new(pool.clone()));
     pool.set(args.workers).map_err(client::from_jobs)?;
@@ -111,6 +116,7 @@ async fn serve(args: &Args, layers: &Layers, home: &Home) -> Result {
         args,
         home,
         &serving,
+        &gateway::program::page(&public, &serving.token),
         &format!("{user} on {}", args.node.on()),
         resumed,
     );
@@ -160,13 +166,12 @@ fn into_journal() -> bool {
     stream == format!("{}:{}", own.st_dev, own.st_ino)
 }
 
-fn tell(args: &Args, home: &Home, serving: &Serving, who: &str, resumed: usize) {
-    let Serving { address, token, .. } = serving;
-    let link = format!("{address}#token={token}");
+fn tell(args: &Args, home: &Home, serving: &Serving, link: &Url, who: &str, resumed: usize) {
+    let address = &serving.address;
     let dir = home.dir().display().to_string();
     if args.json {
         return output::json(&serde_json::json!({
-            "address": address, "link": link, "dir": dir, "pid": serving.pid, "resumed": resumed,
+            "address": address, "link": link.as_str(), "dir": dir, "pid": serving.pid, "resumed": resumed,
         }));
     }
     output::line(format!(

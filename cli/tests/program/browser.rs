@@ -205,6 +205,32 @@ impl Browser {
         }
     }
 
+    /// Presses a key, with Shift where its name says so: `Tab`, `Shift+Tab`, `Enter`, `Space`, or a letter.
+    pub fn key(&mut self, name: &str) {
+        let (shift, key) = match name.strip_prefix("Shift+") {
+            Some(key) => (8, key),
+            None => (0, name),
+        };
+        let (code, number, text) = match key {
+            "Tab" => ("Tab", 9, ""),
+            "Enter" => ("Enter", 13, "\r"),
+            "Space" => ("Space", 32, " "),
+            "ArrowRight" => ("ArrowRight", 39, ""),
+            letter => ("", 0, letter),
+        };
+        let key = if key == "Space" { " " } else { key };
+        for kind in ["keyDown", "keyUp"] {
+            let mut event = json!({
+                "type": kind, "key": key, "code": code, "modifiers": shift,
+                "windowsVirtualKeyCode": number, "nativeVirtualKeyCode": number,
+            });
+            if kind == "keyDown" && !text.is_empty() {
+                event["text"] = text.into();
+            }
+            self.call("Input.dispatchKeyEvent", event);
+        }
+    }
+
     /// Chooses files as the file dialog would.
     pub fn choose(&mut self, selector: &str, files: &[PathBuf]) {
         let root = self.call("DOM.getDocument", json!({}))["root"]["nodeId"].clone();

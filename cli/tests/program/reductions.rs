@@ -306,3 +306,67 @@ fn a_reduction_is_made_on_the_page() {
     browser.until("document.querySelector('#jobs .pair a')?.innerText === 'sum.txt'");
     nothing_ran(&mut browser);
 }
+
+#[test]
+fn numbers_are_made_on_the_page_and_their_tree_is_followed_to_its_result() {
+    if !available(Browser::program(), "Chromium") {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let (_serve, mut browser) = page(dir);
+    browser.click("document.getElementById('kind-reduce')");
+    browser.type_into("document.getElementById('make-files')", "128");
+    browser.type_into("document.getElementById('make-count')", "20001");
+    browser.click("document.getElementById('make')");
+    browser.until("document.getElementById('make-state').innerText.includes('sundog generate')");
+    browser.type_into("document.getElementById('make-count')", "700");
+    browser.type_into("document.getElementById('make-seed')", "7");
+    browser.click("document.getElementById('make')");
+    browser.until("document.querySelectorAll('#chosen li').length === 128");
+    browser.value("document.getElementById('reduce-op').value = 'sum'");
+    browser.type_into("document.getElementById('reduce-fan-in')", "2");
+    browser.until(
+        "document.getElementById('reduce-tree').innerText.includes('127 nodes for 128 files')",
+    );
+    browser.width(360, true);
+    fits(&mut browser, "the form that makes numbers on a phone");
+    browser.width(1200, false);
+    browser.value(
+        "(window.seen = [], new MutationObserver(() => window.seen.push(document.querySelector('#jobs progress')?.value ?? 0))
+           .observe(document.getElementById('jobs'), {subtree: true, attributes: true, childList: true, characterData: true}))",
+    );
+    browser.click("document.getElementById('submit')");
+    top_says(&mut browser, "succeeded, 127 of 127 done");
+    let seen: Vec<f64> = serde_json::from_value(browser.value("window.seen")).unwrap();
+    assert!(
+        seen.iter().any(|share| (0.01..1.0).contains(share)),
+        "{seen:?}"
+    );
+    // The same files as the program makes, and the same sum.
+    let made = [
+        "generate", "numbers", "-o", "nums", "--files", "128", "--count", "700", "--seed", "7",
+    ];
+    assert_eq!(run(dir, &made).0, 0);
+    let inputs = files(dir, "nums");
+    let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
+    let here = [
+        &["reduce", "sum"][..],
+        &inputs,
+        &["-o", "here.txt", "--fan-in", "2"],
+    ]
+    .concat();
+    assert_eq!(run(dir, &here).0, 0);
+    let (_, list, _) = run(dir, &["list", "--json"]);
+    let job = lines(&list)[0]["job"].as_str().unwrap().to_owned();
+    assert_eq!(run(dir, &["results", &job, "--download", "out"]).0, 0);
+    let own = fs::read_to_string(dir.join("here.txt")).unwrap();
+    assert_eq!(fs::read_to_string(dir.join("out/sum.txt")).unwrap(), own);
+    // The first of them are shown.
+    let first: Vec<&str> = own.split_whitespace().take(5).collect();
+    browser.until(&format!(
+        "document.querySelector('#jobs .numbers')?.innerText.split(/\\s+/).slice(0, 5).join() === '{}'",
+        first.join(",")
+    ));
+    nothing_ran(&mut browser);
+}

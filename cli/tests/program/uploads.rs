@@ -2,9 +2,12 @@
 
 use crate::browser::Browser;
 use crate::page::{fits, nothing_ran, page, top_says};
-use crate::picture;
+use crate::server::{Serve, wait};
+use crate::wire::Wire;
+use crate::{lines, picture, run};
 use cloud::testing::available;
 use serde_json::{Value, json};
+use std::path::Path;
 
 const CHOSEN: &str = "[...document.querySelectorAll('#chosen li')].map((li) => li.firstChild.textContent.replace(/ \\(\\d+[.\\d]* \\w+\\) $/, ''))";
 
@@ -100,49 +103,159 @@ fn asked(browser: &Browser, method: &str, text: &str) -> Vec<Value> {
     sent.filter(of).collect()
 }
 
+/// Where parts of files lie.
+const PARTS: &str = ".local/share/sundog/store/.scratch/arriving";
+
+/// A page behind a wire, with a large picture and a small one chosen.
+fn behind(dir: &Path) -> (Wire, Serve, Browser) {
+    picture(&dir.join("small.ppm"), 20, 10);
+    picture(&dir.join("large.ppm"), 700, 500);
+    let wire = Wire::new();
+    let public = format!("http://127.0.0.1:{}/", wire.port);
+    let serve = Serve::set(dir, &[], &[("SUNDOG_PUBLIC_URL", &public)]);
+    let own = url::Url::parse(&serve.address).unwrap();
+    wire.leads_to(own.port().unwrap());
+    assert!(serve.link.starts_with(&public), "{}", serve.link);
+    let mut browser = Browser::start();
+    browser.open(&serve.link);
+    browser.until("!document.getElementById('app').hidden");
+    (wire, serve, browser)
+}
+
+fn choose_both(dir: &Path, browser: &mut Browser) {
+    browser.choose("#files", &[dir.join("small.ppm"), dir.join("large.ppm")]);
+    chosen(browser, 2);
+}
+
+/// Starts, and waits until some of the large picture has gone and most has not.
+fn begin(wire: &Wire, browser: &mut Browser) {
+    wire.slow(true);
+    browser.click("document.getElementById('submit')");
+    browser.until("document.getElementById('sent').value > 0.1");
+}
+
+/// The offsets that were sent with the bytes of a file.
+fn offsets(browser: &Browser, name: &str) -> Vec<u64> {
+    let sent = asked(browser, "PATCH", name).into_iter();
+    let of = |event: Value| {
+        let offset = event["request"]["headers"]["Upload-Offset"].clone();
+        offset.as_str().unwrap().parse().unwrap()
+    };
+    sent.map(of).collect()
+}
+
+/// The job has what a run here makes of the same files.
+fn the_same(dir: &Path, browser: &mut Browser) {
+    top_says(browser, "succeeded, 2 of 2 done");
+    let job = lines(&run(dir, &["list", "--json"]).1)[0]["job"].clone();
+    run(
+        dir,
+        &["results", job.as_str().unwrap(), "--download", "got"],
+    );
+    run(dir, &["run", "small.ppm", "large.ppm", "-o", "here"]);
+    for name in ["small.ppm", "large.ppm"] {
+        let read = |folder: &str| std::fs::read(dir.join(folder).join(name)).unwrap();
+        assert!(read("got") == read("here"), "{name}");
+    }
+    assert_eq!(
+        browser.value("document.getElementById('cut-off').hidden"),
+        true
+    );
+}
+
 #[test]
-fn an_upload_that_is_cancelled_goes_on_where_it_was() {
+fn an_upload_that_is_cancelled_goes_on_in_the_middle_of_a_file() {
     if !available(Browser::program(), "Chromium") {
         return;
     }
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();
-    picture(&dir.join("small.ppm"), 20, 10);
-    picture(&dir.join("large.ppm"), 700, 500);
-    let (_serve, mut browser) = page(dir);
-    let network = |upload: i64| json!({"offline": false, "latency": 0, "downloadThroughput": -1, "uploadThroughput": upload});
-    browser.choose("#files", &[dir.join("small.ppm"), dir.join("large.ppm")]);
-    chosen(&mut browser, 2);
-    browser.call("Network.emulateNetworkConditions", network(60_000));
-    browser.click("document.getElementById('submit')");
+    let (wire, _serve, mut browser) = behind(dir);
+    choose_both(dir, &mut browser);
+    begin(&wire, &mut browser);
     let cancel = "document.getElementById('sent-cancel')";
-    browser.until(&format!("!{cancel}.hidden"));
-    // By bytes: long before a file of two is done.
-    browser.until("document.getElementById('sent').value > 0.02");
-    assert_eq!(
-        browser.value("document.getElementById('sent').value < 0.5"),
-        true
-    );
     browser.click(cancel);
     let notice = "document.getElementById('form-notice').innerText";
     browser.until(&format!("{notice}.startsWith('Cancelled.')"));
     assert_eq!(browser.value(&format!("{cancel}.hidden")), true);
-    assert_eq!(
-        browser.value("document.getElementById('submit').disabled"),
-        false
-    );
-    browser.call("Network.emulateNetworkConditions", network(-1));
+    browser.until("document.getElementById('cut-off').innerText.includes('Start goes on')");
+    wire.slow(false);
     browser.click("document.getElementById('submit')");
-    top_says(&mut browser, "succeeded, 2 of 2 done");
+    the_same(dir, &mut browser);
     let key = |event: &Value| event["request"]["headers"]["Idempotency-Key"].clone();
-    let announced: Vec<Value> = asked(&browser, "POST", "/v1/uploads")
-        .iter()
-        .map(key)
-        .collect();
-    assert_eq!(announced.len(), 2);
-    assert_eq!(announced[0], announced[1]);
-    assert_eq!(asked(&browser, "PUT", "small.ppm").len(), 1);
-    // The browser slows down what it tells, so the server may have had all of it already; then it is not sent again.
-    let large = asked(&browser, "PUT", "large.ppm").len();
-    assert!((1..=2).contains(&large), "{large}");
+    let announced = asked(&browser, "POST", "/v1/uploads");
+    let keys: Vec<Value> = announced.iter().map(key).collect();
+    assert!(keys.len() == 2 && keys[0] == keys[1], "{keys:?}");
+    assert_eq!(offsets(&browser, "small.ppm"), [0]);
+    let large = offsets(&browser, "large.ppm");
+    assert!(
+        large.len() == 2 && large[0] == 0 && large[1] > 0,
+        "{large:?}"
+    );
+}
+
+#[test]
+fn a_network_that_breaks_is_waited_for_and_the_file_goes_on() {
+    if !available(Browser::program(), "Chromium") {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let (wire, _serve, mut browser) = behind(dir);
+    choose_both(dir, &mut browser);
+    begin(&wire, &mut browser);
+    wire.tear();
+    let notice = "document.getElementById('form-notice').innerText";
+    browser.until(&format!("{notice}.includes('Trying again')"));
+    wire.slow(false);
+    wire.mend();
+    // Nobody presses anything.
+    the_same(dir, &mut browser);
+    let large = offsets(&browser, "large.ppm");
+    assert_eq!(large[0], 0);
+    assert!(large.last().unwrap() > &0, "{large:?}");
+    assert_eq!(asked(&browser, "POST", "/v1/uploads").len(), 1);
+}
+
+#[test]
+fn a_page_that_is_loaded_again_in_the_middle_goes_on_with_the_same_files() {
+    if !available(Browser::program(), "Chromium") {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let (wire, _serve, mut browser) = behind(dir);
+    choose_both(dir, &mut browser);
+    begin(&wire, &mut browser);
+    browser.call("Page.reload", json!({}));
+    browser.until("document.readyState === 'complete' && !document.getElementById('app').hidden");
+    browser.until("document.getElementById('cut-off').innerText.includes('An upload of 2 files')");
+    // What is kept of it in the browser has no names.
+    let kept =
+        browser.value("JSON.stringify({...sessionStorage}) + JSON.stringify({...localStorage})");
+    assert!(!kept.as_str().unwrap().contains(".ppm"), "{kept}");
+    wire.slow(false);
+    choose_both(dir, &mut browser);
+    browser.click("document.getElementById('submit')");
+    the_same(dir, &mut browser);
+    let large = offsets(&browser, "large.ppm");
+    assert!(large[0] == 0 && *large.last().unwrap() > 0, "{large:?}");
+    assert_eq!(
+        browser.value("sessionStorage.getItem('sundog-sending')"),
+        Value::Null
+    );
+
+    // One that nobody wants any more is gone, here and there.
+    browser.choose("#files", &[dir.join("large.ppm")]);
+    begin(&wire, &mut browser);
+    browser.click("document.getElementById('sent-cancel')");
+    browser.until("!document.getElementById('cut-off').hidden");
+    browser.click("document.getElementById('cut-off-forget')");
+    browser.until("document.getElementById('cut-off').hidden");
+    wait("what has come of it is not removed", || {
+        asked(&browser, "DELETE", "/v1/uploads/").len() == 1
+            && browser.value("1") == 1
+            && std::fs::read_dir(dir.join(PARTS)).is_err()
+    });
+    nothing_ran(&mut browser);
 }

@@ -151,6 +151,17 @@ function makeJob(job) {
   return entry;
 }
 
+// For those who hear the page: the end of a job is said once, where it changes nothing that they are at.
+const told = new Set();
+
+function tellEnd(job) {
+  if (told.has(job.job)) return;
+  told.add(job.job);
+  const heard = byId("heard");
+  heard.append(element("span", { textContent: `${jobName(job)}: ${stateText(job)}. ` }));
+  while (heard.children.length > 5) heard.firstChild.remove();
+}
+
 // Jobs that were deleted here: an answer that was on its way says that they are there.
 const gone = new Set();
 
@@ -165,6 +176,7 @@ function showJob(job) {
   entry.job = job;
   const { view } = entry;
   const name = jobName(job);
+  const focused = view.item.contains(document.activeElement) ? document.activeElement : null;
   if (!ended(job) && job.counts.tasks > 0) entry.pace ??= { since: Date.now(), count: done(job), share: share(job) };
   view.title.textContent = name;
   view.state.textContent = stateText(job);
@@ -183,7 +195,12 @@ function showJob(job) {
   view.remove.hidden = !ended(job);
   view.again.hidden = !ended(job);
   view.edit.hidden = !ended(job);
-  if (ended(job) && !ENDED.includes(before) && entry.open) openResults(entry);
+  // What has the focus may have gone because of this.
+  if (focused?.hidden) view.show.focus();
+  if (!ended(job)) told.delete(job.job);
+  if (!ended(job) || ENDED.includes(before)) return;
+  tellEnd(job);
+  if (entry.open) openResults(entry);
 }
 
 // Everything of a job goes, so it is asked for twice: the button says so, for a while.
@@ -203,7 +220,9 @@ async function removeJob({ job, view }, path) {
     await call("DELETE", `${path}?purge=true`);
     gone.add(job.job);
     jobs.delete(job.job);
+    const next = view.item.nextElementSibling ?? view.item.previousElementSibling;
     arrange();
+    (next?.querySelector("button") ?? byId("files")).focus();
     say("notice", `${jobName(job)} is gone.`);
   } catch (error) {
     say("notice", error.message);
@@ -222,7 +241,7 @@ async function runAgain(job) {
     const { output, ...spec } = await specOf(job);
     const made = await call("POST", "/v1/jobs", spec);
     jobsPage = 0;
-    await refresh(made.job);
+    await begun(made.job);
     say("notice", `${jobName(job)} runs again.`);
   } catch (error) {
     say("notice", error.message);
@@ -246,8 +265,16 @@ async function editAsNew(job) {
 }
 
 async function refresh(id) {
-  showJob(await call("GET", `/v1/jobs/${encodeURIComponent(id)}`));
+  const job = await call("GET", `/v1/jobs/${encodeURIComponent(id)}`);
+  showJob(job);
   arrange();
+  return job;
+}
+
+// A job that was submitted here, which may have ended before it was seen.
+async function begun(id) {
+  const job = await refresh(id);
+  if (ended(job)) tellEnd(job);
 }
 
 // The newest jobs come by themselves, older ones when they are asked for.

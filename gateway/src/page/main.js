@@ -11,7 +11,7 @@ async function open() {
   if (opened) return takePipeline();
   try {
     await showMe();
-    await loadOperations();
+    await Promise.all([loadOperations(), loadFormats()]);
   } catch (error) {
     if (error.status !== 401) say("notice", `No connection: ${error.message}`);
     return undefined;
@@ -20,6 +20,7 @@ async function open() {
   byId("login").hidden = true;
   byId("app").hidden = false;
   showPresets();
+  showCutOff();
   await refreshAll();
   await takePipeline();
   lookAtNodes();
@@ -32,24 +33,30 @@ async function open() {
   return undefined;
 }
 
-// Ends the upload that is under way.
-let sending = null;
+async function sendChosen(progress) {
+  sending = new AbortController();
+  try {
+    return await upload(chosen, progress, sending.signal);
+  } finally {
+    sending = null;
+    showCutOff();
+  }
+}
 
 async function submitJob() {
   if (chosen.length === 0 && !earlier) throw new Error(reducing() ? "Choose at least one file." : "Choose at least one image.");
   const wanted = reducing() ? { reduce: readReduction() } : { pipeline: readSteps() };
-  const format = byId("format").value;
+  const format = readFormat();
   const sent = byId("sent");
   sent.hidden = false;
   sent.value = 0;
-  sending = new AbortController();
   byId("sent-cancel").hidden = earlier !== null;
-  const inputs = earlier ?? (await upload(chosen, (share) => {
+  const inputs = earlier ?? (await sendChosen((share) => {
     sent.value = share;
-  }, sending.signal));
+  }));
   byId("sent-cancel").hidden = true;
   const job = { name: byId("name").value, inputs, ...wanted };
-  if (format !== "") job.format = format;
+  if (format !== null) job.format = format;
   // The same key again after a lost answer is the same job.
   const key = { "Idempotency-Key": crypto.getRandomValues(new Uint32Array(4)).join("-") };
   let made;
@@ -63,12 +70,14 @@ async function submitJob() {
   showChosen();
   noInputs();
   jobsPage = 0;
-  await refresh(made.job);
+  await begun(made.job);
   openResults(jobs.get(made.job));
 }
 
 byId("job-form").addEventListener("submit", async (event) => {
   event.preventDefault();
+  // A button that is disabled loses the focus.
+  const focused = document.activeElement;
   byId("submit").disabled = true;
   say("form-notice", "");
   try {
@@ -77,6 +86,7 @@ byId("job-form").addEventListener("submit", async (event) => {
     say("form-notice", error.message);
   }
   byId("submit").disabled = false;
+  if (document.activeElement === document.body) focused.focus();
   byId("sent").hidden = true;
   byId("sent-cancel").hidden = true;
 });

@@ -19,7 +19,7 @@ const STYLE: &str = concat!(
     include_str!("../../../wasm/web/viewer.css")
 );
 /// One scope, in this order.
-const SCRIPTS: [&str; 18] = [
+const SCRIPTS: [&str; 21] = [
     include_str!("elements.js"),
     include_str!("../../../wasm/web/fields.js"),
     include_str!("../../../wasm/web/histogram.js"),
@@ -28,8 +28,11 @@ const SCRIPTS: [&str; 18] = [
     include_str!("session.js"),
     include_str!("api.js"),
     include_str!("pipeline.js"),
+    include_str!("formats.js"),
     include_str!("uploads.js"),
+    include_str!("sending.js"),
     include_str!("reduce.js"),
+    include_str!("numbers.js"),
     include_str!("preview.js"),
     include_str!("presets.js"),
     include_str!("share.js"),

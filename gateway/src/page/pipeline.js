@@ -20,15 +20,29 @@ function addStep(name, values = {}) {
   });
   const item = element("li");
   item.dataset.op = name;
-  const move = (to) => to && (to === item.previousElementSibling ? to.before(item) : to.after(item));
-  const button = (text, label, act) =>
-    element("button", { type: "button", textContent: text, "aria-label": `${label} ${name}`, onclick: act });
+  const button = (text, label, act) => {
+    const made = element("button", { type: "button", textContent: text, "aria-label": `${label} ${name}` });
+    made.onclick = () => act(made);
+    return made;
+  };
+  // What is moved loses the focus.
+  const move = (to, mover) => {
+    if (!to) return;
+    if (to === item.previousElementSibling) to.before(item);
+    else to.after(item);
+    mover.focus();
+  };
+  const remove = () => {
+    const next = item.nextElementSibling ?? item.previousElementSibling;
+    item.remove();
+    ([...(next?.querySelectorAll("button") ?? [])].at(-1) ?? byId("operation")).focus();
+  };
   item.append(
     element("div", { className: "row" },
       element("strong", { textContent: name }),
-      button("↑", "Earlier:", () => move(item.previousElementSibling)),
-      button("↓", "Later:", () => move(item.nextElementSibling)),
-      button("Remove", "Remove", () => item.remove())),
+      button("↑", "Earlier:", (mover) => move(item.previousElementSibling, mover)),
+      button("↓", "Later:", (mover) => move(item.nextElementSibling, mover)),
+      button("Remove", "Remove", remove)),
     element("p", { className: "soft", textContent: operation.about }),
     element("div", { className: "params" }, ...params),
   );
@@ -52,18 +66,4 @@ async function setSteps(pipeline) {
   if (unknown) throw new Error(`There is no operation ${unknown.op} here.`);
   byId("steps").replaceChildren();
   for (const { op, ...values } of list) addStep(op, values);
-}
-
-// A format with its options, which may be one that the list does not have.
-function setFormat(text) {
-  const kind = (value) => value.split("(")[0];
-  const wanted = text ?? "";
-  const list = byId("format");
-  let option = [...list.options].find(({ value }) => kind(value) === kind(wanted));
-  if (!option) {
-    option = element("option", { textContent: wanted });
-    list.append(option);
-  }
-  option.value = wanted;
-  option.selected = true;
 }

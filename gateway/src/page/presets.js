@@ -57,4 +57,5 @@ byId("preset-save").addEventListener("click", () => {
 byId("preset-remove").addEventListener("click", () => {
   const { [byId("presets").value]: gone, ...others } = ownPresets();
   keepPresets(others, undefined, "The preset is gone.");
+  byId("presets").focus();
 });

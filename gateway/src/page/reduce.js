@@ -1,6 +1,12 @@
 // One result of all files in place of one of each: the operation, the fan-in, and the tree that follows from them.
 const NUMBERS = ["txt", "csv", "npy"];
-const IMAGES_ACCEPTED = byId("files").accept;
+let imagesAccepted = byId("files").accept;
+
+// Endings of what the service reads, beside what browsers take for images.
+function acceptFiles(endings) {
+  imagesAccepted = ["image/*", ...endings.map((ending) => `.${ending}`)].join();
+  showKind();
+}
 
 function reducing() {
   return byId("kind-reduce").checked;
@@ -39,17 +45,18 @@ function showKind() {
   const all = reducing();
   byId("each").hidden = all;
   byId("reduction").hidden = !all;
-  byId("files").accept = all ? `${IMAGES_ACCEPTED},${NUMBERS.map((ending) => `.${ending}`).join(",")}` : IMAGES_ACCEPTED;
+  byId("files").accept = all ? `${imagesAccepted},${NUMBERS.map((ending) => `.${ending}`).join(",")}` : imagesAccepted;
   for (const option of byId("format").options) {
-    if (NUMBERS.includes(option.value)) option.hidden = !all;
+    if (option.value in TEXTS) option.hidden = !all;
   }
-  if (!all && NUMBERS.includes(byId("format").value)) byId("format").value = "";
+  if (!all && byId("format").value in TEXTS) setFormat("");
   showChosen();
 }
 
 // As in a job file.
 function readReduction() {
-  return { op: byId("reduce-op").value, fan_in: fanIn() };
+  const bits = byId("reduce-bits").value;
+  return { op: byId("reduce-op").value, fan_in: fanIn(), ...(bits && { bits }) };
 }
 
 function setReduction(reduce) {
@@ -57,6 +64,7 @@ function setReduction(reduce) {
   if (reduce) {
     byId("reduce-op").value = reduce.op;
     byId("reduce-fan-in").value = reduce.fan_in;
+    byId("reduce-bits").value = reduce.bits ?? "";
   }
   showKind();
 }

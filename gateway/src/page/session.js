@@ -19,8 +19,10 @@ function takeFragment() {
 function ask(question, yes, no) {
   return new Promise((answer) => {
     const box = byId("question");
+    const before = document.activeElement;
     const say = (value) => () => {
       box.hidden = true;
+      before?.focus();
       answer(value);
     };
     const button = (textContent, value) => element("button", { type: "button", textContent, onclick: say(value) });
@@ -86,12 +88,17 @@ function askForToken() {
 
 async function showMe() {
   me = await call("GET", "/v1/me");
+  if (cutOff() === null) keepSending(null);
   say("who", me.user);
   byId("session").hidden = false;
   byId("session").title = `${sizeText(me.usage.upload_bytes + me.usage.job_bytes)} in ${me.usage.jobs} jobs and ${me.usage.uploads} uploads`;
 }
 
-byId("sign-out").addEventListener("click", () => begin(null, "You are signed out."));
+byId("sign-out").addEventListener("click", () => {
+  // What was on its way is nobody's business any more.
+  keepSending(null);
+  begin(null, "You are signed out.");
+});
 byId("login").addEventListener("submit", (event) => {
   event.preventDefault();
   const token = byId("token").value.trim();

@@ -1,5 +1,4 @@
-// The images that are chosen, and their way to the store.
-const AT_ONCE = 4;
+// The images that are chosen.
 let chosen = [];
 // What files are called beside their own names: the folders that they came from, or a number.
 const ways = new WeakMap();
@@ -89,6 +88,7 @@ function showChosen() {
   if (chosen.length > 0) noInputs();
   previewFiles(reducing() ? [] : chosen);
   showTree();
+  showCutOff();
   byId("chosen").replaceChildren(...chosen.map((file) => {
     const drop = () => {
       const next = byId("chosen").children[chosen.indexOf(file) + 1];
@@ -111,78 +111,8 @@ function noInputs() {
   byId("inputs-of").hidden = true;
 }
 
-byId("inputs-none").addEventListener("click", noInputs);
+byId("inputs-none").addEventListener("click", () => {
+  noInputs();
+  byId("files").focus();
+});
 
-// Sends one file's bytes once; tells how many have gone.
-function putOnce(place, file, signal, gone) {
-  return new Promise((done, failed) => {
-    // Unlike fetch, it tells how far it is.
-    const request = new XMLHttpRequest();
-    request.open(place.method, place.url);
-    for (const [name, value] of Object.entries(place.headers ?? {})) request.setRequestHeader(name, value);
-    request.upload.onprogress = (event) => gone(event.loaded);
-    request.onload = () => done(request.status);
-    request.onerror = () => failed(new Error("the connection broke"));
-    request.onabort = () => failed(new Error("cancelled"));
-    signal.addEventListener("abort", () => request.abort(), { once: true });
-    request.send(file);
-  });
-}
-
-// Puts one file where its link leads, and tries again what may pass.
-async function put(place, file, signal, gone) {
-  for (let attempt = 1; ; attempt += 1) {
-    let reason;
-    try {
-      const status = await putOnce(place, file, signal, gone);
-      if (status >= 200 && status < 300) return;
-      reason = `answer ${status}`;
-      if (status < 500 && status !== 429) attempt = 3;
-    } catch (error) {
-      reason = error.message;
-    }
-    if (signal.aborted) throw new Error("Cancelled. Start goes on with what is not sent yet.");
-    if (attempt >= 3) throw new Error(`${nameOf(file)} could not be sent: ${reason}. Start goes on with what is not sent yet.`);
-    await new Promise((go) => setTimeout(go, 1000 * attempt));
-  }
-}
-
-// An upload that was cut off, by its files: the same announcement again is the same upload.
-let cutOff = { files: "", key: "" };
-
-// Sends all files; returns what a job names as its inputs. Tells the share of bytes that has gone.
-async function upload(files, progress, signal) {
-  const announced = files.map((file) => ({ name: nameOf(file), bytes: file.size }));
-  const same = JSON.stringify(files.map((file) => [nameOf(file), file.size, file.lastModified]));
-  const again = cutOff.files === same;
-  if (!again) cutOff = { files: same, key: crypto.getRandomValues(new Uint32Array(4)).join("-") };
-  const { upload: id, inputs, files: places } = await call("POST", "/v1/uploads", { files: announced }, { "Idempotency-Key": cutOff.key });
-  const there = new Set();
-  if (again) {
-    try {
-      const arrived = await call("GET", `/v1/uploads/${encodeURIComponent(id)}`);
-      for (const file of arrived.files) there.add(`${file.bytes} ${file.name}`);
-    } catch {
-      // Nothing of it has arrived.
-    }
-  }
-  const all = files.reduce((sum, file) => sum + file.size, 0) || 1;
-  const gone = files.map(() => 0);
-  const tell = (at, bytes) => {
-    gone[at] = bytes;
-    progress(gone.reduce((sum, more) => sum + more, 0) / all);
-  };
-  let next = 0;
-  const work = async () => {
-    while (next < places.length && !signal.aborted) {
-      const at = next;
-      next += 1;
-      if (!there.has(`${files[at].size} ${nameOf(files[at])}`)) await put(places[at], files[at], signal, (bytes) => tell(at, bytes));
-      tell(at, files[at].size);
-    }
-  };
-  await Promise.all(Array.from({ length: AT_ONCE }, work));
-  if (signal.aborted) throw new Error("Cancelled. Start goes on with what is not sent yet.");
-  cutOff = { files: "", key: "" };
-  return inputs;
-}

@@ -117,7 +117,7 @@ async fn me(State(gateway): State<Gateway>, user: User) -> Result<axum::Json<Me>
         max_bytes: rules.max_bytes,
         timeout_secs: rules.timeout_secs,
     };
-    let usage = gateway.jobs.usage(&user.name, &gateway.weights).await?;
+    let usage = used(&gateway, &user.name).await?;
     Ok(axum::Json(Me {
         requests_left: rates.left(&user.name),
         scopes: user.scopes(),
@@ -151,8 +151,14 @@ async fn usage(
     whose: Result<Query<Whose>, QueryRejection>,
 ) -> Result<axum::Json<Usage>, Problem> {
     let whose = self::whose(whose, user)?;
-    let usage = gateway.jobs.usage(&whose, &gateway.weights).await?;
-    Ok(axum::Json(usage))
+    Ok(axum::Json(used(&gateway, &whose).await?))
+}
+
+/// With files that have arrived in part.
+async fn used(gateway: &Gateway, owner: &str) -> Result<Usage, Problem> {
+    let mut usage = gateway.jobs.usage(owner, &gateway.weights).await?;
+    usage.upload_bytes += gateway.arriving.bytes(owner, None).await?;
+    Ok(usage)
 }
 
 async fn erase(
@@ -160,5 +166,6 @@ async fn erase(
     Path(name): Path<String>,
 ) -> Result<axum::Json<Erased>, Problem> {
     let (jobs, uploads) = gateway.jobs.erase(&name).await?;
+    gateway.arriving.remove(&name, None).await?;
     Ok(axum::Json(Erased { jobs, uploads }))
 }

@@ -145,7 +145,7 @@ async fn room(gateway: &Gateway, owner: &str, id: &str) -> Result<(), Problem> {
         );
         return Err(Problem::new(Code::Busy, message).with_retry(10));
     }
-    super::uploads::room(gateway, owner, 0).await
+    gateway.room(owner, 0, 0).await
 }
 
 /// A job file in JSON. Its parser knows which names are near a wrong one.

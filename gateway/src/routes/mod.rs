@@ -13,6 +13,7 @@ mod login;
 mod looks;
 mod nodes;
 mod objects;
+mod parts;
 mod results;
 mod uploads;
 
@@ -63,7 +64,7 @@ pub fn router_with(gateway: Gateway, extra: Api) -> Router {
     let fresh = SetResponseHeaderLayer::if_not_present(header::CACHE_CONTROL, fresh);
     let bounded = DefaultBodyLimit::max(limits.body_bytes);
     let api = api.map(|router| router.layer(bounded).layer(timeout).layer(fresh));
-    let api = page::add(objects::add(api));
+    let api = page::add(parts::add(objects::add(api)));
     let description = gateway.description.clone();
     let metrics = telemetry::metrics::api(&gateway.entrance);
     let api = api.with_state(gateway).merge(metrics).merge(extra);
@@ -84,6 +85,32 @@ fn operations(api: Api<Gateway>) -> Api<Gateway> {
         .answer::<Vec<OperationInfo>>(200, "operations with their parameters, ranges and defaults"),
         async || axum::Json(ops::all()),
     )
+    .add(
+        Operation::get("/v1/formats", "listFormats", "Lists the formats of images")
+            .about("Those that this gateway reads; nodes may have other libraries.")
+            .tag("operations")
+            .answer::<Vec<FormatInfo>>(
+                200,
+                "formats, and what can be chosen of those that are written",
+            ),
+        async || axum::Json(ops::formats()),
+    )
+}
+
+/// A format of images.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "it describes what another crate writes")]
+struct FormatInfo {
+    /// As in a job's `format`.
+    name: String,
+    title: String,
+    /// Endings of its files, the usual one first.
+    extensions: Vec<String>,
+    media_type: String,
+    /// Whether results can have it; else it is only read.
+    written: bool,
+    /// Options with type, range and default.
+    options: Vec<Map<String, Value>>,
 }
 
 /// An operation of pipelines.

@@ -1,6 +1,7 @@
 //! Serves signed links to a local store: whoever has the link needs no token.
 
 use super::archive;
+use crate::arriving::{Absent, disk};
 use crate::ranges::{self, Wanted};
 use crate::receiving::Paced;
 use crate::run::Gateway;
@@ -29,7 +30,7 @@ pub(super) fn media_type(name: &str) -> &'static str {
     FormatKind::from_extension(extension).map_or("application/octet-stream", FormatKind::media_type)
 }
 
-fn allowed(
+pub(super) fn allowed(
     gateway: &Gateway,
     method: &Method,
     name: &str,
@@ -46,21 +47,24 @@ fn allowed(
     })
 }
 
+/// An operation behind a link.
+pub(super) fn linked(operation: Operation) -> Operation {
+    let name = json!({"type": "string", "minLength": 1});
+    operation
+        .scope(Scope::Link)
+        .tag("objects")
+        .query::<Signed>()
+        .path("name", "Name of an object; it may hold slashes.", name)
+        .problem(403, "the link has expired, or was not signed for this")
+        .problem(404, "there is no such object")
+        .problem(
+            503,
+            "a service behind this one does not answer; later it may go",
+        )
+}
+
 pub(super) fn add(api: Api<Gateway>) -> Api<Gateway> {
-    let of = |operation: Operation| {
-        let name = json!({"type": "string", "minLength": 1});
-        operation
-            .scope(Scope::Link)
-            .tag("objects")
-            .query::<Signed>()
-            .path("name", "Name of an object; it may hold slashes.", name)
-            .problem(403, "the link has expired, or was not signed for this")
-            .problem(404, "there is no such object")
-            .problem(
-                503,
-                "a service behind this one does not answer; later it may go",
-            )
-    };
+    let of = linked;
     let text = json!({"type": "string"});
     api.add(
         of(Operation::get(
@@ -98,6 +102,12 @@ pub(super) fn add(api: Api<Gateway>) -> Api<Gateway> {
     )
 }
 
+/// Where links of a local store lead.
+pub(super) fn base(gateway: &Gateway) -> Result<String, Problem> {
+    let base = gateway.public.join("v1/objects/");
+    Ok(base.map_err(|error| Problem::internal(&error))?.into())
+}
+
 /// What a link holds.
 #[derive(JsonSchema)]
 #[expect(dead_code, reason = "the signature covers the query as it is written")]
@@ -109,7 +119,7 @@ struct Signed {
     signature: String,
 }
 
-async fn get(
+pub(super) async fn get(
     State(gateway): State<Gateway>,
     method: Method,
     Path(name): Path<String>,
@@ -192,20 +202,14 @@ async fn put(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let Access::Put { max_bytes } = allowed(&gateway, &Method::PUT, &name, query)? else {
-        return Err(Problem::new(Code::Forbidden, LinkError::Wrong.to_string()));
-    };
-    let large = || {
-        let message = format!("the file is larger than the {max_bytes} bytes that were announced");
-        Problem::new(Code::TooLarge, message)
-    };
-    let length = headers.get(header::CONTENT_LENGTH);
-    let length = length.and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    let max_bytes = most(&gateway, &name, query)?;
+    let large = || too_large(max_bytes);
+    let length = length(&headers);
     if length.is_some_and(|length| length > max_bytes) {
         return Err(large());
     }
-    // Links are made for uploads alone: uploads/<owner>/….
-    let owner = name.split('/').nth(1).unwrap_or_default();
+    let owner = owner(&name);
+    gateway.admit(owner, length.unwrap_or(max_bytes)).await?;
     let _place = gateway.receiving.enter(owner).await?;
     // Removed when it is dropped, also when the client goes away in the middle.
     let folder = gateway.scratch.path().to_owned();
@@ -226,13 +230,34 @@ async fn put(
     drop(file);
     let kind = media_type(&name);
     gateway.jobs.store.put_file(&name, &path, kind).await?;
+    if let Some(part) = gateway.arriving.take(&name, Absent::Leave).await? {
+        part.end().await;
+    }
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-fn disk(error: &std::io::Error) -> Problem {
-    tracing::error!(%error, "receiving a file");
-    let message = "the file cannot be kept (is the disk full?)";
-    Problem::new(Code::Unavailable, message)
+/// How many bytes a link to put takes.
+pub(super) fn most(gateway: &Gateway, name: &str, query: Option<String>) -> Result<u64, Problem> {
+    match allowed(gateway, &Method::PUT, name, query)? {
+        Access::Put { max_bytes } => Ok(max_bytes),
+        Access::Get => Err(Problem::new(Code::Forbidden, LinkError::Wrong.to_string())),
+    }
+}
+
+/// Links to put are made for uploads alone: `uploads/<owner>/…`.
+pub(super) fn owner(name: &str) -> &str {
+    name.split('/').nth(1).unwrap_or_default()
+}
+
+/// The length of a body, where it is told.
+pub(super) fn length(headers: &HeaderMap) -> Option<u64> {
+    let length = headers.get(header::CONTENT_LENGTH)?;
+    length.to_str().ok()?.parse().ok()
+}
+
+pub(super) fn too_large(max_bytes: u64) -> Problem {
+    let message = format!("the file is larger than the {max_bytes} bytes that were announced");
+    Problem::new(Code::TooLarge, message)
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ pub(super) fn add(api: Api<Gateway>) -> Api<Gateway> {
     let example = json!({"files": [{"name": "photos/a.jpg", "bytes": 123_456}]});
     api.add(
         uploads(Operation::post("/v1/uploads", "announceUpload", "Announces files, and gets a link to put each"))
-            .about("Each file is then sent to its link, with its method and headers. The same announcement with the same Idempotency-Key gives new links to the same places, so that an upload goes on where it was cut off.")
+            .about("Each file is then sent to its link, with its method and headers. The same announcement with the same Idempotency-Key gives new links to the same places, so that an upload goes on where it was cut off; a `resumable` file goes on in its middle.")
             .idempotent()
             .body::<Announced>(example)
             .answer::<Announcement>(201, "places for the files"),
@@ -114,6 +114,9 @@ struct Place {
     headers: BTreeMap<String, String>,
     /// When the link ends, RFC 3339 in UTC.
     expires: String,
+    /// Whether a file that was cut off goes on in its middle: `HEAD` of the link tells where, `PATCH` sends the rest. A store
+    /// that signs its own links takes files as a whole.
+    resumable: bool,
 }
 
 async fn list(
@@ -148,7 +151,9 @@ async fn remove(
     user: User,
     Path(upload): Path<String>,
 ) -> Result<StatusCode, Problem> {
-    match gateway.jobs.remove_upload(&user.name, &upload).await? {
+    let whole = gateway.jobs.remove_upload(&user.name, &upload).await?;
+    let parts = gateway.arriving.remove(&user.name, Some(&upload)).await?;
+    match whole + parts {
         0 => Err(missing()),
         _ => Ok(StatusCode::NO_CONTENT),
     }
@@ -166,16 +171,21 @@ async fn announce(
 ) -> Result<Response, Problem> {
     check(&gateway, &announced)?;
     let bytes = announced.files.iter().map(|file| file.bytes).sum();
-    room(&gateway, &user.name, bytes).await?;
     let upload = match idempotency::id("upload", &user.name, &headers)? {
         Some(upload) => {
+            let known = arrived(&gateway, &user.name, &upload).await?;
+            gateway.room(&user.name, bytes, known).await?;
             same(&gateway, &upload, &announced).await?;
             upload
         }
-        None => worker::batch::new_job_id(),
+        None => {
+            gateway.room(&user.name, bytes, 0).await?;
+            worker::batch::new_job_id()
+        }
     };
+    let own = super::objects::base(&gateway)?;
     let places = announced.files.into_iter().map(|file| {
-        let (gateway, user, upload) = (&gateway, &user, &upload);
+        let (gateway, user, upload, own) = (&gateway, &user, &upload, own.as_str());
         async move {
             let below = format!("{upload}/{}", file.name);
             let key = dispatcher::names::upload(&user.name, &below);
@@ -188,6 +198,7 @@ async fn announce(
                 name: file.name,
                 method: link.method.to_string(),
                 expires: link.expires_text(),
+                resumable: link.url.as_str().starts_with(own),
                 url: link.url.to_string(),
                 headers: link.headers.into_iter().collect(),
             })
@@ -202,6 +213,16 @@ async fn announce(
         files,
     };
     Ok((StatusCode::CREATED, axum::Json(answer)).into_response())
+}
+
+/// Bytes of an upload that are there already, also in part.
+async fn arrived(gateway: &Gateway, owner: &str, upload: &str) -> Result<u64, Problem> {
+    if gateway.jobs.rules.stored_bytes.is_none() {
+        return Ok(0);
+    }
+    let files = gateway.jobs.uploaded(owner, upload).await?;
+    let whole: u64 = files.iter().map(|file| file.bytes).sum();
+    Ok(whole + gateway.arriving.bytes(owner, Some(upload)).await?)
 }
 
 /// Refuses other files under a key that stood for some before. What was announced is remembered for as long as
@@ -220,21 +241,6 @@ async fn same(gateway: &Gateway, upload: &str, announced: &Announced) -> Result<
         Some(_) => Ok(()),
         None => Ok(events.set_fields(upload, &[(ANNOUNCED, &print)]).await?),
     }
-}
-
-/// Refuses more bytes than the operator lets a user keep.
-pub(super) async fn room(gateway: &Gateway, owner: &str, more: u64) -> Result<(), Problem> {
-    let Some(most) = gateway.jobs.rules.stored_bytes else {
-        return Ok(());
-    };
-    let used = gateway.jobs.usage(owner, &gateway.weights).await?.bytes();
-    if used.saturating_add(more) <= most {
-        return Ok(());
-    }
-    let message = format!(
-        "you keep {used} bytes, and {more} more would be above the {most} that a user may keep (delete uploads or jobs)"
-    );
-    Err(Problem::new(Code::TooLarge, message))
 }
 
 fn check(gateway: &Gateway, announced: &Announced) -> Result<(), Problem> {

@@ -236,3 +236,103 @@ async fn everything_of_a_user_goes_at_once() {
     let other = site.jobs.usage("eve", &Weights::default()).await.unwrap();
     assert_eq!((other.jobs, other.uploads), (1, 1));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_administrator_erases_a_user_over_http_and_that_is_noted() {
+    let notes = tempfile::tempdir().unwrap();
+    let file = notes.path().join("audit.jsonl");
+    let audit = service::audit::Audit::file(&file).unwrap();
+    let change = |config: &mut gateway::Config| {
+        config.entrance = config.entrance.clone().with_audit(audit);
+    };
+    let mut site = Site::with(change, Rules::default()).await;
+    site.start_dispatcher();
+    let files = [("a.pgm", picture(1)), ("b.pgm", b"P5 9 9 255\n".to_vec())];
+    let mut jobs = Vec::new();
+    for token in [&site.ada, &site.eve] {
+        let inputs = site.upload(token, &files).await;
+        let job = site.submit(token, &inputs).await;
+        site.ended(token, &job).await;
+        jobs.push(job);
+    }
+    // One that is under way goes, too.
+    site.stop_dispatcher();
+    let inputs = site.upload(&site.ada, &files).await;
+    jobs.push(site.submit(&site.ada, &inputs).await);
+    let erase = async |token: &str, name: &str| {
+        site.call("DELETE", &format!("v1/users/{name}"), token, None)
+            .await
+    };
+    for token in [&site.ada, &site.eve] {
+        assert_eq!(erase(token, "ada").await.0, StatusCode::FORBIDDEN);
+    }
+    assert_eq!(erase("", "ada").await.0, StatusCode::UNAUTHORIZED);
+    let (status, told) = erase(&site.root, "ada").await;
+    assert_eq!(
+        (status, &told),
+        (StatusCode::OK, &json!({"jobs": 2, "uploads": 2}))
+    );
+    // Nothing of hers is anywhere.
+    for path in ["v1/jobs", "v1/uploads", "v1/dead-letters"] {
+        let (status, list) = site.call("GET", path, &site.ada, None).await;
+        let key = path.rsplit('/').next().unwrap().replace("dead-", "");
+        assert_eq!(
+            (status, &list[&key]),
+            (StatusCode::OK, &json!([])),
+            "{path}"
+        );
+    }
+    for job in [&jobs[0], &jobs[2]] {
+        for path in [format!("v1/jobs/{job}"), format!("v1/jobs/{job}/results")] {
+            let (status, _) = site.call("GET", &path, &site.ada, None).await;
+            assert_eq!(status, StatusCode::NOT_FOUND, "{path}");
+        }
+    }
+    let mut open = vec![site.store.clone()];
+    while let Some(folder) = open.pop() {
+        for entry in std::fs::read_dir(folder).unwrap().flatten() {
+            let path = entry.path();
+            let name = path.display().to_string();
+            // A folder without a file is nothing in a store.
+            match path.is_dir() {
+                true => open.push(path),
+                false => assert!(
+                    !name.contains("/ada/") && !name.contains(&jobs[0]),
+                    "{name}"
+                ),
+            }
+        }
+    }
+    // All of the other's is.
+    let path = format!("v1/jobs/{}/results", jobs[1]);
+    let (_, results) = site.call("GET", &path, &site.eve, None).await;
+    let link = results["results"][0]["url"].as_str().unwrap();
+    assert_eq!(
+        site.client.get(link).send().await.unwrap().status(),
+        StatusCode::OK
+    );
+    let (_, usage) = site.call("GET", "v1/usage", &site.eve, None).await;
+    assert_eq!((&usage["jobs"], &usage["uploads"]), (&json!(1), &json!(1)));
+    // Who did it, to whom, and who tried.
+    let text = std::fs::read_to_string(&file).unwrap();
+    let acts = text
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let acts: Vec<Value> = acts.filter(|act| act["operation"] == "eraseUser").collect();
+    let who: Vec<_> = acts
+        .iter()
+        .map(|act| (&act["user"], &act["outcome"]))
+        .collect();
+    let (refused, done) = (json!("refused"), json!("done"));
+    let users = [json!("ada"), json!("eve"), Value::Null, json!("root")];
+    let outcomes = [&refused, &refused, &refused, &done];
+    assert_eq!(
+        who,
+        users.iter().zip(outcomes).collect::<Vec<_>>(),
+        "{text}"
+    );
+    assert!(
+        acts.iter().all(|act| act["path"] == "/v1/users/ada"),
+        "{text}"
+    );
+}

@@ -9,6 +9,7 @@ mod lists;
 mod looks;
 mod nodes;
 mod objects;
+mod parts;
 mod refusals;
 mod site;
 

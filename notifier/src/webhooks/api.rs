@@ -107,6 +107,7 @@ pub(crate) fn add(api: Api<App>) -> Api<App> {
             "Lists the last deliveries of a webhook",
         ))
         .id(hook)
+        .query::<Last>()
         .answer::<Deliveries>(200, "deliveries, the newest first"),
         deliveries,
     )
@@ -174,9 +175,19 @@ struct Tested {
     reason: Option<String>,
 }
 
+/// Which of the last deliveries are listed.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Last {
+    /// At most so many; no more are kept than a hundred or so.
+    limit: Option<Limit>,
+    /// Fields of the entries, with commas between; all where not given.
+    fields: Option<Fields>,
+}
+
 #[derive(Serialize, JsonSchema)]
 struct Deliveries {
-    deliveries: Vec<Report>,
+    deliveries: Vec<Part<Report>>,
 }
 
 async fn create(
@@ -414,12 +425,16 @@ async fn deliveries(
     State(notifier): State<Notifier>,
     user: User,
     Path(id): Path<String>,
+    last: Result<Query<Last>, QueryRejection>,
 ) -> Result<axum::Json<Deliveries>, Problem> {
+    let Query(last) = last.map_err(|error| Problem::new(Code::Invalid, error.body_text()))?;
     load(&notifier, &user, &id).await?;
     let name = state(&user.name, &id);
     let position = names::read::<Position>(&notifier.jobs().store, &name).await;
     let position = position.map_err(problem)?.unwrap_or_default();
-    let deliveries = position.deliveries.into_iter().rev().collect();
+    let limit = last.limit.map_or(usize::MAX, Limit::get);
+    let deliveries = position.deliveries.into_iter().rev().take(limit);
+    let deliveries = parts(deliveries.collect(), last.fields.as_ref())?;
     Ok(axum::Json(Deliveries { deliveries }))
 }
 
