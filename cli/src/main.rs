@@ -9,7 +9,6 @@ mod mpi;
 mod output;
 mod progress;
 mod receipts;
-mod remote;
 mod resolve;
 mod serve;
 mod world;

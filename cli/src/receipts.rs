@@ -1,12 +1,10 @@
 //! Reads receipts and finds the files they speak of.
 
-use crate::remote;
 use client::exit::{Failure, Result};
+use client::remote;
 use protocol::state::{JobState, TaskState};
 use protocol::{JobReceipt, TaskReceipt, name};
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use worker::atomic::Pending;
 use worker::elsewhere::is_url;
 use worker::jobfile::io_cause;
 
@@ -99,16 +97,5 @@ pub fn carry_over(earlier: &JobReceipt, path: &Path, retried: bool) -> Result<()
             receipt.state = JobState::Partial;
         }
     }
-    write(&receipt, path)
-}
-
-/// Writes a receipt in place of the one that is there.
-pub fn write(receipt: &JobReceipt, path: &Path) -> Result<()> {
-    let written = || -> std::io::Result<()> {
-        let pending = Pending::create(path)?;
-        serde_json::to_writer_pretty(pending.writer(), receipt)?;
-        pending.writer().write_all(b"\n")?;
-        pending.commit().map(drop)
-    };
-    written().map_err(|error| Failure::failed(format!("the receipt: {error}")))
+    remote::write(&receipt, path)
 }

@@ -1,7 +1,7 @@
 //! The job system as its users' programs see it: through a gateway over HTTP, or directly at broker, Redis and store.
 //!
 //! What the command line and the window share lies here: settings and which job system they lead to ([`connect`]),
-//! uploads and downloads, the stream of a job's events, and how failures are told. Nothing here prints.
+//! uploads and downloads, the stream of a job's events, batches over objects behind URLs, and how failures are told. Nothing here prints.
 
 mod account;
 mod direct;
@@ -13,6 +13,7 @@ mod http;
 mod lists;
 mod pace;
 pub mod problem;
+pub mod remote;
 pub mod serving;
 pub mod settings;
 mod sse;
@@ -24,6 +25,7 @@ pub mod upload;
 mod webhooks;
 
 pub use account::Erased;
+pub use cloud::config::Config;
 pub use direct::Direct;
 pub use find::{connect, services, user};
 pub use follow::{Follow, Update};

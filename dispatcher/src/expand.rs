@@ -4,6 +4,7 @@ mod finds;
 mod naming;
 mod objects;
 mod sink;
+mod told;
 mod wide;
 
 use crate::error::{Error, Result};
@@ -219,6 +220,29 @@ pub async fn expand_urls(config: &Config, job: &Job) -> Result<(Vec<UrlInput>, S
         Some(UrlInput { task, store, key })
     });
     Ok((located.collect(), found.skipped))
+}
+
+/// Tells what one URL names, some at a time, to `tell`, which says whether it wants more; returns how many objects were
+/// passed over. However many there are, few are held.
+pub async fn list_url(
+    config: &Config,
+    url: &str,
+    tell: &mut (dyn FnMut(Vec<PlannedTask>) -> bool + Send),
+) -> Result<u64> {
+    let parsed = Url::parse(url)?;
+    let named = Named {
+        store: config.open(&parsed.location())?,
+        root: parsed.root(),
+        hidden: 0,
+        closed: None,
+        key: parsed.key,
+    };
+    let mut told = told::Told::new(tell);
+    match objects(&named, &mut told).await {
+        Err(error) if !error.is_transient() => told.hopeless(url, error.to_string())?,
+        listed => listed?,
+    }
+    Ok(told.end())
 }
 
 async fn files(path: std::path::PathBuf, finds: &mut impl Sink) -> Result<()> {

@@ -30,6 +30,6 @@ mod tidy;
 pub mod world;
 
 pub use error::{Error, Result};
-pub use expand::{UrlInput, expand_urls};
+pub use expand::{UrlInput, expand_urls, list_url};
 pub use reduction::tree;
 pub use service::{Config, run};

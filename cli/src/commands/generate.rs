@@ -1,7 +1,8 @@
 //! `sundog generate`: inputs for trials and benchmarks, the same bytes everywhere.
 
-use crate::{interrupt, output, remote};
+use crate::{interrupt, output};
 use client::exit::{Exit, Failure, Result};
+use client::remote;
 use client::settings;
 use cloud::store::Store;
 use dispatcher::scratch::Scratch;

@@ -3,9 +3,10 @@
 use crate::job_flags::{JobFlags, choice};
 use crate::mpi::Start;
 use crate::progress::{Show, Watcher};
-use crate::{interrupt, mpi, output, receipts, remote, resolve, world};
+use crate::{interrupt, mpi, output, receipts, resolve, world};
 use clap::ValueEnum;
 use client::exit::{Exit, Failure, Result};
+use client::remote;
 use client::settings::{self, Layers};
 use protocol::Event;
 use protocol::Size;
@@ -203,7 +204,13 @@ pub fn drive(
         None => Ok(worker::here::run(request, &stop, emit)?),
     };
     let result = match remote::concerns(&request.job) {
-        true => remote::run(request, layers, &stop, &mut go, finish, &mut emit),
+        true => client::services(layers).and_then(|config| {
+            let around = remote::Around {
+                folder: &interrupt::remove_at_once,
+                finish,
+            };
+            remote::run(request, &config, &stop, &mut go, &around, &mut emit)
+        }),
         false => go(request, &mut emit).and_then(|outcome| {
             outcome.receipt.as_deref().map_or(Ok(()), finish)?;
             Ok(outcome)

@@ -1,8 +1,9 @@
 //! `sundog verify`: outputs against the hashes in their receipt, or a job against its own or a run on one thread.
 
 use super::verify_job;
-use crate::{output, receipts, remote};
+use crate::{output, receipts};
 use client::exit::{Exit, Failure, Result};
+use client::remote;
 use protocol::TaskReceipt;
 use protocol::state::TaskState;
 use serde_json::json;

@@ -2,14 +2,13 @@
 
 use super::Target;
 
-use crate::receipts;
-use client::exit::Result;
+use crate::exit::{Failure, Result};
 use cloud::Error;
 use imaging::codec::FormatKind;
 use protocol::event::TaskFinished;
 use protocol::receipt::Counts;
 use protocol::state::{JobState, TaskState};
-use protocol::{Event, name};
+use protocol::{Event, JobReceipt, name};
 use std::collections::{HashMap, VecDeque};
 use std::path::{Path, PathBuf};
 use tokio::runtime::Runtime;
@@ -157,7 +156,11 @@ impl<'a> Sender<'a> {
         let Some(path) = &outcome.receipt else {
             return Ok(());
         };
-        let mut receipt = receipts::read(path)?;
+        let wrong =
+            |error: &dyn std::fmt::Display| Failure::failed(format!("the receipt: {error}"));
+        let text = std::fs::read(path).map_err(|error| wrong(&error))?;
+        let mut receipt: JobReceipt =
+            serde_json::from_slice(&text).map_err(|error| wrong(&error))?;
         for task in &mut receipt.tasks {
             let Some(reason) = self.failed.get(&task.task) else {
                 continue;
@@ -168,7 +171,7 @@ impl<'a> Sender<'a> {
             task.pages.clear();
         }
         correct(&mut receipt.counts, &mut receipt.state, failed);
-        receipts::write(&receipt, path)
+        super::receipt::write(&receipt, path)
     }
 
     /// Stores the receipt and tells the end.
@@ -184,7 +187,7 @@ impl<'a> Sender<'a> {
             let key = url.strip_prefix(&target.root).unwrap_or(&url);
             let put = target.store.put_file(key, &path, "application/json");
             self.runtime.block_on(put).map_err(|error| {
-                let mut failure = client::from_cloud(&error);
+                let mut failure = crate::from_cloud(&error);
                 failure.message = format!("the receipt could not be stored: {}", failure.message);
                 failure
             })?;

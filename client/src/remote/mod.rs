@@ -2,14 +2,14 @@
 //! first, ranks see files alone, and outputs are sent to the store as they are done.
 
 mod fetch;
+mod list;
 mod receipt;
 mod send;
 
-pub use receipt::{digest, read};
+pub use list::{get, list};
+pub use receipt::{digest, read, write};
 
-use crate::interrupt;
-use client::exit::{Exit, Failure, Result};
-use client::settings::Layers;
+use crate::exit::{Exit, Failure, Result};
 use cloud::config::{Config, Location};
 use cloud::store::Store;
 use dispatcher::scratch::Scratch;
@@ -29,31 +29,38 @@ pub fn concerns(job: &Job) -> bool {
 /// Runs the batch itself with what stands for its inputs and output on this machine.
 pub type Go<'a> = dyn FnMut(&Request, &mut (dyn FnMut(Event) + Send)) -> Result<Outcome> + 'a;
 
-/// Fetches, runs the batch by `go`, and sends. `finish` completes the receipt before it is sent.
+/// What a caller does around a batch.
+pub struct Around<'a> {
+    /// Is told the folder of what is fetched, for those who may end without a way back.
+    pub folder: &'a dyn Fn(&Path),
+    /// Completes the receipt before it is sent.
+    pub finish: &'a dyn Fn(&Path) -> Result<()>,
+}
+
+/// Fetches, runs the batch by `go`, and sends.
 pub fn run(
     request: &Request,
-    layers: &Layers,
+    config: &Config,
     stop: &Stop,
     go: &mut Go<'_>,
-    finish: &dyn Fn(&Path) -> Result<()>,
+    around: &Around<'_>,
     emit: &mut (dyn FnMut(Event) + Send),
 ) -> Result<Outcome> {
-    let config = client::services(layers)?;
     let runtime = runtime()?;
     let scratch = Scratch::open(&std::env::temp_dir()).map_err(|error| {
         Failure::failed(format!(
             "cannot make a folder for what is fetched: {error} (hint: set TMPDIR)"
         ))
     })?;
-    interrupt::remove_at_once(scratch.path());
+    (around.folder)(scratch.path());
     let outcome = in_folder(
         request,
-        &config,
+        config,
         &runtime,
         scratch.path(),
         stop,
         go,
-        finish,
+        around.finish,
         emit,
     );
     // Requests that were given up end here, before their files are removed.
@@ -182,7 +189,7 @@ impl Target {
             .as_deref()
             .and_then(|name| name.strip_prefix(&self.root));
         match self.store.head(key.unwrap_or_default()).await {
-            Err(error) if error.is_transient() => Err(client::from_cloud(&error)),
+            Err(error) if error.is_transient() => Err(crate::from_cloud(&error)),
             // Whoever may only write sees nothing.
             _ => Ok(()),
         }
@@ -191,7 +198,7 @@ impl Target {
 
 /// The bucket of a URL, its address with a `/` at the end, and the name in it, by parts that are sound.
 pub fn place(config: &Config, url: &str) -> Result<(Store, String, String)> {
-    let invalid = |error: &cloud::Error| client::from_cloud(error);
+    let invalid = |error: &cloud::Error| crate::from_cloud(error);
     let (scheme, bucket, key) = match Location::parse(url).map_err(|e| invalid(&e))? {
         Location::S3 { bucket, prefix } => ("s3", bucket, prefix),
         Location::Gcs { bucket, prefix } => ("gs", bucket, prefix),

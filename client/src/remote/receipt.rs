@@ -1,11 +1,15 @@
-//! Receipts and outputs behind URLs, for commands that only read them.
+//! Receipts and outputs behind URLs, and receipts that are written anew.
 
 use super::{place, runtime};
 
-use client::exit::{Failure, Result};
-use client::settings;
+use crate::exit::{Failure, Result};
+use crate::settings;
 use futures_util::TryStreamExt as _;
+use protocol::JobReceipt;
 use sha2::{Digest as _, Sha256};
+use std::io::Write as _;
+use std::path::Path;
+use worker::atomic::Pending;
 
 /// Largest receipt that is read.
 const MAX_RECEIPT: u64 = 1 << 30;
@@ -16,21 +20,21 @@ pub fn read(url: &str) -> Result<Vec<u8>> {
         true => url.to_owned(),
         false => format!("{}/sundog-receipt.json", url.trim_end_matches('/')),
     };
-    let config = client::services(&settings::load()?)?;
+    let config = crate::services(&settings::load()?)?;
     let (store, _, key) = place(&config, &url)?;
     let bytes = runtime()?.block_on(store.get(&key, MAX_RECEIPT));
     let bytes = bytes.map_err(|error| match error {
         cloud::Error::NotFound(_) => {
             Failure::usage(format!("cannot read the receipt {url}: no such object"))
         }
-        error => client::from_cloud(&error),
+        error => crate::from_cloud(&error),
     });
     Ok(bytes?.to_vec())
 }
 
 /// The SHA-256 of an object, in hexadecimal digits.
 pub fn digest(url: &str) -> Result<String> {
-    let config = client::services(&settings::load()?)?;
+    let config = crate::services(&settings::load()?)?;
     let (store, _, key) = place(&config, url)?;
     let hash = async {
         let (_, mut stream) = store.get_stream(&key).await?;
@@ -41,6 +45,17 @@ pub fn digest(url: &str) -> Result<String> {
         Ok(hash.finalize())
     };
     let hash: cloud::Result<_> = runtime()?.block_on(hash);
-    let hash = hash.map_err(|error| client::from_cloud(&error))?;
+    let hash = hash.map_err(|error| crate::from_cloud(&error))?;
     Ok(hash.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// Writes a receipt in place of the one that is there.
+pub fn write(receipt: &JobReceipt, path: &Path) -> Result<()> {
+    let written = || -> std::io::Result<()> {
+        let pending = Pending::create(path)?;
+        serde_json::to_writer_pretty(pending.writer(), receipt)?;
+        pending.writer().write_all(b"\n")?;
+        pending.commit().map(drop)
+    };
+    written().map_err(|error| Failure::failed(format!("the receipt: {error}")))
 }

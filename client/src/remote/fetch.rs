@@ -3,7 +3,7 @@
 
 use super::Target;
 
-use client::exit::{Exit, Failure, Result};
+use crate::exit::{Exit, Failure, Result};
 use cloud::config::Config;
 use dispatcher::{UrlInput, expand_urls};
 use futures_util::{StreamExt as _, stream};
@@ -33,7 +33,7 @@ pub async fn all(
     let job = &request.job;
     let mut elsewhere = Elsewhere::default();
     let found = expand_urls(config, job).await;
-    let (found, skipped) = found.map_err(client::from_jobs)?;
+    let (found, skipped) = found.map_err(crate::from_jobs)?;
     elsewhere.passed_over = skipped;
     let only: Option<HashSet<&str>> =
         (request.only.as_ref()).map(|only| only.iter().map(String::as_str).collect());
@@ -90,7 +90,7 @@ async fn existing(target: &Target) -> Result<HashSet<String>> {
         .unwrap_or_default();
     let key = at.strip_prefix(&target.root).unwrap_or_default();
     let found = target.store.list(key.trim_end_matches('/')).await;
-    let found = found.map_err(|error| client::from_cloud(&error))?;
+    let found = found.map_err(|error| crate::from_cloud(&error))?;
     let named = found.into_iter();
     Ok(named
         .map(|meta| format!("{}{}", target.root, meta.name))
@@ -178,7 +178,7 @@ async fn fetch(
         }
     }
     match unreachable {
-        Some(error) if elsewhere.inputs.is_empty() => Err(client::from_cloud(&error)),
+        Some(error) if elsewhere.inputs.is_empty() => Err(crate::from_cloud(&error)),
         _ => Ok(()),
     }
 }
