@@ -39,7 +39,8 @@ struct Arguments {
     /// Objects in a directory instead of on a server
     #[arg(long)]
     directory: bool,
-    /// Run no job; print how to reach the cluster and stay until the standard input ends or Ctrl-C
+    /// Run no job; print how to reach the cluster and stay until an empty line, the end of the standard input or Ctrl-C. The
+    /// lines `broker down` and `broker up` kill RabbitMQ and start it again with its files
     #[arg(long)]
     stay: bool,
 }
@@ -51,7 +52,7 @@ fn main() -> Result<(), Failure> {
         false => StoreKind::S3,
     };
     say("starting RabbitMQ, Redis and the store")?;
-    let cluster = Cluster::start(kind)?;
+    let mut cluster = Cluster::start(kind)?;
     let ranks = arguments.ranks.to_string();
     let mut programs = Vec::new();
     for n in 1..=arguments.dispatchers {
@@ -70,8 +71,13 @@ fn main() -> Result<(), Failure> {
         for (name, value) in &user {
             writeln!(std::io::stdout(), "export {name}='{value}'")?;
         }
+        let mut out = std::io::stdout();
+        writeln!(out, "# or, instead of the gateway, the services themselves:")?;
+        for (name, value) in cluster.environment() {
+            writeln!(out, "# export {name}='{value}'")?;
+        }
         say("in another terminal, with these: sundog submit samples -p invert --watch")?;
-        std::io::stdin().read_line(&mut String::new())?;
+        stay(&mut cluster)?;
         return end(programs, front);
     }
     let inputs = arguments
@@ -96,6 +102,27 @@ fn main() -> Result<(), Failure> {
     say("sundog nodes")?;
     write!(std::io::stdout(), "{}", sundog(&user, &["nodes"])?)?;
     end(programs, front)
+}
+
+/// Stays, and does to the broker what is asked for.
+fn stay(cluster: &mut Cluster) -> Result<(), Failure> {
+    for line in std::io::stdin().lines() {
+        match line?.trim() {
+            "" => break,
+            "broker down" => {
+                cluster.broker.kill();
+                say("the broker was killed")?;
+            }
+            "broker up" => {
+                cluster.broker.resume()?;
+                say("the broker is back")?;
+            }
+            other => say(&format!(
+                "`{other}` is unknown (broker down, broker up, or an empty line to end)"
+            ))?,
+        }
+    }
+    Ok(())
 }
 
 fn end(programs: Vec<Program>, front: trials::Front) -> Result<(), Failure> {
