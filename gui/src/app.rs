@@ -3,6 +3,7 @@
 use crate::args::Args;
 use crate::presets::Presets;
 use crate::remember::{Remembered, folder};
+use crate::trace::Trace;
 use crate::window::Window;
 use eframe::egui::{self, ColorImage, ScreenshotCallback, ViewportBuilder, ViewportCommand, vec2};
 use imaging::codec::{self, Format, FormatKind, KeepMetadata};
@@ -23,6 +24,7 @@ struct App {
     frames: u64,
     asked: bool,
     shot: Shot,
+    trace: Option<Trace>,
 }
 
 /// Runs the program to its end.
@@ -134,6 +136,7 @@ impl App {
             frames: 0,
             asked: false,
             shot,
+            trace: Trace::wanted().then(Trace::default),
         }
     }
 
@@ -186,6 +189,11 @@ fn write(image: &ColorImage, path: &Path) -> Result<(), String> {
 impl eframe::App for App {
     fn logic(&mut self, ctx: &egui::Context, _frame: &mut eframe::Frame) {
         self.window.take_news(ctx);
+        if let Some(trace) = &mut self.trace {
+            for line in trace.changes(&self.window.state) {
+                drop(writeln!(std::io::stderr(), "{line}"));
+            }
+        }
     }
 
     fn ui(&mut self, ui: &mut egui::Ui, _frame: &mut eframe::Frame) {

@@ -2,6 +2,7 @@
 
 use crate::state::Tab;
 use crate::state::files::{Key, Show};
+use crate::state::inspect::Subject;
 use crate::state::jobs::{Target, Token};
 use crate::state::view::Compare;
 use crate::work::dialogs::Purpose;
@@ -16,8 +17,10 @@ pub enum Command {
     Tab(Tab),
     /// Ask for files or folders in a dialog.
     Ask(Purpose),
-    /// Add files and folders.
+    /// Add files, folders, and prefixes of stores.
     Add(Vec<PathBuf>),
+    /// The address of a store is being typed.
+    Typed(String),
     /// A row was clicked: alone, with those before, or as the end of a range.
     Click {
         /// The row.
@@ -101,6 +104,10 @@ pub enum Command {
     Sure(Option<String>),
     /// Put the links of a job away.
     CloseLinks,
+    /// Ask for another page of them: on, or back.
+    TurnLinks(bool),
+    /// Ask for them anew, as they end.
+    RenewLinks,
     /// Fetch a job's outputs into the folder for results.
     Download(String),
     /// What is made of many files.
@@ -125,6 +132,16 @@ pub enum Command {
     Retry,
     /// Show one image of the results.
     Choose(usize),
+    /// Look at it beside its input, large and with its receipt.
+    Inspect,
+    /// Look at an output of a job so.
+    InspectOutput(Subject),
+    /// Put that away.
+    CloseInspect,
+    /// Whether before and after are in one picture there, and where the line is.
+    Divide(bool, f32),
+    /// Compare that output with the hash of its receipt.
+    Check,
     /// List only what failed.
     OnlyFailed(bool),
     /// Compare outputs with the receipt's hashes.

@@ -5,7 +5,7 @@ use crate::state::run::Plan;
 use crate::state::view::Compare;
 use crate::state::{State, Tab};
 use crate::work::dialogs::Purpose;
-use eframe::egui::{Context, Key, Modifiers};
+use eframe::egui::{Context, Event, Key, Modifiers};
 
 /// A key and what it does.
 pub struct Binding {
@@ -46,6 +46,14 @@ fn moved(state: &State, by: isize) -> Option<Command> {
     Some(Command::MoveStep(id, at.saturating_add_signed(by)))
 }
 
+/// In the list that is seen.
+fn step(state: &State, by: isize) -> Option<Command> {
+    match state.tab {
+        Tab::Results => state.run.neighbour(by).map(Command::Choose),
+        _ => Some(Command::Step(by)),
+    }
+}
+
 /// All keys.
 pub static ALL: &[Binding] = &[
     key(CTRL, Key::O, true, "Add files", |_| {
@@ -72,6 +80,16 @@ pub static ALL: &[Binding] = &[
         |_| Some(Command::Start),
     ),
     key(CTRL, Key::P, true, "Show the plan", |_| Some(Command::Plan)),
+    key(
+        CTRL,
+        Key::D,
+        true,
+        "Fetch the results of the chosen job",
+        |s| {
+            let job = s.jobs.chosen.clone();
+            (s.tab == Tab::Queue).then_some(Command::Download(job?))
+        },
+    ),
     key(CTRL, Key::Z, false, "Undo", |_| Some(Command::Undo)),
     key(CTRL, Key::Y, false, "Redo", |_| Some(Command::Redo)),
     key(CTRL, Key::A, false, "Select all files", |_| {
@@ -84,18 +102,21 @@ pub static ALL: &[Binding] = &[
         "Take the selected files out of the list",
         |s| (!s.files.selected.is_empty()).then_some(Command::RemoveSelected),
     ),
-    key(NONE, Key::ArrowDown, false, "Next file", |_| {
-        Some(Command::Step(1))
+    key(NONE, Key::ArrowDown, false, "Next file or result", |s| {
+        step(s, 1)
     }),
-    key(NONE, Key::ArrowUp, false, "Previous file", |_| {
-        Some(Command::Step(-1))
+    key(NONE, Key::ArrowUp, false, "Previous file or result", |s| {
+        step(s, -1)
     }),
-    key(NONE, Key::PageDown, false, "Ten files on", |_| {
-        Some(Command::Step(10))
-    }),
-    key(NONE, Key::PageUp, false, "Ten files back", |_| {
-        Some(Command::Step(-10))
-    }),
+    key(NONE, Key::PageDown, false, "Ten files on", |s| step(s, 10)),
+    key(NONE, Key::PageUp, false, "Ten files back", |s| step(s, -10)),
+    key(
+        NONE,
+        Key::I,
+        false,
+        "The chosen result beside its input, and its receipt",
+        |s| (s.tab == Tab::Results && s.run.chosen.is_some()).then_some(Command::Inspect),
+    ),
     key(ALT, Key::ArrowUp, true, "Move the open step up", |s| {
         moved(s, -1)
     }),
@@ -152,9 +173,10 @@ pub static ALL: &[Binding] = &[
         Some(Command::Help(!s.help))
     }),
     key(NONE, Key::Escape, true, "Close what is open", |s| {
-        match (s.help, &s.plan) {
-            (true, _) => Some(Command::Help(false)),
-            (_, Plan::None) => None,
+        match (s.help, s.inspect.open, &s.plan) {
+            (true, ..) => Some(Command::Help(false)),
+            (_, true, _) => Some(Command::CloseInspect),
+            (_, _, Plan::None) => None,
             _ => Some(Command::ClosePlan),
         }
     }),
@@ -165,7 +187,8 @@ pub fn pressed(ctx: &Context, state: &State, commands: &mut Vec<Command>) {
     let typing = ctx.text_edit_focused();
     let inside = ctx.memory(|m| m.focused()).is_some();
     // What lies over the window has the keys to itself.
-    let covered = state.help || state.closing || !matches!(state.plan, Plan::None);
+    let covered =
+        state.help || state.closing || state.inspect.open || !matches!(state.plan, Plan::None);
     for binding in ALL {
         if !binding.always && (typing || covered && binding.key != Key::Questionmark) {
             continue;
@@ -179,22 +202,78 @@ pub fn pressed(ctx: &Context, state: &State, commands: &mut Vec<Command>) {
         let Some(command) = (binding.make)(state) else {
             continue;
         };
-        // A question mark comes with Shift or without, by the layout of the keyboard.
-        let question = binding.key == Key::Questionmark;
-        let hit = ctx.input_mut(|i| match question {
-            true => i.key_pressed(Key::Questionmark),
-            // A plus needs Shift on many keyboards; of others that would be another key.
-            false if binding.key == Key::Plus || i.modifiers.matches_exact(binding.held) => {
-                i.consume_key(binding.held, binding.key)
-            }
-            false => false,
-        });
-        if hit {
+        if ctx.input_mut(|i| hit(&mut i.events, binding)) {
             commands.push(command);
         }
     }
     let held = !typing && ctx.input(|i| i.key_down(Key::B));
     if held != state.view.hold && !ctx.input(|i| i.pointer.any_down()) {
         commands.push(Command::Hold(held));
+    }
+}
+
+/// Takes the press of a key out of the events. What was held is what the press itself says: a slow frame may see the key
+/// and the end of what was held with it together.
+fn hit(events: &mut Vec<Event>, binding: &Binding) -> bool {
+    let fits = |held: Modifiers| match binding.key {
+        // A question mark comes with Shift or without, by the layout of the keyboard.
+        Key::Questionmark => true,
+        // A plus needs Shift on many keyboards; of others that would be another key.
+        Key::Plus => Modifiers {
+            shift: false,
+            ..held
+        }
+        .matches_exact(binding.held),
+        _ => held.matches_exact(binding.held),
+    };
+    let press = |event: &Event| matches!(event, Event::Key { key, pressed: true, modifiers, .. } if *key == binding.key && fits(*modifiers));
+    let at = events.iter().position(press);
+    at.map(|at| events.remove(at)).is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use eframe::egui::RawInput;
+
+    fn asked(events: Vec<Event>) -> usize {
+        let ctx = Context::default();
+        let input = RawInput {
+            events,
+            ..RawInput::default()
+        };
+        let mut commands = Vec::new();
+        let mut state = State {
+            tab: Tab::Queue,
+            ..State::default()
+        };
+        state.jobs.chosen = Some("J".into());
+        drop(ctx.run_ui(input, |ui| {
+            pressed(ui.ctx(), &state, &mut commands);
+        }));
+        let fetched = |c: &&Command| matches!(c, Command::Download(job) if job == "J");
+        commands.iter().filter(fetched).count()
+    }
+
+    fn key(key: Key, pressed: bool, modifiers: Modifiers) -> Event {
+        Event::Key {
+            key,
+            physical_key: None,
+            pressed,
+            repeat: false,
+            modifiers,
+        }
+    }
+
+    #[test]
+    fn keys_count_also_where_all_was_let_go_within_one_frame() {
+        let down = key(Key::D, true, CTRL);
+        let up = key(Key::D, false, CTRL);
+        let held = |held| Event::ModifiersChanged(held);
+        let all = vec![held(CTRL), down.clone(), up.clone(), held(NONE)];
+        assert_eq!(asked(all), 1);
+        assert_eq!(asked(vec![held(CTRL), down]), 1);
+        assert_eq!(asked(vec![held(CTRL), up]), 0);
+        assert_eq!(asked(vec![key(Key::D, true, NONE), held(CTRL)]), 0);
     }
 }

@@ -17,5 +17,6 @@ pub mod state;
 pub mod text;
 pub mod theme;
 pub mod thumbs;
+pub mod trace;
 pub mod window;
 pub mod work;

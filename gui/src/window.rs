@@ -141,6 +141,10 @@ impl Window {
                     let files = wanted.iter().filter_map(|id| {
                         panels::results::output_of(state, *id).or_else(|| {
                             let entry = state.files.get(*id)?;
+                            // Nothing is fetched for a thumbnail.
+                            crate::work::objects::url_of(&entry.input.path)
+                                .is_none()
+                                .then_some(())?;
                             Some((*id, entry.input.path.clone(), unread(entry)))
                         })
                     });
@@ -271,11 +275,7 @@ fn dropped(ctx: &Context, commands: &mut Vec<Command>) {
         ctx.input(|i| {
             for event in &i.events {
                 if let egui::Event::Paste(text) = event {
-                    let lines = text.lines().map(|l| l.trim().trim_start_matches("file://"));
-                    let there = lines
-                        .map(std::path::PathBuf::from)
-                        .filter(|p| p.is_absolute() && p.exists());
-                    paths.extend(there.map(|path| job::absolute(&path)));
+                    paths.extend(text.lines().filter_map(pasted));
                 }
             }
         });
@@ -283,4 +283,14 @@ fn dropped(ctx: &Context, commands: &mut Vec<Command>) {
     if !paths.is_empty() {
         commands.push(Command::Add(paths));
     }
+}
+
+/// The file that is there, or the URL, of a line of text.
+fn pasted(line: &str) -> Option<std::path::PathBuf> {
+    let line = line.trim();
+    if crate::work::objects::is_url(line) {
+        return Some(protocol::name::to_path(line));
+    }
+    let path = std::path::PathBuf::from(line.trim_start_matches("file://"));
+    (path.is_absolute() && path.exists()).then(|| job::absolute(&path))
 }

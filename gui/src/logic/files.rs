@@ -20,7 +20,13 @@ pub(super) fn add(state: &mut State, work: &Work, paths: Vec<PathBuf>) {
         }
         let source = state.files.add_source(path.clone());
         state.searching += 1;
-        find::find(&work.post, source, path);
+        find::find(
+            &work.post,
+            source,
+            path,
+            &work.services,
+            work.finding.clone(),
+        );
     }
 }
 

@@ -1,6 +1,7 @@
 //! Carries out what the user asked for, and takes in what happened beside the window.
 
 mod files;
+mod inspect;
 mod jobs;
 mod preview;
 mod runs;
@@ -20,20 +21,24 @@ use crate::state::run::{Ended, Plan};
 use crate::state::{State, job};
 use crate::work::jobs::Ask;
 use crate::work::{Work, dialogs, run};
+use imaging::executor::Stop;
 use std::path::PathBuf;
 
 /// Carries out one command.
 pub fn apply(state: &mut State, work: &mut Work, presets: &mut Presets, command: Command) {
     match command {
-        Command::Tab(tab) => state.tab = tab,
+        Command::Tab(tab) => jobs::tab(state, work, tab),
         Command::Ask(purpose) => dialogs::ask(&work.post, purpose),
         Command::Add(paths) => files::add(state, work, paths),
+        Command::Typed(text) => state.typed = text,
         Command::Click { row, toggle, range } => state.files.click(row, toggle, range),
         Command::Step(by) => drop(state.files.step(by)),
         Command::SelectAll => state.files.select_all(),
         Command::RemoveSelected => state.files.remove_selected(),
         Command::Clear => {
             work.shelf.forget();
+            work.finding.set();
+            work.finding = Stop::default();
             state.files.clear();
         }
         Command::Sort(key) => state.files.arrange(|files| {
@@ -82,7 +87,6 @@ pub fn apply(state: &mut State, work: &mut Work, presets: &mut Presets, command:
         Command::Target(target, token) => {
             state.jobs.turn(target.clone());
             work.jobs.ask(Ask::Turn(target, token));
-            work.jobs.ask(Ask::Look);
         }
         Command::Address(address) => state.jobs.address = address,
         Command::Workers(wanted) => state.jobs.workers = wanted,
@@ -93,7 +97,9 @@ pub fn apply(state: &mut State, work: &mut Work, presets: &mut Presets, command:
         }
         Command::OnlyFailedTasks(only) => state.jobs.only_failed = only,
         Command::Sure(job) => state.jobs.sure = job,
-        Command::CloseLinks => state.jobs.results = None,
+        Command::CloseLinks => state.jobs.links = None,
+        Command::TurnLinks(on) => jobs::turn_links(state, work, on),
+        Command::RenewLinks => jobs::renew_links(state, work),
         Command::Download(job) => match state.setup.output.trim() {
             "" => state.tell(
                 true,
@@ -150,7 +156,14 @@ pub fn apply(state: &mut State, work: &mut Work, presets: &mut Presets, command:
             let only: Vec<String> = left.cloned().collect();
             runs::start(state, work, Some(only));
         }
-        Command::Choose(row) => state.run.chosen = Some(row),
+        Command::Choose(number) => inspect::choose(state, work, number),
+        Command::Inspect => inspect::open(state, work),
+        Command::InspectOutput(subject) => inspect::output(state, work, subject),
+        Command::CloseInspect => state.inspect.open = false,
+        Command::Divide(split, share) => {
+            (state.inspect.split, state.inspect.share) = (split, share.clamp(0.0, 1.0));
+        }
+        Command::Check => inspect::check(state, work),
         Command::OnlyFailed(only) => state.run.only_failed = only,
         Command::Verify => {
             if let Some(receipt) = &state.run.receipt {

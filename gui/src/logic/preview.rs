@@ -19,7 +19,7 @@ pub fn ask_preview(state: &mut State, work: &Work) {
         view.file = current.as_ref().map(|c| c.0);
         (view.zoom, view.center) = (None, (0.5, 0.5));
     }
-    let Some((_, path, info)) = current else {
+    let Some((file, path, info)) = current else {
         view.busy = false;
         return work.preview.cancel();
     };
@@ -36,7 +36,9 @@ pub fn ask_preview(state: &mut State, work: &Work) {
             view.busy = true;
             work.preview.ask(preview::Request {
                 serial: view.serial,
+                file,
                 path,
+                services: work.services.clone(),
                 job,
                 pipeline,
             });

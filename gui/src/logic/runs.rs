@@ -18,7 +18,7 @@ pub(super) fn plan(state: &mut State, work: &mut Work) {
             let stop = Stop::default();
             work.plan = Some(stop.clone());
             state.plan = Plan::Making;
-            planning::make(&work.post, job, stop);
+            planning::make(&work.post, job, work.services.clone(), stop);
         }
         Err(why) => state.plan = Plan::Refused(why),
     }
@@ -54,6 +54,7 @@ pub(super) fn begin(
     let earlier = only.as_ref().map(|_| std::mem::take(&mut state.run.ended));
     let output = protocol::name::to_path(&job.output);
     state.run = Run::begin(output, by_path.clone());
+    state.inspect.turn(None);
     match earlier {
         None => state.files.forget_progress(),
         // What succeeded before stays in the list of results.
@@ -65,7 +66,8 @@ pub(super) fn begin(
     work.shelf.quiet(true);
     state.run.can_pause = job.ranks.is_none();
     let hold = work.hold.clone();
-    run::start(&work.post, job, only, by_path, stop, hold);
+    let services = work.services.clone();
+    run::start(&work.post, job, only, by_path, stop, hold, services);
 }
 
 /// Begins nothing more of the run, or goes on with it.

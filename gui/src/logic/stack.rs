@@ -29,6 +29,6 @@ pub fn ask_stack(state: &mut State, work: &mut Work) {
         let stop = Stop::default();
         work.stack = Some(stop.clone());
         (own.busy, own.of) = (true, few.len());
-        stack::preview(&work.post, own.serial, job, stop);
+        stack::preview(&work.post, own.serial, job, work.services.clone(), stop);
     }
 }

@@ -80,6 +80,17 @@ pub fn take(state: &mut State, work: &mut Work, news: News) {
             }
             state.run.task_ended(task, *ended);
         }
+        News::Side(serial, after, side) if serial == state.inspect.serial => match after {
+            true => state.inspect.after = side,
+            false => state.inspect.before = side,
+        },
+        News::Record(serial, record) if serial == state.inspect.serial => {
+            state.inspect.record = Some(record);
+        }
+        News::Checked(serial, checked) if serial == state.inspect.serial => {
+            state.inspect.checked = Some(checked);
+        }
+        News::Side(..) | News::Record(..) | News::Checked(..) => {}
         News::Ended(ended) => runs::ended(state, work, ended),
         News::Verified(verified) => state.run.verified = Some(verified),
         News::Jobs(answer) => jobs::answered(state, work, answer),

@@ -9,10 +9,14 @@ const WHOLE: usize = 2048;
 /// Pixels around what is in sight that go into the texture, too.
 const MARGIN: usize = 192;
 
+/// Pictures that are on the screen at once: those of the preview (0, 1), of a stack (2), of a result (3, 4), the same large
+/// (5, 6).
+const SLOTS: usize = 7;
+
 /// The textures of the preview.
 #[derive(Default)]
 pub struct Canvas {
-    slots: [Option<Slot>; 3],
+    slots: [Option<Slot>; SLOTS],
 }
 
 struct Slot {

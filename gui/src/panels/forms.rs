@@ -2,7 +2,8 @@
 
 use super::{Scene, widgets};
 use crate::command::Command;
-use crate::state::edit::{Step, logarithmic};
+use crate::state::edit::Step;
+use crate::state::scale::logarithmic;
 use crate::theme::palette;
 use eframe::egui::{self, ComboBox, DragValue, RichText, Role, Slider, TextEdit, Ui, WidgetInfo};
 use imaging::op::{Kind, Param, Value};

@@ -2,12 +2,16 @@
 
 pub mod canvas;
 mod compose;
+mod divider;
 mod files;
 mod forms;
 mod header;
 mod help;
 mod histogram;
+mod inspect;
+mod look;
 mod monitor;
+mod options;
 mod pipeline;
 mod plan;
 mod preview;
@@ -68,6 +72,7 @@ pub fn show(ui: &mut egui::Ui, scene: &mut Scene<'_>) {
         Tab::Monitor => monitor::show(ui, scene),
     }
     plan::show(ui, scene);
+    inspect::over(ui, scene);
     help::show(ui, scene);
     header::closing(ui, scene);
 }

@@ -1,13 +1,14 @@
 //! The preview: before and after, zoomed and moved together, with levels under the pointer and histograms.
 
-use super::{Scene, histogram, widgets};
+use super::look::{levels, navigate, place};
+use super::{Scene, divider, histogram, widgets};
 use crate::command::Command;
 use crate::state::view::{Compare, Exactness, Seen, View};
 use crate::text;
 use crate::theme::palette;
 use eframe::egui::{
-    self, Align, Align2, CursorIcon, Frame, Layout, Margin, Panel, Pos2, Rect, Role, Sense, Stroke,
-    Ui, Vec2, WidgetInfo, pos2, vec2,
+    self, Align, Align2, Frame, Layout, Margin, Panel, Rect, Role, Sense, Stroke, Ui, Vec2,
+    WidgetInfo, vec2,
 };
 
 /// The panel.
@@ -149,24 +150,6 @@ fn exactness(ui: &mut Ui, view: &View) {
     }
 }
 
-/// Where a picture lies on the screen.
-fn place(view: &View, size: (usize, usize), area: Rect, ppp: f32) -> Rect {
-    let (w, h) = (size.0.max(1) as f32, size.1.max(1) as f32);
-    match view.zoom {
-        None => {
-            let scale = (area.width() / w).min(area.height() / h).min(8.0 / ppp);
-            Rect::from_center_size(area.center(), vec2(w * scale, h * scale))
-        }
-        Some(zoom) => {
-            let scaled = vec2(w, h) * zoom / ppp;
-            let min = area.center() - vec2(view.center.0 * scaled.x, view.center.1 * scaled.y);
-            // On whole pixels of the screen, so that 1:1 is just that.
-            let whole = pos2((min.x * ppp).round() / ppp, (min.y * ppp).round() / ppp);
-            Rect::from_min_size(whole, scaled)
-        }
-    }
-}
-
 fn pictures(ui: &mut Ui, scene: &mut Scene<'_>, area: Rect, before: &Seen) {
     let view = &scene.state.view;
     let after = view.after.as_ref();
@@ -215,7 +198,14 @@ fn pictures(ui: &mut Ui, scene: &mut Scene<'_>, area: Rect, before: &Seen) {
                     "after",
                 );
             }
-            Compare::Split => split(ui, scene, area, target, before, after),
+            Compare::Split => {
+                let place = divider::Place { area, target };
+                let share = view.split;
+                let both = [before, after];
+                if let Some(share) = divider::show(ui, scene.canvas, [0, 1], &place, both, share) {
+                    scene.commands.push(Command::Split(share));
+                }
+            }
         }
     }
     if let Exactness::Failed(why) = &view.exactness {
@@ -240,164 +230,4 @@ fn pictures(ui: &mut Ui, scene: &mut Scene<'_>, area: Rect, before: &Seen) {
         Align2::RIGHT_BOTTOM,
         &told,
     );
-}
-
-fn split(
-    ui: &mut Ui,
-    scene: &mut Scene<'_>,
-    area: Rect,
-    target: Rect,
-    before: &Seen,
-    after: &Seen,
-) {
-    let sight = target.intersect(area);
-    let x = sight.left() + scene.state.view.split * sight.width();
-    let (left, right) = area.split_left_right_at_x(x.clamp(area.left(), area.right()));
-    scene.canvas.paint(ui, 0, &before.pyramid, target, left);
-    scene.canvas.paint(ui, 1, &after.pyramid, target, right);
-    let grip = Rect::from_center_size(pos2(x, sight.center().y), vec2(16.0, sight.height()));
-    let id = ui.scope_id().with("split");
-    let response = ui
-        .interact(grip, id, Sense::drag())
-        .on_hover_cursor(CursorIcon::ResizeHorizontal);
-    let share = f64::from(scene.state.view.split);
-    response.widget_info(|| WidgetInfo::slider(true, share, "Line between before and after"));
-    if response.dragged()
-        && let Some(at) = response.interact_pointer_pos()
-    {
-        scene.ask(Command::Split(
-            (at.x - sight.left()) / sight.width().max(1.0),
-        ));
-    }
-    let painter = ui.painter();
-    let active = response.hovered() || response.dragged() || response.has_focus();
-    let color = if active {
-        palette(ui).accent
-    } else {
-        egui::Color32::WHITE
-    };
-    painter.vline(
-        x,
-        sight.y_range(),
-        Stroke::new(3.0, egui::Color32::from_black_alpha(90)),
-    );
-    painter.vline(x, sight.y_range(), Stroke::new(1.5, color));
-    painter.circle(
-        pos2(x, sight.center().y),
-        7.0,
-        color,
-        Stroke::new(1.0, egui::Color32::from_black_alpha(120)),
-    );
-    let top = sight.top() + 10.0;
-    if x - sight.left() > 66.0 {
-        widgets::mark(ui, pos2(x - 10.0, top), Align2::RIGHT_TOP, "before");
-    }
-    if sight.right() - x > 56.0 {
-        widgets::mark(ui, pos2(x + 10.0, top), Align2::LEFT_TOP, "after");
-    }
-}
-
-/// Wheel, drag, double click and the arrow keys move and zoom.
-fn navigate(
-    ui: &Ui,
-    scene: &mut Scene<'_>,
-    response: &egui::Response,
-    target: Rect,
-    size: (usize, usize),
-    ppp: f32,
-) {
-    let view = &scene.state.view;
-    let now = target.width() * ppp / size.0.max(1) as f32;
-    let share = |at: Pos2| {
-        (
-            (at.x - target.left()) / target.width(),
-            (at.y - target.top()) / target.height(),
-        )
-    };
-    if response.double_clicked() {
-        let at = response.interact_pointer_pos().map_or(view.center, share);
-        let zoom = if view.zoom.is_none() { Some(1.0) } else { None };
-        return scene.ask(Command::Look(zoom, at));
-    }
-    if response.dragged() {
-        let moved = response.drag_delta();
-        if view.zoom.is_some() && moved != Vec2::ZERO {
-            let center = (
-                view.center.0 - moved.x / target.width(),
-                view.center.1 - moved.y / target.height(),
-            );
-            scene.ask(Command::Look(view.zoom, center));
-        }
-        return;
-    }
-    let Some(at) = response.hover_pos() else {
-        return;
-    };
-    let (scroll, pinch) = ui.input(|i| (i.smooth_scroll_delta().y, i.zoom_delta()));
-    let factor = pinch * (scroll / 240.0).exp2();
-    if (factor - 1.0).abs() > 1e-3 {
-        let zoom = (now * factor).clamp(0.02, 32.0);
-        let grown = zoom / now;
-        // The point under the pointer stays there.
-        let middle = target.center()
-            + vec2(
-                (view.center.0 - 0.5) * target.width(),
-                (view.center.1 - 0.5) * target.height(),
-            );
-        let middle = if view.zoom.is_none() {
-            target.center()
-        } else {
-            middle
-        };
-        let wanted = at + (middle - at) / grown;
-        scene.ask(Command::Look(Some(zoom), share(wanted)));
-    }
-}
-
-/// The levels of both pictures under the pointer.
-fn levels(view: &View, before: &Seen, at: Pos2, target: Rect, otherwise: &str) -> String {
-    let (x, y) = (
-        (at.x - target.left()) / target.width(),
-        (at.y - target.top()) / target.height(),
-    );
-    if !(0.0..1.0).contains(&x) || !(0.0..1.0).contains(&y) {
-        return otherwise.to_owned();
-    }
-    let read = |seen: &Seen| {
-        let full = seen.pyramid.full();
-        let [r, g, b, _] = full.at(
-            (x * full.width as f32) as usize,
-            (y * full.height as f32) as usize,
-        );
-        format!("{r} {g} {b}")
-    };
-    let size = view.after.as_ref().map_or(before.size, |a| a.size);
-    let pixel = ((x * size.0 as f32) as usize, (y * size.1 as f32) as usize);
-    let after = view
-        .after
-        .as_ref()
-        .map_or(String::new(), |a| format!(" → {}", read(a)));
-    format!("{}, {}:  {}{after}", pixel.0, pixel.1, read(before))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn one_to_one_is_on_whole_pixels_of_the_screen() {
-        let area = Rect::from_min_size(pos2(100.3, 50.7), vec2(500.0, 400.0));
-        let view = View {
-            zoom: Some(1.0),
-            ..View::default()
-        };
-        for ppp in [1.0_f32, 1.5, 2.0] {
-            let place = place(&view, (4001, 3001), area, ppp);
-            assert!((place.width() * ppp - 4001.0).abs() < 0.01);
-            let left = place.left() * ppp;
-            assert!((left - left.round()).abs() < 0.01, "{left}");
-        }
-        let fit = super::place(&View::default(), (4000, 3000), area, 1.0);
-        assert!(area.expand(0.01).contains_rect(fit));
-    }
 }

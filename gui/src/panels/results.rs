@@ -44,7 +44,8 @@ pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
     }
     Panel::right("result")
         .frame(frame)
-        .exact_size(320.0)
+        .default_size(340.0)
+        .size_range(280.0..=680.0)
         .show(ui, |ui| detail(ui, scene));
     CentralPanel::default()
         .frame(frame)
@@ -84,7 +85,7 @@ fn grid(ui: &mut Ui, scene: &mut Scene<'_>) {
         }
         if let Some(receipt) = &run.receipt
             && ui
-                .button("Receipt")
+                .button("Receipt file")
                 .on_hover_text(text::harmless(&receipt.to_string_lossy()))
                 .clicked()
         {
@@ -180,13 +181,11 @@ fn tile(ui: &mut Ui, scene: &mut Scene<'_>, number: usize) {
     let (line, color) = told(ended, colors);
     let line = RichText::new(line).small().color(color);
     words.add(Label::new(line).truncate().selectable(false));
-    if response.clicked() {
+    if response.clicked() && !chosen {
         scene.ask(Command::Choose(number));
     }
-    if response.double_clicked()
-        && let Some(output) = ended.outputs.first()
-    {
-        scene.ask(Command::Open(output.clone()));
+    if response.double_clicked() {
+        scene.ask(Command::Inspect);
     }
 }
 
@@ -203,22 +202,35 @@ fn told(ended: &Ended, colors: crate::theme::Palette) -> (String, egui::Color32)
 
 fn detail(ui: &mut Ui, scene: &mut Scene<'_>) {
     let run = &scene.state.run;
-    let Some((number, ended)) = run.chosen.and_then(|n| Some((n, run.ended.get(n)?))) else {
+    let Some(ended) = run.chosen.and_then(|n| run.ended.get(n)) else {
         ui.add_space(ui.available_height() * 0.36);
-        widgets::empty(ui, "Choose a result", "to see what is known of it");
+        widgets::empty(ui, "Choose a result", "to see it beside its input");
         return;
     };
     let colors = palette(ui);
     let input = text::harmless(&ended.input).into_owned();
-    widgets::title(ui, &input, |_| {});
-    if let Some(texture) = scene.thumbs.get(number as u64 | OUTPUT) {
-        let width = ui.available_width();
-        ui.add(
-            Image::new(texture)
-                .fit_to_exact_size(vec2(width, 200.0))
-                .corner_radius(5),
-        );
+    widgets::title(ui, &input, |ui| {
+        if ui
+            .button("Compare")
+            .on_hover_text("Large, beside its input, with its receipt (I, or a double click)")
+            .clicked()
+        {
+            scene.commands.push(Command::Inspect);
+        }
+    });
+    if scene.state.inspect.subject.is_some() {
+        let size = vec2(ui.available_width(), 150.0);
+        super::inspect::pair(ui, scene, [3, 4], size);
     }
+    ui.add_space(4.0);
+    ScrollArea::vertical()
+        .id_salt("result")
+        .auto_shrink(false)
+        .show(ui, |ui| known(ui, scene.commands, ended, colors));
+}
+
+/// What is known of a result without its receipt.
+fn known(ui: &mut Ui, commands: &mut Vec<Command>, ended: &Ended, colors: crate::theme::Palette) {
     if let Some(why) = &ended.reason {
         ui.label(RichText::new(text::harmless(why)).color(colors.bad));
     }
@@ -233,13 +245,13 @@ fn detail(ui: &mut Ui, scene: &mut Scene<'_>) {
         ui.add(Label::new(text::harmless(&output.to_string_lossy())).wrap());
         ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
             if ui.button("Open").clicked() {
-                scene.commands.push(Command::Open(output.clone()));
+                commands.push(Command::Open(output.clone()));
             }
             let folder = output.parent().map(PathBuf::from);
             if let Some(folder) = folder
                 && ui.button("Show in folder").clicked()
             {
-                scene.commands.push(Command::Open(folder));
+                commands.push(Command::Open(folder));
             }
         });
     }

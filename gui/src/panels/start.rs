@@ -1,17 +1,16 @@
 //! The bar at the bottom: where results go, in which format, and Start.
 
-use super::{Scene, widgets};
+use super::{Scene, options, widgets};
 use crate::command::Command;
 use crate::state::jobs::Target;
 use crate::text;
 use crate::theme::{palette, primary};
 use crate::work::dialogs::Purpose;
 use eframe::egui::{
-    self, Align, Button, Checkbox, ComboBox, DragValue, Frame, Layout, Margin, Panel,
-    PopupCloseBehavior, ProgressBar, RichText, Role, TextEdit, Ui, WidgetInfo, vec2,
+    self, Align, Button, ComboBox, Frame, Layout, Margin, Panel, PopupCloseBehavior, ProgressBar,
+    RichText, Role, TextEdit, Ui, WidgetInfo, vec2,
 };
 use imaging::codec::Format;
-use protocol::job::{KeepMetadata, OnClash, Priority};
 
 /// The bar.
 pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
@@ -97,7 +96,7 @@ fn ready(ui: &mut Ui, scene: &mut Scene<'_>) {
     let config = egui::containers::menu::MenuConfig::new()
         .close_behavior(PopupCloseBehavior::CloseOnClickOutside);
     let more = egui::containers::menu::MenuButton::new("Options").config(config);
-    more.ui(ui, |ui| options(ui, scene))
+    more.ui(ui, |ui| options::show(ui, scene))
         .0
         .on_hover_text("Threads, memory, names, metadata");
     ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
@@ -178,136 +177,4 @@ fn format(ui: &mut Ui, scene: &mut Scene<'_>) {
             scene.ask(Command::Format(edited));
         }
     }
-}
-
-/// The rest of the job.
-fn options(ui: &mut Ui, scene: &mut Scene<'_>) {
-    ui.set_min_width(300.0);
-    let base = &scene.state.setup.base;
-    let cores = std::thread::available_parallelism().map_or(1, |n| n.get());
-    let mut set =
-        |change: Box<dyn FnOnce(&mut protocol::Job)>| scene.commands.push(Command::Setup(change));
-    widgets::small(ui, "How it runs");
-    ui.horizontal(|ui| {
-        let mut threads = base.threads.unwrap_or(cores);
-        let drag = ui.add(DragValue::new(&mut threads).range(1..=256));
-        drag.widget_info(|| WidgetInfo::slider(true, threads as f64, "Threads"));
-        if drag.changed() {
-            set(Box::new(move |job| job.threads = Some(threads)));
-        }
-        ui.label("threads");
-        let mut ranks = base.ranks.unwrap_or(0);
-        let drag = ui.add(DragValue::new(&mut ranks).range(0..=256));
-        drag.widget_info(|| WidgetInfo::slider(true, ranks as f64, "Ranks"));
-        if drag
-            .on_hover_text("Ranks of mpirun; 0: none, threads alone")
-            .changed()
-        {
-            set(Box::new(move |job| {
-                job.ranks = Some(ranks).filter(|r| *r > 0)
-            }));
-        }
-        ui.label("ranks of mpirun");
-    });
-    ui.horizontal(|ui| {
-        let mut cap = base.limits.memory.map_or(0, |size| size.0 >> 20);
-        let drag = ui.add(
-            DragValue::new(&mut cap)
-                .range(0..=1_048_576)
-                .speed(16.0)
-                .suffix(" MiB"),
-        );
-        drag.widget_info(|| WidgetInfo::slider(true, cap as f64, "Memory cap"));
-        if drag.changed() {
-            set(Box::new(move |job| {
-                job.limits.memory = Some(protocol::Size(cap << 20)).filter(|_| cap > 0)
-            }));
-        }
-        ui.label("cap on memory; 0: none");
-    });
-    if scene.state.jobs.target != Target::Local {
-        ui.horizontal(|ui| {
-            ui.label("Priority of the job");
-            let kinds = [
-                (Priority::High, "high"),
-                (Priority::Normal, "normal"),
-                (Priority::Low, "low"),
-            ];
-            for (kind, name) in kinds {
-                if ui
-                    .selectable_label(base.schedule.priority == kind, name)
-                    .clicked()
-                {
-                    set(Box::new(move |job| job.schedule.priority = kind));
-                }
-            }
-        });
-    }
-    ui.separator();
-    widgets::small(ui, "Results");
-    let mut check = |ui: &mut Ui, now: bool, text: &str, change: fn(&mut protocol::Job, bool)| {
-        let mut now = now;
-        if ui.add(Checkbox::new(&mut now, text)).changed() {
-            set(Box::new(move |job| change(job, now)));
-        }
-    };
-    check(
-        ui,
-        base.on_clash == OnClash::Number,
-        "Numbers where two results have one name",
-        |job, on| {
-            job.on_clash = if on { OnClash::Number } else { OnClash::Refuse };
-        },
-    );
-    check(
-        ui,
-        base.skip_existing,
-        "Leave results that exist alone",
-        |job, on| job.skip_existing = on,
-    );
-    check(
-        ui,
-        base.keep_times,
-        "Results get the times of their inputs",
-        |job, on| job.keep_times = on,
-    );
-    check(ui, base.strict, "A warning is a failure", |job, on| {
-        job.strict = on
-    });
-    ui.horizontal(|ui| {
-        ui.label("Metadata");
-        let kinds = [
-            (KeepMetadata::All, "all"),
-            (KeepMetadata::Web, "for the web"),
-            (KeepMetadata::Icc, "colours"),
-            (KeepMetadata::None, "none"),
-        ];
-        for (kind, name) in kinds {
-            if ui
-                .selectable_label(base.keep_metadata == kind, name)
-                .clicked()
-            {
-                set(Box::new(move |job| job.keep_metadata = kind));
-            }
-        }
-    });
-    ui.horizontal(|ui| {
-        ui.label("Names");
-        let mut names = base.names.clone().unwrap_or_default();
-        let field = TextEdit::singleline(&mut names)
-            .hint_text("{dir}{stem}.{ext}")
-            .desired_width(220.0);
-        let response = ui.add(field);
-        response.widget_info(|| WidgetInfo::labeled(Role::TextInput, true, "Names of results"));
-        if response
-            .on_hover_text(
-                "{dir} {stem} {ext} {name} {format} {page} {index} {width} {height} {hash8}",
-            )
-            .changed()
-        {
-            set(Box::new(move |job| {
-                job.names = Some(names).filter(|n| !n.trim().is_empty())
-            }));
-        }
-    });
 }

@@ -22,6 +22,8 @@ pub struct Source {
 pub enum Info {
     /// Not read yet.
     Unread,
+    /// It lies in a store; it is read once it is looked at.
+    Far,
     /// A sound header.
     Ready(Header),
     /// Why it cannot be processed.
@@ -129,8 +131,10 @@ pub struct Files {
     pub trouble: usize,
     /// Pixels of all files whose header was read, and how many those are.
     pub pixels: (u64, usize),
-    seen: HashSet<PathBuf>,
-    next: u64,
+    pub(super) seen: HashSet<PathBuf>,
+    pub(super) next: u64,
+    /// The number of the first source: those before went with their files, and what is still found of them counts no more.
+    pub(super) first: usize,
     pub(super) stale: bool,
     /// When the order was brought up to date, which a long list is not in every frame.
     pub(super) fresh: Option<Instant>,
@@ -144,12 +148,16 @@ impl Files {
             left: 0,
             removed: 0,
         });
-        self.sources.len() - 1
+        self.first + self.sources.len() - 1
     }
 
     /// Adds files of a source; those that are in the list already are left out. Returns the numbers of the new ones.
     pub fn add(&mut self, source: usize, found: Vec<(Input, u64, Info)>) -> std::ops::Range<u64> {
         let first = self.next;
+        let source = source.checked_sub(self.first);
+        let Some(source) = source.filter(|at| *at < self.sources.len()) else {
+            return first..first;
+        };
         for (input, bytes, info) in found {
             if !self.seen.insert(input.path.clone()) {
                 continue;
@@ -193,7 +201,7 @@ impl Files {
     /// Takes in what a header told.
     pub fn learn(&mut self, id: u64, info: Info) {
         let at = self.position(id);
-        let unread = |at: &usize| self.entries[*at].info == Info::Unread;
+        let unread = |at: &usize| matches!(self.entries[*at].info, Info::Unread | Info::Far);
         let Some(at) = at.filter(unread) else { return };
         match &info {
             Info::Broken(_) => self.trouble += 1,
@@ -201,7 +209,7 @@ impl Files {
                 self.pixels.0 += u64::from(header.width) * u64::from(header.height);
                 self.pixels.1 += 1;
             }
-            Info::Unread => {}
+            Info::Unread | Info::Far => {}
         }
         self.entries[at].info = info;
         self.stale |=
@@ -240,93 +248,6 @@ impl Files {
     /// The file in that row of the table.
     pub fn row(&self, row: usize) -> Option<&Entry> {
         self.entries.get(*self.view.get(row)? as usize)
-    }
-
-    /// Selects by a click on a row: alone, with those before (`toggle`), or all from the last one clicked (`range`).
-    pub fn click(&mut self, row: usize, toggle: bool, range: bool) {
-        let Some(id) = self.row(row).map(|e| e.id) else {
-            return;
-        };
-        match (range, self.anchor) {
-            (true, Some(anchor)) => {
-                let rows = anchor.min(row)..=anchor.max(row);
-                let ids: HashSet<u64> = rows.filter_map(|r| Some(self.row(r)?.id)).collect();
-                self.selected = ids;
-            }
-            _ if toggle => {
-                if !self.selected.remove(&id) {
-                    self.selected.insert(id);
-                }
-                self.anchor = Some(row);
-            }
-            _ => {
-                self.selected = HashSet::from([id]);
-                self.anchor = Some(row);
-            }
-        }
-        self.current = Some(id);
-    }
-
-    /// Goes up or down by rows from the file that the preview shows. Returns the row.
-    pub fn step(&mut self, by: isize) -> Option<usize> {
-        let last = self.view.len().checked_sub(1)?;
-        let at = self.current.and_then(|id| self.position(id));
-        let row = at.and_then(|at| self.view.iter().position(|v| *v as usize == at));
-        let row = row.map_or(0, |row| row.saturating_add_signed(by).min(last));
-        self.click(row, false, false);
-        Some(row)
-    }
-
-    /// Selects all that is shown.
-    pub fn select_all(&mut self) {
-        let ids = self.view.iter().map(|at| self.entries[*at as usize].id);
-        self.selected = ids.collect();
-    }
-
-    /// Takes the selected files out of the list.
-    pub fn remove_selected(&mut self) {
-        let selected = std::mem::take(&mut self.selected);
-        let sources = &mut self.sources;
-        let seen = &mut self.seen;
-        self.entries.retain(|entry| {
-            let goes = selected.contains(&entry.id);
-            if goes {
-                sources[entry.source].left -= 1;
-                sources[entry.source].removed += 1;
-                seen.remove(&entry.input.path);
-            }
-            !goes
-        });
-        self.recount();
-    }
-
-    /// Takes all files out.
-    pub fn clear(&mut self) {
-        let next = self.next;
-        *self = Files {
-            sort: self.sort,
-            next,
-            ..Files::default()
-        };
-    }
-
-    fn recount(&mut self) {
-        self.trouble = 0;
-        self.pixels = (0, 0);
-        for entry in &self.entries {
-            match &entry.info {
-                Info::Broken(_) => self.trouble += 1,
-                Info::Ready(h) => {
-                    self.pixels.0 += u64::from(h.width) * u64::from(h.height);
-                    self.pixels.1 += 1;
-                }
-                Info::Unread => {}
-            }
-        }
-        if self.current.is_some_and(|id| self.get(id).is_none()) {
-            self.current = self.entries.first().map(|e| e.id);
-        }
-        (self.stale, self.fresh) = (true, None);
     }
 
     /// What a job names as its inputs: whole sources, and of those of which files were taken out the files that are left.

@@ -74,3 +74,22 @@ fn the_same_file_counts_once_and_trouble_is_counted() {
     files.forget_progress();
     assert_eq!(files.trouble, 1);
 }
+
+#[test]
+fn what_is_found_after_the_list_was_cleared_counts_no_more() {
+    let mut files = Files::default();
+    let input = |name: &str| Input {
+        path: name.into(),
+        relative: name.into(),
+    };
+    let old = files.add_source("/old".into());
+    files.add(old, vec![(input("/old/a"), 1, Info::Unread)]);
+    files.clear();
+    let late = files.add(old, vec![(input("/old/b"), 1, Info::Unread)]);
+    assert!(late.is_empty());
+    let new = files.add_source("/new".into());
+    files.add(old, vec![(input("/old/c"), 1, Info::Unread)]);
+    files.add(new, vec![(input("/new/a"), 1, Info::Far)]);
+    assert_eq!(files.entries.len(), 1);
+    assert_eq!(files.inputs(), [std::path::PathBuf::from("/new")]);
+}

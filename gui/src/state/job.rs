@@ -98,9 +98,12 @@ fn without_nulls(value: serde_json::Value) -> serde_json::Value {
     }
 }
 
-/// A path in full, so that a job file means the same wherever it is run.
+/// A path in full, and a URL as it is, so that a job file means the same wherever it is run.
 pub fn absolute(path: &Path) -> PathBuf {
-    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+    match worker::elsewhere::is_url(&name::to_text(path)) {
+        true => path.to_owned(),
+        false => std::path::absolute(path).unwrap_or_else(|_| path.to_owned()),
+    }
 }
 
 #[cfg(test)]

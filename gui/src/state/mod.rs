@@ -2,16 +2,21 @@
 
 pub mod edit;
 pub mod files;
+pub mod inspect;
 pub mod job;
 pub mod jobs;
 mod natural;
 mod order;
+mod pick;
+pub mod record;
 pub mod run;
+pub mod scale;
 pub mod stack;
 pub mod view;
 
 use edit::Edit;
 use files::Files;
+use inspect::Inspect;
 use job::Setup;
 use jobs::Jobs;
 use run::{Plan, Run};
@@ -71,13 +76,17 @@ pub struct State {
     pub plan: Plan,
     /// The run of this computer.
     pub run: Run,
+    /// A result beside its input.
+    pub inspect: Inspect,
     /// One picture out of many.
     pub stack: Stack,
     /// The job system.
     pub jobs: Jobs,
     /// What is to be told, the newest last.
     pub banners: Vec<Banner>,
-    /// Folders that are being searched.
+    /// The address of a store as it is being typed.
+    pub typed: String,
+    /// Folders and stores that are being searched.
     pub searching: usize,
     /// Text by which operations are searched.
     pub search: String,

@@ -252,6 +252,22 @@ impl Listed<'_> {
 }
 
 impl Run {
+    /// The result so many places on from the one that is chosen, or back.
+    pub fn neighbour(&self, by: isize) -> Option<usize> {
+        let listed = self.listed();
+        let last = listed.len().checked_sub(1)?;
+        let chosen = self.chosen.unwrap_or(0);
+        let at = match &listed {
+            Listed::All(_) => chosen.min(last),
+            Listed::Some(numbers) => numbers.partition_point(|n| *n < chosen).min(last),
+        };
+        let at = match self.chosen {
+            Some(_) => at.saturating_add_signed(by).min(last),
+            None => 0,
+        };
+        Some(listed.at(at))
+    }
+
     /// The results that are listed.
     pub fn listed(&self) -> Listed<'_> {
         match self.only_failed {

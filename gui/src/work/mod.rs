@@ -2,15 +2,20 @@
 
 pub mod dialogs;
 pub mod find;
+pub mod inspect;
 pub mod jobs;
+pub mod objects;
 pub mod plan;
 pub mod preview;
 pub mod read;
 pub mod run;
 pub mod shelf;
 pub mod stack;
+pub mod write;
 
 use crate::state::files::Info;
+use crate::state::inspect::Side;
+use crate::state::record::Record;
 use crate::state::run::{Ended, Made};
 use crate::state::view::{Exactness, Seen};
 use imaging::executor::Stop;
@@ -34,6 +39,12 @@ pub enum News {
     Before(u64, Seen),
     /// The result of the preview with that number, and how exact it is.
     After(u64, Option<Seen>, Exactness),
+    /// One of the pictures of what is looked at with that number: the output (true) or the input.
+    Side(u64, bool, Side),
+    /// What the receipt says of it.
+    Record(u64, Result<Box<Record>, String>),
+    /// What comparing it with its hash told.
+    Checked(u64, Result<String, String>),
     /// The preview of a stack with that number.
     Stacked(u64, Result<Seen, String>),
     /// A plan, or why there is none.
@@ -86,6 +97,10 @@ impl Post {
 pub struct Work {
     /// The way of news.
     pub post: Post,
+    /// Where stores are found.
+    pub services: objects::Services,
+    /// Ends the search through what was added.
+    pub finding: Stop,
     /// Reads headers and makes thumbnails.
     pub shelf: shelf::Shelf,
     /// Computes previews.
@@ -106,6 +121,8 @@ impl Work {
     /// Starts the threads that wait for work.
     pub fn new(post: Post) -> Work {
         Work {
+            services: objects::Services::default(),
+            finding: Stop::default(),
             shelf: shelf::Shelf::new(post.clone()),
             preview: preview::Previewer::new(post.clone()),
             jobs: jobs::Asker::new(&post),

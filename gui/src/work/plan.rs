@@ -1,5 +1,6 @@
 //! Plans: the dry run of the very job, in words.
 
+use super::objects::Services;
 use super::{News, Post, spawn};
 use crate::state::run::{Made, Planned};
 use crate::text::harmless;
@@ -10,7 +11,7 @@ use protocol::{Event, Job};
 const LISTED: usize = 500;
 
 /// Makes a plan.
-pub fn make(post: &Post, job: Job, stop: Stop) {
+pub fn make(post: &Post, job: Job, services: Services, stop: Stop) {
     spawn(post, "plan", move |post| {
         let mut made = Made::default();
         let mut emit = |event: Event| match event {
@@ -45,7 +46,7 @@ pub fn make(post: &Post, job: Job, stop: Stop) {
         request.dry_run = true;
         // Ranks of mpirun plan as this process does.
         request.job.ranks = None;
-        let outcome = guarded(|| worker::here::run(&request, &stop, &mut emit));
+        let outcome = guarded(|| super::run::carry_out(&request, &services, &stop, &mut emit));
         if stop.is_set() {
             return;
         }

@@ -1,20 +1,20 @@
 //! Previews: first from a smaller image, then by writing the very output that a run writes and reading it back.
 
+use super::objects::{self, Local, Services};
+use super::write::write;
 use super::{News, Post, read, spawn};
 use crate::picture::{Picture, Pyramid};
-use crate::state::edit::scaled;
+use crate::state::files::Info;
+use crate::state::scale::scaled;
 use crate::state::view::{Exactness, Seen, Written};
-use imaging::codec::{self, Format, FormatKind};
+use imaging::codec;
 use imaging::comm::serial::Serial;
 use imaging::executor::{Context, Stop, guarded, run_rows};
-use imaging::{Error, Pipeline, Plan, Result, Rows, Spare};
-use protocol::{Job, Pages};
-use std::path::{Path, PathBuf};
+use imaging::{Pipeline, Plan, Result, Rows, Spare};
+use protocol::Job;
+use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::SystemTime;
-use worker::planner::{self, Target, World};
-use worker::settings::Settings;
-use worker::{inputs, single};
 
 /// The longer side of the smaller image.
 const SMALL: usize = 1024;
@@ -28,8 +28,12 @@ const LARGE: usize = 4096;
 pub struct Request {
     /// Its number; answers carry it.
     pub serial: u64,
-    /// The image.
+    /// The number of the file in the list.
+    pub file: u64,
+    /// The image, or the URL of one.
     pub path: PathBuf,
+    /// Where its store is found.
+    pub services: Services,
     /// The job as it would run, without inputs.
     pub job: Job,
     /// Its operations.
@@ -87,6 +91,8 @@ impl Drop for Previewer {
 /// What is kept of the image that was asked for last.
 struct Original {
     path: PathBuf,
+    /// The file, or the copy of the object.
+    local: Local,
     changed: Option<SystemTime>,
     header: codec::Header,
     /// In 8 bits, upright.
@@ -146,13 +152,19 @@ fn answer(
     let same = |o: &Original| o.path == request.path && o.changed == changed;
     if !original.as_ref().is_some_and(same) {
         *original = None;
-        let header = read::header(&request.path)?;
-        let rows = read::reduced(&request.path, &header, SMALL, stop)?;
+        let local = objects::local(&request.services, &request.path, stop)?;
+        let header = read::header(&local.path)?;
+        let rows = read::reduced(&local.path, &header, SMALL, stop)?;
         let small = guarded(|| read::upright(rows, header.orientation))?;
         let told = read::told(&header);
         let size = (told.width as usize, told.height as usize);
+        if local.path != request.path {
+            // Of what lies in a store, that is known only now.
+            post.send(News::Header(request.file, Info::Ready(told)));
+        }
         *original = Some(Original {
             path: request.path.clone(),
+            local,
             changed,
             seen: seen(Picture::of(&small), size),
             header,
@@ -170,11 +182,15 @@ fn answer(
     if let Ok(after) = approximate {
         post.send(News::After(serial, Some(after), Exactness::Approximate));
     }
-    let (after, written) = exact(request, pool, stop, spare)?;
+    let local = Request {
+        path: kept.local.path.clone(),
+        ..request.clone()
+    };
+    let (after, written) = exact(&local, pool, stop, spare)?;
     stop.check()?;
     post.send(News::After(serial, Some(after), Exactness::Exact(written)));
     if !kept.whole {
-        if let Some(picture) = read::whole(&kept.path, &kept.header, 0, MOST, stop)? {
+        if let Some(picture) = read::whole(&kept.local.path, &kept.header, 0, MOST, stop)? {
             kept.seen = seen(picture, kept.seen.size);
         }
         kept.whole = true;
@@ -208,72 +224,6 @@ fn approximate(
     let whole = |side: usize| (side as f64 / scale).round() as usize;
     let size = (whole(rows.shape.cols), whole(rows.shape.rows));
     Ok(seen(Picture::of(&rows), size))
-}
-
-/// Writes the output of one image into a folder and says what a run would say of it. `threads` at most work on it.
-pub fn write(
-    request: &Request,
-    folder: &Path,
-    pool: &rayon::ThreadPool,
-    stop: &Stop,
-    spare: &Arc<Spare>,
-) -> Result<(PathBuf, Written)> {
-    let mut job = request.job.clone();
-    // Pages beyond the first are not looked at.
-    job.pages = match job.pages {
-        Pages::Range(first, _) => Pages::Range(first, first),
-        _ => Pages::First,
-    };
-    (job.names, job.skip_existing) = (None, false);
-    let mut settings = Settings::of(&job)?;
-    settings.scratch = true;
-    (settings.keep_times, settings.keep_mode) = (false, false);
-    if settings.format.is_none() {
-        let output = Path::new(&job.output);
-        let extension = output.extension().and_then(|e| e.to_str());
-        let named = extension.and_then(FormatKind::from_extension);
-        settings.format = named.filter(|_| !output.is_dir()).map(Format::of);
-    }
-    let output = folder.join("preview");
-    let found = inputs::expand(std::slice::from_ref(&request.path), None);
-    let world = World {
-        ranks: 1,
-        threads: pool.current_num_threads(),
-        processes: false,
-    };
-    let target = Target::File(output);
-    let batch = planner::plan(found, &target, &settings, world, &job, None)?;
-    if let Some(failed) = batch.failures.first() {
-        let reason = failed.receipt.reason.clone();
-        return Err(Error::Unsuitable(reason.unwrap_or_default()));
-    }
-    let Some(order) = batch.orders.first() else {
-        return Err(Error::Unsuitable("there is nothing to do".into()));
-    };
-    let finished = single::run(order, &settings, Some(pool), stop.clone(), spare);
-    let receipt = finished.receipt;
-    if let Some(reason) = receipt.reason {
-        return Err(match stop.is_set() {
-            true => Error::Stopped(reason),
-            false => Error::Unsuitable(reason),
-        });
-    }
-    let stored = receipt.outputs().first().map(|o| {
-        let sha256 = o.sha256.unwrap_or_default().to_owned();
-        (PathBuf::from(o.output), sha256, o.bytes.unwrap_or(0))
-    });
-    let Some((path, sha256, bytes)) = stored else {
-        return Err(Error::Unsuitable("there is no output".into()));
-    };
-    let warnings = receipt.warnings.into_iter().map(|w| w.text).collect();
-    let written = Written {
-        sha256,
-        bytes,
-        ms: finished.ms,
-        format: read::header(&path)?.kind.name(),
-        warnings,
-    };
-    Ok((path, written))
 }
 
 fn exact(

@@ -1,13 +1,16 @@
 //! Runs of this computer: the batch of `sundog run`, on threads or under `mpirun`.
 
+use super::objects::{Services, url_of};
 use super::{News, Post, spawn};
 use crate::state::run::{Ended, Run};
+use client::remote;
 use imaging::executor::{Stop, guarded};
 use imaging::{Error, Result};
 use protocol::event::TaskFinished;
 use protocol::state::TaskState;
 use protocol::{Event, Job, name};
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 use worker::batch::{Outcome, Request};
@@ -68,6 +71,31 @@ fn under_mpirun(
     }
 }
 
+/// Runs a request on this computer, as `sundog run` does: objects behind URLs are fetched first, and outputs of a store
+/// are sent there.
+pub fn carry_out(
+    request: &Request,
+    services: &Services,
+    stop: &Stop,
+    emit: &mut (dyn FnMut(Event) + Send),
+) -> Result<Outcome> {
+    let go = |request: &Request, emit: &mut (dyn FnMut(Event) + Send)| match request.job.ranks {
+        Some(ranks) => under_mpirun(request, ranks, stop, &mut |event| emit(event)),
+        None => here::run(request, stop, emit),
+    };
+    if !remote::concerns(&request.job) {
+        return go(request, emit);
+    }
+    let config = services.config().map_err(Error::Io)?;
+    let around = remote::Around {
+        folder: &|_| {},
+        finish: &|_| Ok(()),
+    };
+    let mut go = |request: &Request, emit: &mut (dyn FnMut(Event) + Send)| Ok(go(request, emit)?);
+    let outcome = remote::run(request, &config, stop, &mut go, &around, emit);
+    outcome.map_err(|failure| Error::Io(failure.message))
+}
+
 /// Starts a run; `only` are the inputs of a retry.
 pub fn start(
     post: &Post,
@@ -76,6 +104,7 @@ pub fn start(
     by_path: HashMap<String, u64>,
     stop: Stop,
     hold: Hold,
+    services: Services,
 ) {
     spawn(post, "run", move |post| {
         worker::atomic::survive_file_size_limit();
@@ -91,10 +120,7 @@ pub fn start(
             post.send(news);
             hold.wait(&stop);
         };
-        let outcome = guarded(|| match request.job.ranks {
-            Some(ranks) => under_mpirun(&request, ranks, &stop, &mut emit),
-            None => here::run(&request, &stop, &mut emit),
-        });
+        let outcome = guarded(|| carry_out(&request, &services, &stop, &mut emit));
         post.send(News::Ended(match outcome {
             Ok(outcome) => Ok((outcome.state, outcome.receipt)),
             Err(error) => Err(error.to_string()),
@@ -129,16 +155,33 @@ pub fn verify(post: &Post, receipt: std::path::PathBuf) {
     });
 }
 
-fn compare(path: &std::path::Path) -> std::result::Result<String, String> {
-    let text = std::fs::read(path).map_err(|e| format!("{}: {e}", path.display()))?;
+/// The bytes of a receipt, in a file or behind a URL.
+pub(super) fn read_receipt(path: &Path) -> std::result::Result<Vec<u8>, String> {
+    match url_of(path) {
+        Some(url) => remote::read(&url).map_err(|failure| failure.message),
+        None => std::fs::read(path).map_err(|e| format!("{}: {e}", path.display())),
+    }
+}
+
+/// The SHA-256 of a file or an object.
+pub(super) fn digest(path: &Path) -> std::result::Result<String, String> {
+    match url_of(path) {
+        Some(url) => remote::digest(&url).map_err(|failure| failure.message),
+        None => match worker::atomic::digest_file(path) {
+            Ok(digest) => Ok(digest.sha256),
+            Err(error) => Err(format!("{}: {error}", path.display())),
+        },
+    }
+}
+
+fn compare(path: &Path) -> std::result::Result<String, String> {
+    let text = read_receipt(path)?;
     let receipt: protocol::JobReceipt =
         serde_json::from_slice(&text).map_err(|e| format!("{}: {e}", path.display()))?;
     let mut right = 0;
     for output in receipt.tasks.iter().flat_map(|task| task.outputs()) {
         let at = name::to_path(output.output);
-        let digest =
-            worker::atomic::digest_file(&at).map_err(|e| format!("{}: {e}", at.display()))?;
-        if Some(digest.sha256.as_str()) != output.sha256 {
+        if Some(digest(&at)?.as_str()) != output.sha256 {
             return Err(format!("{} was changed since the run", at.display()));
         }
         right += 1;

@@ -1,5 +1,6 @@
 //! Previews of reductions: the real one, over a few of the files.
 
+use super::objects::Services;
 use super::{News, Post, preview, read, run, spawn};
 use crate::picture::Picture;
 use imaging::Result;
@@ -7,14 +8,15 @@ use imaging::executor::{Stop, guarded};
 use protocol::{Job, name};
 
 /// Computes a preview; `job` is the reduction over the files that count, whatever its output is called.
-pub fn preview(post: &Post, serial: u64, mut job: Job, stop: Stop) {
+pub fn preview(post: &Post, serial: u64, mut job: Job, services: Services, stop: Stop) {
     spawn(post, "stack", move |post| {
         let made = guarded(|| {
             let folder = tempfile::Builder::new().prefix("sundog-stack-").tempdir()?;
             let output = folder.path().join("stack.tif");
             job.output = name::to_text(&output);
             let mut failed = None;
-            worker::here::run(&run::request(job.clone()), &stop, &mut |event| {
+            let request = run::request(job.clone());
+            run::carry_out(&request, &services, &stop, &mut |event| {
                 if let protocol::Event::TaskFinished(end) = event {
                     failed = end.reason;
                 }

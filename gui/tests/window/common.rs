@@ -17,6 +17,7 @@ pub struct Desk {
     pub harness: Harness<'static, Option<Window>>,
     /// Its files.
     pub dir: TempDir,
+    clipboard: Vec<String>,
 }
 
 /// A PPM with slopes.
@@ -69,7 +70,11 @@ impl Desk {
                 },
                 None,
             );
-        let mut desk = Desk { harness, dir };
+        let mut desk = Desk {
+            harness,
+            dir,
+            clipboard: Vec::new(),
+        };
         desk.frames(2);
         desk
     }
@@ -112,6 +117,11 @@ impl Desk {
     pub fn frames(&mut self, count: usize) {
         for _ in 0..count {
             self.harness.step();
+            for command in &self.harness.output().platform_output.commands {
+                if let egui::OutputCommand::CopyText(text) = command {
+                    self.clipboard.push(text.clone());
+                }
+            }
         }
     }
 
@@ -191,6 +201,17 @@ impl Desk {
         })
         .click();
         self.frames(3);
+    }
+
+    /// Whether what has that name can be pressed.
+    pub fn can_press(&self, label: &str) -> bool {
+        let node = self.named(label, |all, label| all.query_all_by_label(label).collect());
+        !node.accesskit_node().is_disabled()
+    }
+
+    /// What was put on the clipboard in the frames of the last click.
+    pub fn copied(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.clipboard)
     }
 
     /// Whether something has that name.

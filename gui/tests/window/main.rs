@@ -4,6 +4,10 @@
 mod common;
 mod compose;
 mod files;
+mod paint;
 mod programs;
 mod runs;
+mod snapshots;
 mod stacks;
+mod stores;
+mod systems;

@@ -1,18 +1,17 @@
 //! The programs around the window: `sundog run` of what it saves, jobs in a real `sundog serve`.
 
 use super::common::{Desk, photos};
+use super::systems::Serve;
 use gui::args::Args;
 use gui::command::Command as Ask;
 use gui::state::Tab;
 use gui::state::jobs::{Link, Target, Token};
-use gui::work::jobs;
 use protocol::state::JobState;
-use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
 /// The command line: `SUNDOG_BIN`, or what was built beside this test.
-fn sundog(home: &Path) -> Command {
+pub fn sundog(home: &Path) -> Command {
     let beside = || {
         std::env::current_exe()
             .unwrap()
@@ -58,7 +57,8 @@ fn contents(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     files
 }
 
-fn composed(dir: tempfile::TempDir) -> Desk {
+/// A window with a pipeline over a folder's photos.
+pub fn composed(dir: tempfile::TempDir) -> Desk {
     let files = vec![dir.path().join("photos")];
     let mut desk = Desk::open(
         dir,
@@ -103,48 +103,6 @@ fn what_the_window_saves_the_command_line_runs_to_the_same_bytes() {
     let written = contents(&desk.path("window"));
     assert_eq!(written.len(), 2);
     assert_eq!(written, contents(&line));
-}
-
-struct Serve {
-    child: Child,
-    address: String,
-    token: String,
-}
-
-impl Serve {
-    fn start(home: &Path) -> Serve {
-        let mut child = sundog(home)
-            .args([
-                "serve",
-                "--listen",
-                "127.0.0.1:0",
-                "--json",
-                "--threads",
-                "2",
-            ])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap())
-            .read_line(&mut line)
-            .unwrap();
-        let said: serde_json::Value = serde_json::from_str(&line).unwrap();
-        let link = said["link"].as_str().unwrap();
-        Serve {
-            child,
-            address: said["address"].as_str().unwrap().to_owned(),
-            token: link.split_once("#token=").unwrap().1.to_owned(),
-        }
-    }
-}
-
-impl Drop for Serve {
-    fn drop(&mut self) {
-        drop(self.child.kill());
-        drop(self.child.wait());
-    }
 }
 
 #[test]
@@ -221,8 +179,6 @@ fn a_job_goes_to_a_job_system_and_its_files_come_back() {
         .trim()
         .to_owned();
     desk.until("the other job", |s| s.jobs.list.iter().any(|j| j.job == id));
-    // Links say until when they are good.
-    desk.ask(Ask::Jobs(jobs::Ask::Results(id.clone())));
     drop(serve);
     desk.until("the loss", |s| matches!(s.jobs.link, Link::Down(_)));
     assert!(!desk.state().jobs.list.is_empty());

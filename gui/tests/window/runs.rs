@@ -4,6 +4,7 @@ use super::common::{Desk, photos, picture};
 use eframe::egui::{Key, Modifiers};
 use gui::args::Args;
 use gui::state::Tab;
+use gui::state::inspect::Side;
 use gui::state::run::Plan;
 use protocol::state::JobState;
 
@@ -217,4 +218,75 @@ fn a_job_file_opens_as_it_was_saved() {
     );
     other.frames(1);
     assert!(other.sees("did you mean `pipeline`?"));
+}
+
+#[test]
+fn a_result_is_seen_beside_its_input_with_its_receipt() {
+    let mut desk = Desk::with_photos();
+    ready(&mut desk);
+    desk.click("Start");
+    desk.until("the end of the run", |s| s.run.took.is_some());
+    desk.click("a.ppm");
+    desk.until("both pictures", |s| {
+        matches!(
+            (&s.inspect.before, &s.inspect.after),
+            (Side::Seen(_), Side::Seen(_))
+        )
+    });
+    assert!(desk.sees("Picture before: a.ppm") && desk.sees("Picture after: a.png"));
+    // What is shown are the pixels of both files.
+    let pixels = |side: &Side| match side {
+        Side::Seen(seen) => seen.pyramid.full().rgba.clone(),
+        other => panic!("{other:?}"),
+    };
+    let read = |path: std::path::PathBuf| {
+        let bytes = std::fs::read(path).unwrap();
+        let image = imaging::codec::decode(bytes, &Default::default(), &Default::default());
+        gui::picture::Picture::of(&image.unwrap().rows).rgba
+    };
+    assert_eq!(
+        pixels(&desk.state().inspect.before),
+        read(desk.path("photos/a.ppm"))
+    );
+    assert_eq!(
+        pixels(&desk.state().inspect.after),
+        read(desk.path("out/a.png"))
+    );
+    desk.press(Modifiers::NONE, Key::I);
+    desk.until("the receipt", |s| s.inspect.record.is_some());
+    let sha256 = worker::atomic::digest_file(&desk.path("out/a.png"))
+        .unwrap()
+        .sha256;
+    let path = desk.path("photos/a.ppm").to_str().unwrap().to_owned();
+    for told in [
+        "Receipt",
+        &sha256,
+        &path,
+        "60 × 40 pixels",
+        "equalize | sharpen",
+    ] {
+        assert!(desk.sees(told), "{told}: {:?}", desk.state().inspect.record);
+    }
+    desk.harness.check_accessibility();
+    desk.click("In one picture");
+    desk.slide("Line between before and after", 0.25);
+    desk.click("Verify this file");
+    desk.until("the hash", |s| s.inspect.checked.is_some());
+    assert!(desk.sees("It has the hash of its receipt"));
+    std::fs::write(desk.path("out/a.png"), "changed").unwrap();
+    desk.click("Verify this file");
+    desk.until("the hash", |s| matches!(s.inspect.checked, Some(Err(_))));
+    assert!(desk.sees("It was changed since the run"));
+    desk.press(Modifiers::NONE, Key::Escape);
+    assert!(!desk.state().inspect.open);
+    // The next one, by keyboard; of what failed there is no output.
+    desk.press(Modifiers::NONE, Key::ArrowDown);
+    assert_ne!(
+        desk.state().inspect.subject.as_ref().unwrap().input(),
+        "a.ppm"
+    );
+    desk.click("cut.png");
+    desk.press(Modifiers::NONE, Key::I);
+    desk.until("the receipt", |s| s.inspect.record.is_some());
+    assert!(desk.sees("Nothing after") && desk.sees("failed"));
 }

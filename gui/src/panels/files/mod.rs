@@ -1,12 +1,15 @@
 //! The table of files: thumbnail, name with format or trouble, size in pixels and bytes.
 
+mod add;
+mod row;
+
 use super::{Scene, widgets};
 use crate::command::Command;
-use crate::state::files::{Entry, Info, Key, Progress, Show};
+use crate::state::files::{Key, Show};
 use crate::text;
 use crate::theme::palette;
 use crate::work::dialogs::Purpose;
-use eframe::egui::{self, Align, Button, Image, Layout, RichText, Sense, TextEdit, Ui, vec2};
+use eframe::egui::{self, Align, Button, Layout, RichText, Sense, TextEdit, Ui, vec2};
 use egui_extras::{Column, TableBuilder};
 
 const ROW: f32 = 42.0;
@@ -15,9 +18,12 @@ const ROW: f32 = 42.0;
 pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
     let state = scene.state;
     widgets::title(ui, "Files", |ui| {
-        ui.menu_button("⋯", |ui| more(ui, scene))
+        ui.menu_button("⋯", |ui| add::more(ui, scene))
             .response
             .on_hover_text("More about the list");
+        ui.menu_button("Store…", |ui| add::store(ui, scene))
+            .response
+            .on_hover_text("Add what lies in S3 or Google Cloud Storage");
         if ui
             .button("Folder…")
             .on_hover_text("Add folders with all that is in them")
@@ -68,32 +74,6 @@ fn nothing(ui: &mut Ui, scene: &mut Scene<'_>) {
             scene.ask(Command::Ask(Purpose::Files));
         }
     });
-}
-
-fn more(ui: &mut Ui, scene: &mut Scene<'_>) {
-    let selected = scene.state.files.selected.len();
-    let mut item = |ui: &mut Ui, enabled, text: &str, command: fn() -> Command| {
-        if ui.add_enabled(enabled, Button::new(text)).clicked() {
-            scene.commands.push(command());
-            ui.close();
-        }
-    };
-    item(ui, true, "Open a job file…", || {
-        Command::Ask(Purpose::OpenJob)
-    });
-    item(ui, true, "Save the job file…", || {
-        Command::Ask(Purpose::SaveJob)
-    });
-    ui.separator();
-    item(ui, true, "Sort as added", || Command::Sort(Key::Added));
-    item(ui, true, "Sort by format", || Command::Sort(Key::Format));
-    item(ui, true, "Sort by state", || Command::Sort(Key::State));
-    ui.separator();
-    item(ui, true, "Select all", || Command::SelectAll);
-    item(ui, selected > 0, "Take selected out", || {
-        Command::RemoveSelected
-    });
-    item(ui, true, "Take all out", || Command::Clear);
 }
 
 fn filter(ui: &mut Ui, scene: &mut Scene<'_>) {
@@ -182,18 +162,18 @@ fn table(ui: &mut Ui, scene: &mut Scene<'_>, height: f32) {
         }
     });
     table.body(|body| {
-        body.rows(ROW, rows, |mut row| {
-            let index = row.index();
+        body.rows(ROW, rows, |mut line| {
+            let index = line.index();
             let Some(entry) = state.files.row(index) else {
                 return;
             };
             seen.push(entry.id);
-            row.set_selected(state.files.selected.contains(&entry.id) || target == Some(entry.id));
-            row.col(|ui| picture(ui, scene, entry));
-            row.col(|ui| name(ui, entry));
-            row.col(|ui| right(ui, &pixels(entry)));
-            row.col(|ui| right(ui, &text::bytes(entry.bytes)));
-            let response = row.response();
+            line.set_selected(state.files.selected.contains(&entry.id) || target == Some(entry.id));
+            line.col(|ui| row::picture(ui, scene, entry));
+            line.col(|ui| row::name(ui, entry));
+            line.col(|ui| row::right(ui, &row::pixels(entry)));
+            line.col(|ui| row::right(ui, &text::bytes(entry.bytes)));
+            let response = line.response();
             response.widget_info(|| {
                 let selected = state.files.selected.contains(&entry.id);
                 egui::WidgetInfo::selected(egui::Role::ListBoxOption, true, selected, &entry.shown)
@@ -242,86 +222,5 @@ fn head(ui: &mut Ui, scene: &mut Scene<'_>, key: Key, name: &str, right: bool) {
         {
             scene.ask(Command::Sort(key));
         }
-    });
-}
-
-fn picture(ui: &mut Ui, scene: &Scene<'_>, entry: &Entry) {
-    let (rect, _) = ui.allocate_exact_size(vec2(44.0, ROW - 6.0), Sense::hover());
-    match scene.thumbs.get(entry.id) {
-        Some(texture) => {
-            let size = texture.size_vec2();
-            let scale = (rect.width() / size.x).min(rect.height() / size.y);
-            let place = egui::Rect::from_center_size(rect.center(), size * scale);
-            Image::new(texture).corner_radius(3).paint_at(ui, place);
-        }
-        None => {
-            let colors = palette(ui);
-            let (sign, color) = match &entry.info {
-                Info::Broken(_) => ("!", colors.bad),
-                _ if scene.thumbs.has_none(entry.id) => ("▣", colors.weak),
-                _ => ("·", colors.weak),
-            };
-            let font = egui::FontId::proportional(16.0);
-            ui.painter()
-                .rect_filled(rect.shrink2(vec2(4.0, 2.0)), 3.0, colors.well);
-            ui.painter().text(
-                rect.center(),
-                egui::Align2::CENTER_CENTER,
-                sign,
-                font,
-                color,
-            );
-        }
-    }
-}
-
-fn name(ui: &mut Ui, entry: &Entry) {
-    let colors = palette(ui);
-    let (line, color) = match (&entry.info, &entry.progress) {
-        (Info::Broken(why), _) => (text::harmless(why).into_owned(), colors.bad),
-        (_, Progress::Failed(why)) => (why.clone(), colors.bad),
-        (_, Progress::Running) => ("being worked on…".into(), colors.accent),
-        (Info::Ready(header), progress) => {
-            let pages = match header.pages {
-                0 | 1 => String::new(),
-                n => format!(", {n} pages"),
-            };
-            match progress {
-                Progress::Done => (format!("{}{pages} · done", header.format), colors.good),
-                _ => (format!("{}{pages}", header.format), colors.weak),
-            }
-        }
-        (Info::Unread, _) => ("…".into(), colors.weak),
-    };
-    ui.vertical(|ui| {
-        ui.spacing_mut().item_spacing.y = 0.0;
-        ui.add_space(3.0);
-        ui.add(
-            egui::Label::new(&entry.shown)
-                .truncate()
-                .selectable(false)
-                .show_tooltip_when_elided(true),
-        );
-        let line = RichText::new(line).small().color(color);
-        ui.add(
-            egui::Label::new(line)
-                .truncate()
-                .selectable(false)
-                .show_tooltip_when_elided(true),
-        );
-    });
-}
-
-fn pixels(entry: &Entry) -> String {
-    match &entry.info {
-        Info::Ready(h) => format!("{} × {}", h.width, h.height),
-        _ => String::new(),
-    }
-}
-
-fn right(ui: &mut Ui, text: &str) {
-    ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-        let text = RichText::new(text).small();
-        ui.add(egui::Label::new(text).truncate().selectable(false));
     });
 }
