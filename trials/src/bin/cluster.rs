@@ -72,7 +72,10 @@ fn main() -> Result<(), Failure> {
             writeln!(std::io::stdout(), "export {name}='{value}'")?;
         }
         let mut out = std::io::stdout();
-        writeln!(out, "# or, instead of the gateway, the services themselves:")?;
+        writeln!(
+            out,
+            "# or, instead of the gateway, the services themselves:"
+        )?;
         for (name, value) in cluster.environment() {
             writeln!(out, "# export {name}='{value}'")?;
         }
