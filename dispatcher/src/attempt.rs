@@ -126,6 +126,7 @@ impl Node {
             device: job.schedule.device,
             // After a failure alone, so that a further one is nobody else's.
             alone: attempt > 1,
+            urgent: order.urgent,
             // It is read and sent to the store, and then removed.
             scratch: true,
             step: None,

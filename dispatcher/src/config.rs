@@ -1,5 +1,6 @@
 //! How a dispatcher works.
 
+use crate::keep::Keep;
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
 use tokio_util::sync::CancellationToken;
@@ -44,6 +45,8 @@ pub struct Config {
     pub simulate_delay: Duration,
     /// How long a broker is waited for that does not answer when the node opens its queues (120 s).
     pub wait: Duration,
+    /// How long jobs and uploads are kept, where this node leads.
+    pub keep: Keep,
     /// Wait after a service failed, before the message comes again (1 s).
     pub pause: Duration,
 }
@@ -69,6 +72,7 @@ impl Config {
             simulate_load: None,
             simulate_delay: Duration::ZERO,
             wait: Duration::from_secs(120),
+            keep: Keep::default(),
             pause: Duration::from_secs(1),
         }
     }

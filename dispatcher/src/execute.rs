@@ -2,12 +2,10 @@
 
 use crate::attempt::{Finish, Outcome};
 use crate::error::{Error, Result};
-use crate::lead::Own;
 use crate::names;
 use crate::observe::{self, Reason};
-use crate::proof::Whose;
 use crate::service::{Node, Room};
-use cloud::queue::{Delivery, Message, QueueName};
+use cloud::queue::{Message, QueueName};
 use futures_util::{StreamExt as _, stream};
 use jobs::records::{Entry, SpanReceipt, Told};
 use jobs::span::{Order, Span};
@@ -20,11 +18,9 @@ use protocol::{StoredJob, message};
 use service::telemetry::trace;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, RwLockReadGuard};
 use tracing::Instrument as _;
 
-/// How long a span that anybody may run waits for room, up to twice that; then it goes to whoever has some.
-const SOON: Duration = Duration::from_millis(200);
 /// Tasks that take no longer are told of by their end alone.
 const BRIEF: Duration = Duration::from_millis(50);
 
@@ -37,6 +33,9 @@ pub(crate) struct Known {
     pub(crate) spec: Arc<Job>,
 }
 
+/// The right to run a span beside others, in that order.
+pub(crate) type Place<'a> = (RwLockReadGuard<'a, ()>, Room<'a>);
+
 /// What becomes of a span.
 enum Ran {
     /// It is committed.
@@ -48,122 +47,19 @@ enum Ran {
 }
 
 impl Node {
-    /// Handles a message to its end.
-    pub(crate) async fn take(self: Arc<Node>, delivery: Delivery) {
-        let order: Order = match serde_json::from_slice(&delivery.body) {
-            Ok(order) => order,
-            Err(error) => {
-                let reason = format!("not a span: {error}");
-                if let Err(error) = delivery.reject(&reason).await {
-                    tracing::warn!(%error, "a message that is none of ours");
-                }
-                return;
-            }
-        };
-        observe::waited(delivery.published.and_then(|at| at.elapsed().ok()));
-        match self.whose(order.store.as_deref()).await {
-            Whose::Ours if !self.standing.is_unsound() => {}
-            Whose::Foreign => {
-                tracing::warn!(job = %order.span.job, "a span of another store is put aside");
-                let _ = delivery.ack().await;
-                return;
-            }
-            Whose::Ours | Whose::Doubted => {
-                let same = delivery.message(QueueName::Tasks);
-                let _ = delivery.replace(vec![same]).await;
-                return;
-            }
-        }
-        if delivery.redelivered {
-            // Whoever had it may have died of it: the conductor knows what else was there.
-            let told = Told::Returned { span: order.span };
-            if self.tell(&told).await {
-                let _ = delivery.ack().await;
-            }
-            return;
-        }
-        if order.may_refuse && self.refuses() {
-            let node = self.config.node.clone();
-            let span = order.span;
-            if self.tell(&Told::Refused { span, node }).await {
-                let _ = delivery.ack().await;
-            }
-            return;
-        }
-        if order.copy_of.as_deref() == Some(self.config.node.as_str()) {
-            let _ = delivery.ack().await;
-            return;
-        }
-        if delivery.queue == QueueName::Tasks && !order.alone && !self.has_room_soon().await {
-            // It came before its turn here, and another node may have nothing to do.
-            let same = delivery.message(QueueName::Tasks);
-            let _ = delivery.replace(vec![same]).await;
-            return;
-        }
-        let trace = delivery.trace.clone();
-        let back = self.run(&order, trace.as_deref()).await;
-        let traced = observe::ack(&order.span, &self.config.node, back.is_some());
-        trace::follow(&traced, trace.as_deref());
-        let settle = async {
-            match back {
-                Some(reason) => {
-                    tracing::info!(job = %order.span.job, reason, "a span is handed back");
-                    let same = delivery.message(QueueName::Tasks);
-                    let _ = delivery.replace(vec![same]).await;
-                }
-                None => {
-                    if let Err(error) = delivery.ack().await {
-                        tracing::debug!(%error, "a message was not acknowledged; its span is done");
-                    }
-                }
-            }
-        };
-        settle.instrument(traced).await;
-    }
-
-    /// Whether there is room for a span within a moment.
-    async fn has_room_soon(&self) -> bool {
-        if self.working.available_permits() > 0 {
-            return true;
-        }
-        let wait = SOON.mul_f64(1.0 + self.chance());
-        tokio::time::timeout(wait, self.room()).await.is_ok()
-    }
-
-    /// Runs a span that came through no queue; where it has to go back, that is through the queue.
-    pub(crate) async fn take_own(self: Arc<Node>, (order, trace, since): Own) {
-        observe::waited(Some(since.elapsed()));
-        let back = self.run(&order, trace.as_deref()).await;
-        let traced = observe::ack(&order.span, &self.config.node, back.is_some());
-        trace::follow(&traced, trace.as_deref());
-        let settle = async {
-            if let Some(reason) = back {
-                tracing::info!(job = %order.span.job, reason, "a span is handed back");
-                self.give_back(&order, trace).await;
-            }
-        };
-        settle.instrument(traced).await;
-    }
-
-    /// Sends a span that came through no queue to whoever takes it.
-    pub(crate) async fn give_back(&self, order: &Order, trace: Option<String>) {
-        let message = Message {
-            trace,
-            ..Message::new(QueueName::Tasks, names::to_json(order))
-        };
-        if let Err(error) = self.jobs.queue.publish(vec![message]).await {
-            tracing::warn!(%error, "a span was not handed back");
-        }
-    }
-
     /// Runs a span; a reason where it is to go back.
-    async fn run(&self, order: &Order, trace: Option<&str>) -> Option<String> {
+    pub(crate) async fn run(
+        &self,
+        order: &Order,
+        place: Option<Place<'_>>,
+        trace: Option<&str>,
+    ) -> Option<String> {
         let begun = Instant::now();
         let _in_hand = self.in_hand.enter(order)?;
         let began = self.say_began(order);
         let work = async {
             tokio::select! {
-                ran = self.span(order, trace) => ran,
+                ran = self.span(order, place, trace) => ran,
                 () = self.hand_back.cancelled() => Ok(Ran::Back("this dispatcher ends".into())),
             }
         };
@@ -226,18 +122,32 @@ impl Node {
         }
     }
 
-    async fn span(&self, order: &Order, trace: Option<&str>) -> Result<Ran> {
+    async fn span(
+        &self,
+        order: &Order,
+        place: Option<Place<'_>>,
+        trace: Option<&str>,
+    ) -> Result<Ran> {
         let span = &order.span;
         // A span that may kill its node runs where nothing else does.
         let (_alone, _beside);
-        match order.alone {
-            true => {
+        let room = match (order.alone, place) {
+            (true, _) => {
                 _alone = self.turns.write().await;
                 self.in_hand.begin(order);
+                self.room(false).await
             }
-            false => _beside = self.turns.read().await,
-        }
-        let Some(room) = self.room().await else {
+            (false, place) => {
+                let place = match place {
+                    None => self.place(order.urgent).await,
+                    place => place,
+                };
+                let (beside, room) = place.unzip();
+                _beside = beside;
+                room
+            }
+        };
+        let Some(room) = room else {
             return Ok(Ran::Back("this dispatcher ends".into()));
         };
         let begun = Instant::now();
@@ -388,12 +298,13 @@ impl Node {
         };
         let name = names::span(span);
         let store = &self.jobs.store;
+        // Others come along where there are some, unless somebody waits for this one.
+        let at_once = order.urgent || self.in_hand.is_one();
         let write = async || {
             let new = names::create_hint(store, &name, &receipt).await?;
             let all = outputs.iter().map(String::as_str).chain([name.as_str()]);
             let all: Vec<&str> = all.collect();
-            // Others come along where there are some.
-            let synced = match self.in_hand.is_one() {
+            let synced = match at_once {
                 true => store.sync(&all).await,
                 false => store.sync_soon(&all).await,
             };

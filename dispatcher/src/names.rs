@@ -144,6 +144,12 @@ pub fn uploaded(owner: &str, input: &str) -> Option<String> {
     Some(upload(owner, path))
 }
 
+/// Where all that was uploaded lies, by owner.
+pub const UPLOADS: &str = "uploads";
+
+/// Where the marks of all jobs lie, by owner.
+pub const OWNERS: &str = "owners";
+
 /// All that a user uploaded.
 pub fn uploads(owner: &str) -> String {
     format!("uploads/{owner}")

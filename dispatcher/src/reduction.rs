@@ -423,6 +423,7 @@ impl Work<'_> {
             device: Device::Cpu,
             // After a failure alone, so that a further one is nobody else's.
             alone: attempt > 1,
+            urgent: false,
             scratch: true,
             step: Some(Box::new(step)),
         };

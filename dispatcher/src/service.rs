@@ -55,6 +55,8 @@ pub(crate) struct Node {
     pub(crate) hand_back: CancellationToken,
     /// A permit for each task that is fetched or computed.
     pub(crate) working: Semaphore,
+    /// A permit for a span of somebody who has nothing else under way, beside those.
+    pub(crate) beside: Semaphore,
     /// Names tasks in the world.
     pub(crate) flights: AtomicU64,
     pub(crate) sources: Sources,
@@ -84,11 +86,19 @@ impl Node {
     }
 
     /// Waits until a task may be fetched and computed; None where work is handed back instead.
-    pub(crate) async fn room(&self) -> Option<Room<'_>> {
+    pub(crate) async fn room(&self, urgent: bool) -> Option<Room<'_>> {
         tokio::select! {
+            biased;
+            room = self.beside.acquire(), if urgent => room.ok(),
             room = self.working.acquire() => room.ok(),
             () = self.hand_back.cancelled() => None,
         }
+    }
+
+    /// Whether there is room now.
+    pub(crate) fn has_room(&self, urgent: bool) -> bool {
+        let beside = urgent && self.beside.available_permits() > 0;
+        beside || self.working.available_permits() > 0
     }
 
     pub(crate) fn plans(&self) -> MutexGuard<'_, BTreeMap<(String, u32), Arc<PlanPage>>> {
@@ -111,11 +121,11 @@ impl Node {
 
     /// Whether a span could be begun at once, which then is as good as begun. `others`: there are other nodes, which also
     /// want some.
-    pub(crate) fn takes_own(&self, others: bool) -> bool {
+    pub(crate) fn takes_own(&self, others: bool, urgent: bool) -> bool {
         let slots = self.config.slots.max(1);
         let most = if others { slots.div_ceil(2) } else { slots };
-        let free = !self.closing.load(Ordering::Relaxed) && self.working.available_permits() > 0;
-        let takes = free && self.own.load(Ordering::Relaxed) < most;
+        let free = !self.closing.load(Ordering::Relaxed) && self.has_room(urgent);
+        let takes = free && (urgent || self.own.load(Ordering::Relaxed) < most);
         if takes {
             self.own.fetch_add(1, Ordering::Relaxed);
         }
@@ -233,6 +243,7 @@ pub async fn run(
         world,
         hand_back: CancellationToken::new(),
         working: Semaphore::new(slots),
+        beside: Semaphore::new(1),
         flights: AtomicU64::new(0),
         config,
     });

@@ -1,6 +1,7 @@
 //! How a dispatcher is set up, as flags and variables of the environment.
 
 use crate::error::{Error, Result};
+use crate::keep::Keep;
 use crate::service::Config;
 use crate::world::{self, Mpirun, Threads, World};
 use cloud::store::Store;
@@ -60,6 +61,12 @@ pub struct Settings {
     /// How long such a task is delayed, such as 3s or 500ms
     #[arg(long, value_name = "TIME", value_parser = time, requires = "simulate_load")]
     pub simulate_delay: Option<Duration>,
+    /// Days after its end that a job is kept with its outputs and receipts; 0: until somebody deletes it
+    #[arg(long, env = "SUNDOG_KEEP_JOBS", value_name = "DAYS", default_value = "30", value_parser = days)]
+    pub keep_jobs: Kept,
+    /// Days after its last file that an upload is kept that no job names; 0: until somebody deletes it
+    #[arg(long, env = "SUNDOG_KEEP_UPLOADS", value_name = "DAYS", default_value = "1", value_parser = days)]
+    pub keep_uploads: Kept,
     /// Address for `/metrics`, as 127.0.0.1:9464; off loopback whoever asks needs a token of SUNDOG_TOKENS
     /// [default: none]
     #[arg(long, env = "SUNDOG_METRICS_LISTEN", value_name = "ADDR")]
@@ -86,6 +93,8 @@ impl Settings {
             stall: 60,
             simulate_load: None,
             simulate_delay: None,
+            keep_jobs: Kept(Keep::default().jobs),
+            keep_uploads: Kept(Keep::default().uploads),
             metrics_listen: None,
             sharing: 1,
         }
@@ -140,6 +149,10 @@ impl Settings {
             wait: Duration::from_secs(self.wait),
             simulate_load: self.simulate_load,
             simulate_delay: self.simulate_delay.unwrap_or_default(),
+            keep: Keep {
+                jobs: self.keep_jobs.0,
+                uploads: self.keep_uploads.0,
+            },
             slots: self.slots.map_or(2 * threads, |slots| slots as usize),
             ..Config::new(&node)
         }
@@ -178,6 +191,17 @@ impl Settings {
         config.environment.extend(budget);
         Ok(Arc::new(Mpirun::start(config)))
     }
+}
+
+/// How long something is kept; None: for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kept(pub Option<Duration>);
+
+fn days(text: &str) -> std::result::Result<Kept, String> {
+    let days = text.parse::<f64>().ok().filter(|days| *days >= 0.0);
+    let time = days.and_then(|days| Duration::try_from_secs_f64(days * 86_400.0).ok());
+    let time = time.ok_or_else(|| "it is a number of days, such as 30 or 0.5".to_owned())?;
+    Ok(Kept((!time.is_zero()).then_some(time)))
 }
 
 fn share(text: &str) -> std::result::Result<f64, String> {
@@ -261,5 +285,16 @@ mod tests {
             ..settings
         };
         assert_eq!(named.shared(4).threads(), 3);
+    }
+
+    #[test]
+    fn what_is_kept_is_set_in_days_and_0_is_for_ever() {
+        assert_eq!(days("30").unwrap(), Settings::none().keep_jobs);
+        assert_eq!(days("1").unwrap(), Settings::none().keep_uploads);
+        assert_eq!(days("0.5").unwrap().0, Some(Duration::from_secs(43_200)));
+        assert_eq!(days("0").unwrap(), Kept(None));
+        for wrong in ["-1", "soon", "nan", "1e300", ""] {
+            assert!(days(wrong).is_err(), "{wrong}");
+        }
     }
 }

@@ -92,6 +92,15 @@ impl Fair {
         })
     }
 
+    /// The next jobs of the owners whose turn it is soon, of all priorities.
+    pub fn soon(&self, owners: usize) -> impl Iterator<Item = &JobId> {
+        let all = self.classes.values().flat_map(|class| {
+            let order = class.owners.order.iter();
+            order.filter_map(|(_, owner)| class.jobs.get(owner)?.next())
+        });
+        all.take(owners)
+    }
+
     /// Something of a job was fed that costs so many microseconds.
     pub fn charge(&mut self, class: u8, owner: &Arc<str>, job: &JobId, cost: u64) {
         let Some(found) = self.classes.get_mut(&class) else {

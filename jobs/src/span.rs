@@ -85,6 +85,10 @@ pub struct Order {
     /// Whether a node may refuse it.
     #[serde(default, skip_serializing_if = "is_false")]
     pub may_refuse: bool,
+    /// Its owner has nothing else under way while others fill all slots: it waits for none of those, see
+    /// [`crate::conductor::Settings::soon`].
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub urgent: bool,
     /// The identity of the store in which its job is; a node with another hands it back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub store: Option<String>,
@@ -99,6 +103,7 @@ impl Order {
             copy_of: None,
             rejections: 0,
             may_refuse: false,
+            urgent: false,
             store: None,
         }
     }

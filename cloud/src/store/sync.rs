@@ -1,5 +1,6 @@
 //! Making objects of a store in a directory safe from a loss of power: whatever waits for the disk at the same time
-//! goes there together, each folder once.
+//! goes there together, each folder once. What somebody waits for goes beside what may wait for company, of which there can be
+//! very much.
 
 use super::{Local, Store};
 use crate::error::Result;
@@ -8,7 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::oneshot;
 
 /// Files that are synced at once. More of them cost more threads than they gain time.
 const ABREAST: usize = 2;
@@ -23,20 +24,25 @@ type Failure = (io::ErrorKind, String);
 /// What waits to be synced.
 #[derive(Default)]
 pub(super) struct Syncing {
-    state: Mutex<State>,
-    /// Something urgent has come.
-    hurry: Notify,
+    /// What somebody waits for.
+    urgent: Mutex<Lane>,
+    /// What waits for company.
+    other: Mutex<Lane>,
+    /// Folders whose own names are safe.
+    known: Mutex<BTreeSet<PathBuf>>,
 }
 
 #[derive(Default)]
-struct State {
+struct Lane {
     waiting: Vec<Waiting>,
-    /// Whether something of that is urgent.
-    urgent: bool,
     /// Whether somebody works on what waits.
     busy: bool,
-    /// Folders whose own names are safe.
-    known: BTreeSet<PathBuf>,
+}
+
+impl Syncing {
+    fn lane(&self, urgent: bool) -> MutexGuard<'_, Lane> {
+        lock(if urgent { &self.urgent } else { &self.other })
+    }
 }
 
 struct Waiting {
@@ -74,17 +80,13 @@ impl Local {
     async fn sync(&self, files: Vec<PathBuf>, urgent: bool) -> io::Result<()> {
         let (tell, told) = oneshot::channel();
         let begin = {
-            let mut state = lock(&self.syncing);
-            state.waiting.push(Waiting { files, tell });
-            if urgent {
-                state.urgent = true;
-                self.syncing.hurry.notify_one();
-            }
-            !std::mem::replace(&mut state.busy, true)
+            let mut lane = self.syncing.lane(urgent);
+            lane.waiting.push(Waiting { files, tell });
+            !std::mem::replace(&mut lane.busy, true)
         };
         if begin {
             // On its own, since others wait for it even where this call is given up.
-            tokio::spawn(work(self.syncing.clone(), self.root.clone()));
+            tokio::spawn(work(self.syncing.clone(), urgent, self.root.clone()));
         }
         match told.await {
             Ok(Ok(())) => Ok(()),
@@ -94,43 +96,37 @@ impl Local {
     }
 }
 
-fn lock(syncing: &Syncing) -> MutexGuard<'_, State> {
-    syncing.state.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Syncs all that waits, and what has come meanwhile, until nothing waits.
-async fn work(syncing: Arc<Syncing>, root: PathBuf) {
+async fn work(syncing: Arc<Syncing>, urgent: bool, root: PathBuf) {
     loop {
-        let waits = {
-            let state = lock(&syncing);
-            !state.urgent && !state.waiting.is_empty()
-        };
-        if waits {
-            // An end of the wait that is left over from before cuts one short, which does no harm.
-            let _ = tokio::time::timeout(COMPANY, syncing.hurry.notified()).await;
+        if !urgent && !syncing.lane(urgent).waiting.is_empty() {
+            tokio::time::sleep(COMPANY).await;
         }
-        let (waiting, folders) = {
-            let mut state = lock(&syncing);
-            state.urgent = false;
-            let waiting = std::mem::take(&mut state.waiting);
+        let waiting = {
+            let mut lane = syncing.lane(urgent);
+            let waiting = std::mem::take(&mut lane.waiting);
             if waiting.is_empty() {
-                state.busy = false;
+                lane.busy = false;
                 return;
             }
-            let folders = folders(&waiting, &state.known, &root);
-            (waiting, folders)
+            waiting
         };
+        let folders = folders(&waiting, &lock(&syncing.known), &root);
         let files: BTreeSet<PathBuf> = waiting.iter().flat_map(|w| w.files.clone()).collect();
         let mut failed = together(files.into_iter().collect(), ABREAST).await;
         // The names come after what they name, from the top.
         failed.extend(together(folders.clone(), 1).await);
-        let mut state = lock(&syncing);
-        if state.known.len() > REMEMBERED {
-            state.known.clear();
+        let mut known = lock(&syncing.known);
+        if known.len() > REMEMBERED {
+            known.clear();
         }
         let safe = folders.into_iter().filter(|f| !failed.contains_key(f));
-        state.known.extend(safe);
-        drop(state);
+        known.extend(safe);
+        drop(known);
         for one in waiting {
             let mut paths = one.files.iter().flat_map(|file| file.ancestors());
             let failure = paths.find_map(|path| failed.get(path).cloned());
@@ -216,9 +212,12 @@ mod tests {
             one.await.unwrap();
         }
         let local = store.local.as_ref().unwrap();
-        let state = lock(&local.syncing);
-        assert!(!state.busy && state.waiting.is_empty());
-        assert!(state.known.contains(&dir.path().join("a/2")));
+        for urgent in [true, false] {
+            let lane = local.syncing.lane(urgent);
+            assert!(!lane.busy && lane.waiting.is_empty());
+        }
+        let known = lock(&local.syncing.known);
+        assert!(known.contains(&dir.path().join("a/2")));
     }
 
     #[tokio::test]

@@ -75,7 +75,7 @@ impl Lead {
             if to.is_none()
                 && order.copy_of.is_none()
                 && !order.may_refuse
-                && self.node.takes_own(others)
+                && self.node.takes_own(others, order.urgent)
             {
                 if self.own.send((order, trace, Instant::now())).is_err() {
                     self.node.own_ended();

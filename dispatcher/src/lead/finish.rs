@@ -107,7 +107,7 @@ pub(super) async fn job(node: &Arc<Node>, job: &Arc<Job>, outbox: &Outbox) {
         node.persist(|| crate::reduction::remove_partials(store, id, round))
             .await;
     }
-    outbox.flush().await;
+    outbox.flush_of(job).await;
     node.persist(|| async {
         tell_missing(node, job).await?;
         let end = Event::JobFinished(JobFinished::of(job.id(), &head));

@@ -31,6 +31,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 /// How often is looked for what nobody told of.
 const LOOK: Duration = Duration::from_millis(100);
@@ -140,6 +141,7 @@ pub(crate) async fn run(
     stop: CancellationToken,
 ) -> Result<()> {
     let mut lead: Option<(Lead, Consumer, mpsc::UnboundedReceiver<Told>)> = None;
+    let mut keeping: Option<AbortOnDropHandle<()>> = None;
     let mut look = tokio::time::interval(LOOK);
     look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -161,6 +163,8 @@ pub(crate) async fn run(
             let mut leading = Lead::new(node.clone(), own.clone());
             leading.sweep();
             leading.heard(delivery).await;
+            let kept = crate::keep::run(node.jobs.clone(), node.config.keep, node.config.clock);
+            keeping = Some(AbortOnDropHandle::new(tokio::spawn(kept)));
             lead = Some((leading, jobs, told));
             continue;
         };
@@ -187,10 +191,11 @@ pub(crate) async fn run(
         if leading.heard.elapsed() > LAPSE.max(leading.node.config.heartbeat * 5) {
             tracing::warn!("this dispatcher hears nothing from the queue and leads no more");
             node.lead_by(None);
-            lead = None;
+            (lead, keeping) = (None, None);
         }
     }
     node.lead_by(None);
+    drop(keeping);
     if let Some((mut leading, _, mut told)) = lead {
         // What nodes said last is heard, and the ends of jobs are written.
         while let Ok(told) = told.try_recv() {
@@ -453,7 +458,7 @@ impl Lead {
                     format!("work.{}", job.round),
                     format!("{} {}", counted.worked, counted.work),
                 );
-                self.outbox.fields(&id, vec![done, work]);
+                self.outbox.fields(job, vec![done, work]);
             }
         }
         if self.swept.elapsed() > SWEEP {

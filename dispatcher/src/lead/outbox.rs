@@ -1,5 +1,6 @@
-//! What is told of jobs, beside the work: a bounded line to the events. What does not fit, or is lost with a leader, is told
-//! before the end of its job, from receipts.
+//! What is told of jobs, beside the work: bounded lines to the events, one for small jobs, whose ends are waited for, and one
+//! for the others, of which there is much to tell. What does not fit, or is lost with a leader, is told before the end of its
+//! job, from receipts.
 
 use super::Job;
 use crate::jobs::{Jobs, to_field};
@@ -18,28 +19,46 @@ const EVENTS: usize = 50_000;
 const PAUSE: Duration = Duration::from_millis(200);
 /// Batches that are told together.
 const TOGETHER: usize = 64;
+/// Tasks of a small job at most.
+const SMALL: u64 = 64;
 
 enum Tell {
     /// Events of a job, and how many ends of tasks are among them.
     Events(Arc<Job>, Vec<(String, Event)>, u64),
-    Fields(Arc<str>, Vec<(String, String)>),
+    Fields(Arc<Job>, Vec<(String, String)>),
     Flush(oneshot::Sender<()>),
 }
 
-/// The line.
+/// The lines.
 #[derive(Clone)]
 pub(super) struct Outbox {
-    line: mpsc::Sender<Tell>,
+    small: mpsc::Sender<Tell>,
+    large: mpsc::Sender<Tell>,
     /// Events that wait.
     waiting: Arc<AtomicUsize>,
 }
 
 impl Outbox {
     pub(super) fn start(jobs: Jobs) -> Outbox {
-        let (line, told) = mpsc::channel(WAITING);
         let waiting = Arc::new(AtomicUsize::new(0));
-        tokio::spawn(run(jobs, told, waiting.clone()));
-        Outbox { line, waiting }
+        let begin = || {
+            let (line, told) = mpsc::channel(WAITING);
+            tokio::spawn(run(jobs.clone(), told, waiting.clone()));
+            line
+        };
+        Outbox {
+            small: begin(),
+            large: begin(),
+            waiting: waiting.clone(),
+        }
+    }
+
+    /// Where a job is told of, always the same: nothing is told before its tasks are known.
+    fn line(&self, job: &Job) -> &mpsc::Sender<Tell> {
+        match job.tasks() <= SMALL {
+            true => &self.small,
+            false => &self.large,
+        }
     }
 
     /// Tells events; `ends`: how many ends of tasks are among them.
@@ -50,14 +69,15 @@ impl Outbox {
             return;
         }
         self.waiting.fetch_add(n, Ordering::Relaxed);
-        let told = self.line.try_send(Tell::Events(job.clone(), events, ends));
+        let tell = Tell::Events(job.clone(), events, ends);
+        let told = self.line(job).try_send(tell);
         if told.is_err() {
             self.waiting.fetch_sub(n, Ordering::Relaxed);
         }
     }
 
-    pub(super) fn fields(&self, job: &Arc<str>, fields: Vec<(String, String)>) {
-        let _ = self.line.try_send(Tell::Fields(job.clone(), fields));
+    pub(super) fn fields(&self, job: &Arc<Job>, fields: Vec<(String, String)>) {
+        let _ = self.line(job).try_send(Tell::Fields(job.clone(), fields));
     }
 
     /// Tells that a job's tasks are known.
@@ -84,15 +104,25 @@ impl Outbox {
                 to_field(&Counts::default()),
             ),
         ];
-        self.fields(&job.id().into(), fields);
+        self.fields(job, fields);
     }
 
-    /// Waits until all that was told before is, or was lost.
+    /// Waits until all that was told before of a job is, or was lost.
+    pub(super) async fn flush_of(&self, job: &Job) {
+        flush(self.line(job)).await;
+    }
+
+    /// The same of all jobs.
     pub(super) async fn flush(&self) {
-        let (done, flushed) = oneshot::channel();
-        if self.line.send(Tell::Flush(done)).await.is_ok() {
-            let _ = flushed.await;
-        }
+        flush(&self.small).await;
+        flush(&self.large).await;
+    }
+}
+
+async fn flush(line: &mpsc::Sender<Tell>) {
+    let (done, flushed) = oneshot::channel();
+    if line.send(Tell::Flush(done)).await.is_ok() {
+        let _ = flushed.await;
     }
 }
 
@@ -113,7 +143,8 @@ async fn run(jobs: Jobs, mut line: mpsc::Receiver<Tell>, waiting: Arc<AtomicUsiz
                         .iter()
                         .map(|(k, v)| (k.as_str(), v.as_str()))
                         .collect();
-                    heard(&job, || jobs.events.set_fields(&job, &fields)).await;
+                    let id = job.id();
+                    heard(id, || jobs.events.set_fields(id, &fields)).await;
                 }
                 Tell::Flush(done) => {
                     let _ = done.send(());

@@ -3,6 +3,8 @@
 
 mod again;
 mod asking;
+mod fair;
+mod kept;
 mod late;
 mod long;
 mod many;

@@ -66,6 +66,7 @@ impl Scratch {
             output: text(self.path("out").join(name).with_extension("png")),
             mode,
             alone: false,
+            urgent: false,
             device: Default::default(),
             scratch: false,
             step: None,

@@ -148,3 +148,39 @@ async fn a_cap_of_one_job_holds_back_its_own_images_alone() {
     assert!(ends[1] > ends[0].mul_f64(1.3), "{ends:?}");
     world.shutdown().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_urgent_runs_beside_what_fills_all_threads_but_for_what_is_to_be_alone() {
+    let scratch = Scratch::new("threads-urgent");
+    let big = scratch.picture(0, 3000, 3000);
+    let small = scratch.picture(1, 50, 50);
+    let world = Arc::new(Threads::start(1));
+    let submit = |task: Task| {
+        let world = world.clone();
+        tokio::spawn(async move { world.submit(task).await.unwrap() })
+    };
+    for alone in [false, true] {
+        let mut long = of(&scratch, "a", &big, SLOW, None);
+        long.alone = alone;
+        let long_id = long.id.clone();
+        let long = submit(long);
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let waits = submit(of(&scratch, "b", &small, "invert", None));
+        let mut task = of(&scratch, "c", &small, "gaussian", None);
+        (task.urgent, task.output) = (true, format!("{}.urgent", task.output));
+        let urgent = submit(task);
+        if alone {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            assert!(!urgent.is_finished() && !long.is_finished());
+            world.cancel(&long_id);
+            assert_eq!(urgent.await.unwrap().receipt.state, TaskState::Succeeded);
+        } else {
+            assert_eq!(urgent.await.unwrap().receipt.state, TaskState::Succeeded);
+            assert!(!long.is_finished() && !waits.is_finished());
+            world.cancel(&long_id);
+        }
+        assert_eq!(long.await.unwrap().receipt.state, TaskState::Cancelled);
+        assert_eq!(waits.await.unwrap().receipt.state, TaskState::Succeeded);
+    }
+    world.shutdown().await;
+}

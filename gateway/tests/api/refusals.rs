@@ -266,6 +266,66 @@ async fn jobs_that_cannot_work_are_refused_by_key() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_job_asks_for_less_than_the_operator_allows_and_never_for_more() {
+    let rules = Rules {
+        max_pixels: 1_000_000,
+        max_bytes: Some(5000),
+        timeout_secs: 60.0,
+        ..Rules::default()
+    };
+    let site = Site::with(|_| {}, rules).await;
+    let inputs = site.upload(&site.ada, &[("a.pgm", picture(1))]).await;
+    for (key, more, most, less) in [
+        (
+            "max_pixels",
+            json!(1_000_000_000_000_000u64),
+            "1000000",
+            json!(1_000_000),
+        ),
+        ("max_bytes", json!(5001), "5000", json!(5000)),
+        ("timeout_secs", json!(61), "60", json!(0.5)),
+    ] {
+        let submit = async |limit: &Value| {
+            let mut limits = json!({"max_pixels": 1000, "max_bytes": 10, "timeout_secs": 1});
+            limits[key] = limit.clone();
+            let job = json!({"inputs": inputs, "limits": limits});
+            site.call("POST", "v1/jobs", &site.ada, Some(job)).await
+        };
+        let (status, answer) = submit(&more).await;
+        let named = format!("limits.{key}");
+        assert_eq!(
+            (status, &answer["key"]),
+            (StatusCode::BAD_REQUEST, &json!(named))
+        );
+        let detail = answer["detail"].as_str().unwrap();
+        assert!(
+            detail.contains(most) && detail.contains("allows"),
+            "{detail}"
+        );
+        let (status, answer) = submit(&less).await;
+        assert_eq!(status, StatusCode::ACCEPTED, "{answer}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_job_cannot_set_is_refused_by_its_name_and_not_left_out() {
+    let site = Site::new().await;
+    for key in ["ranks", "threads", "thread_ranks"] {
+        let mut job = json!({"inputs": []});
+        job[key] = json!(2);
+        let (status, answer) = site.call("POST", "v1/jobs", &site.ada, Some(job)).await;
+        assert_eq!(
+            (status, &answer["key"]),
+            (StatusCode::BAD_REQUEST, &json!(key))
+        );
+        assert!(
+            answer["detail"].as_str().unwrap().contains("leave it out"),
+            "{answer}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn files_of_one_user_that_trickle_leave_places_to_others_and_are_cut() {
     let few = |config: &mut gateway::Config| {
         config.limits.receiving = 4;

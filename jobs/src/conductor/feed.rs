@@ -10,6 +10,8 @@ use protocol::job::Placement;
 const SKEW: f64 = 0.25;
 /// What is not ours slows a span down by more than spans that wait before it.
 const BUSY: f64 = 8.0;
+/// Owners whose jobs are looked at for one that is small.
+const LOOKED_AT: usize = 16;
 
 impl Conductor {
     /// Counts the slots of the nodes that live.
@@ -77,8 +79,13 @@ impl Conductor {
         }
     }
 
-    /// Sends new spans while there are few on their way.
+    /// Sends new spans while there are few on their way, and then those that do not wait for room.
     pub(super) fn feed(&mut self, now: Ms, out: &mut Vec<Effect>) {
+        self.feed_room(now, out);
+        self.feed_urgent(now, out);
+    }
+
+    fn feed_room(&mut self, now: Ms, out: &mut Vec<Effect>) {
         let slots = self.slots;
         let most = (slots * self.settings.ahead) as usize;
         // What waits is bounded by what it costs: of long spans there is one for each slot, so that none is bound to a node
@@ -111,6 +118,45 @@ impl Conductor {
         }
     }
 
+    /// Small jobs of owners who have nothing under way do not wait for what others have: a node runs one such span beside its
+    /// slots.
+    fn feed_urgent(&mut self, now: Ms, out: &mut Vec<Effect>) {
+        let nodes = self.nodes.values().filter(|node| node.slots > 0).count();
+        while (self.urgent as usize) < nodes {
+            let waits = |id: &JobId| {
+                let job = self.jobs.get(id);
+                job.is_some_and(|job| {
+                    job.is_small(self.settings.soon) && !self.under_way.contains_key(&job.owner)
+                })
+            };
+            let small = self.fair.soon(LOOKED_AT).find(|id| waits(id)).cloned();
+            let Some(id) = small else {
+                return;
+            };
+            let Some(job) = self.jobs.get_mut(&id) else {
+                return;
+            };
+            let (class, owner) = (job.class, job.owner.clone());
+            // All slots are taken: there is nothing to spread it over.
+            let worth = job.worth(self.settings.span, 0);
+            let found = job
+                .pages
+                .first_mut()
+                .and_then(|page| page.cut(worth))
+                .map(|(first, last, cost)| (job.span(0, first, last), cost));
+            let Some((span, cost)) = found else {
+                return self.place(&id);
+            };
+            let order = Order {
+                urgent: true,
+                ..Order::new(span)
+            };
+            self.launch(now, order, cost, out);
+            self.fair.charge(class, &owner, &id, cost.max(100));
+            self.place(&id);
+        }
+    }
+
     fn cut(&mut self, id: &JobId, slots: u32) -> Option<(Span, u64)> {
         let job = self.jobs.get_mut(id)?;
         if job.needs.is_some() {
@@ -119,28 +165,12 @@ impl Conductor {
                 .pages
                 .get(page as usize)
                 .map_or(0, |page| page.cost(input));
-            let span = Span {
-                job: id.clone(),
-                round: job.round,
-                page,
-                first: input,
-                last: input,
-                attempt: 1,
-            };
-            return Some((span, u64::from(cost)));
+            return Some((job.span(page, input, input), u64::from(cost)));
         }
         let worth = job.worth(self.settings.span, slots);
         let page = job.pages.get_mut(job.feeding)?;
         let (first, last, cost) = page.cut(worth)?;
-        let span = Span {
-            job: id.clone(),
-            round: job.round,
-            page: job.feeding as u32,
-            first,
-            last,
-            attempt: 1,
-        };
-        Some((span, cost))
+        Some((job.span(job.feeding as u32, first, last), cost))
     }
 
     /// Sends a span that is not on its way.
@@ -163,14 +193,40 @@ impl Conductor {
             looking: false,
             refused_by: Vec::new(),
         };
-        self.flights.insert(span.clone(), flight);
-        self.load += weight;
-        if let Some(job) = self.jobs.get_mut(&span.job) {
-            job.flying += 1;
-            job.aloft += cost;
-        }
+        self.fly(span.clone(), flight);
         self.fed += 1;
         self.send(now, &span, out);
+    }
+
+    /// A span is on its way.
+    pub(super) fn fly(&mut self, span: Span, flight: Flight) {
+        self.load += flight.weight;
+        self.urgent += u32::from(flight.order.urgent);
+        if let Some(job) = self.jobs.get_mut(&span.job) {
+            job.flying += 1;
+            job.aloft += flight.cost;
+            *self.under_way.entry(job.owner.clone()).or_default() += 1;
+        }
+        self.flights.insert(span, flight);
+    }
+
+    /// A span is on its way no more.
+    pub(super) fn land(&mut self, span: &Span) -> Option<Flight> {
+        let flight = self.flights.remove(span)?;
+        self.release(&flight.to);
+        self.load -= flight.weight;
+        self.urgent -= u32::from(flight.order.urgent);
+        if let Some(job) = self.jobs.get_mut(&span.job) {
+            job.flying = job.flying.saturating_sub(1);
+            job.aloft -= flight.cost.min(job.aloft);
+            if let Some(n) = self.under_way.get_mut(&job.owner) {
+                *n -= 1;
+                if *n == 0 {
+                    self.under_way.remove(&job.owner);
+                }
+            }
+        }
+        Some(flight)
     }
 
     /// Sends a span that is on its way, perhaps once more.

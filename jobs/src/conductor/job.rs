@@ -2,8 +2,9 @@
 
 use super::needs::Needs;
 use super::{Flags, Loaded};
+use crate::JobId;
 use crate::page::Page;
-use crate::span::End;
+use crate::span::{End, Span};
 use protocol::job::Schedule;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -30,6 +31,7 @@ pub struct Counted {
 
 #[derive(Clone, Debug)]
 pub(super) struct Job {
+    id: JobId,
     pub(super) owner: Arc<str>,
     pub(super) class: u8,
     pub(super) round: u32,
@@ -69,6 +71,7 @@ pub(super) struct Job {
 impl Job {
     pub(super) fn new(loaded: &Loaded) -> Job {
         Job {
+            id: loaded.job.clone(),
             owner: loaded.owner.clone(),
             class: loaded.class,
             round: loaded.round,
@@ -181,6 +184,24 @@ impl Job {
             ([page], 1..) => most.min(page.total() / (slots * 4)).max(1),
             _ => most,
         }
+    }
+
+    /// A span of it, as it is sent first.
+    pub(super) fn span(&self, page: u32, first: u32, last: u32) -> Span {
+        Span {
+            job: self.id.clone(),
+            round: self.round,
+            page,
+            first,
+            last,
+            attempt: 1,
+        }
+    }
+
+    /// Whether its inputs are worth no more together, and independent of each other.
+    pub(super) fn is_small(&self, most: u32) -> bool {
+        let small = matches!(&self.pages[..], [page] if page.total() <= most);
+        small && self.needs.is_none()
     }
 
     /// A page of it is known: what its inputs cost, and which have ended.

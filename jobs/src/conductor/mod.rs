@@ -28,6 +28,10 @@ pub struct Settings {
     pub span: u32,
     /// Spans on their way for each slot of the living nodes (2); where they cost more than `span`, fewer, down to one.
     pub ahead: u32,
+    /// A job is small whose inputs are worth no more together, in microseconds of predicted work (1 000 000). Where its owner
+    /// has nothing under way and others fill all slots, a span of it is sent all the same, one for each node at a time: what
+    /// one user waits for does not depend on how much others have.
+    pub soon: u32,
     /// After so long without a beat a node is dead, and a span that nobody names is looked for.
     pub patience: Ms,
     /// How long jobs that were begun under another conductor are not fed: until nodes have said what they have.
@@ -43,6 +47,7 @@ impl Default for Settings {
         Settings {
             span: 50_000,
             ahead: 2,
+            soon: 1_000_000,
             patience: 6000,
             settle: 2000,
             slow: 1000,
@@ -232,6 +237,10 @@ pub struct Conductor {
     flights: BTreeMap<Span, Flight>,
     /// What they weigh together, in microseconds.
     load: u64,
+    /// How many of them are urgent.
+    urgent: u32,
+    /// How many of them each owner has.
+    under_way: BTreeMap<Arc<str>, u32>,
     /// What processes died of, of jobs that are not known yet.
     crashed: Vec<Order>,
     due: BTreeSet<(Ms, Due)>,
@@ -255,6 +264,8 @@ impl Conductor {
             slots: 0,
             flights: BTreeMap::new(),
             load: 0,
+            urgent: 0,
+            under_way: BTreeMap::new(),
             crashed: Vec::new(),
             due: BTreeSet::new(),
             fair: Fair::default(),

@@ -82,11 +82,8 @@ impl Conductor {
             looking: false,
             refused_by: Vec::new(),
         };
-        self.flights.insert(span.clone(), flight);
-        self.load += cost;
-        job.flying += 1;
-        job.aloft += cost;
         let id = span.job.clone();
+        self.fly(span.clone(), flight);
         self.place(&id);
     }
 

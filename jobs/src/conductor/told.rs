@@ -214,18 +214,6 @@ impl Conductor {
         }
     }
 
-    /// A span is on its way no more.
-    pub(super) fn land(&mut self, span: &Span) -> Option<Flight> {
-        let flight = self.flights.remove(span)?;
-        self.release(&flight.to);
-        self.load -= flight.weight;
-        if let Some(job) = self.jobs.get_mut(&span.job) {
-            job.flying = job.flying.saturating_sub(1);
-            job.aloft -= flight.cost.min(job.aloft);
-        }
-        Some(flight)
-    }
-
     pub(super) fn release(&mut self, node: &Option<NodeName>) {
         if let Some(node) = node.as_ref().and_then(|name| self.nodes.get_mut(name)) {
             node.given = node.given.saturating_sub(1);
@@ -379,8 +367,7 @@ impl Conductor {
             looking: false,
             refused_by: Vec::new(),
         };
-        self.flights.insert(span.clone(), flight);
-        job.flying += 1;
+        self.fly(span.clone(), flight);
         self.died(now, &span, true, out);
     }
 

@@ -146,6 +146,76 @@ fn a_job_whose_images_wait_for_each_other_leaves_slots_to_others() {
     assert_eq!(next.len(), 1);
 }
 
+/// The same of somebody.
+fn job_of(owner: &str, id: &str, inputs: usize, cost: u32) -> Input {
+    let Input::Loaded(mut loaded) = job(id, inputs, cost) else {
+        unreachable!()
+    };
+    loaded.owner = owner.into();
+    Input::Loaded(loaded)
+}
+
+#[test]
+fn a_small_job_of_somebody_who_has_nothing_under_way_does_not_wait_for_others() {
+    let mut core = conductor();
+    core.step(0, job_of("ada", "big", 100, 1_000_000));
+    let big = fed(core.step(1, beat(4)));
+    assert_eq!(big.len(), 4);
+    // All slots are taken: a job that is not small waits, whosever it is, and one of ada's own.
+    assert!(fed(core.step(2, job_of("bob", "large", 2, 600_000))).is_empty());
+    assert!(fed(core.step(3, job_of("ada", "own", 1, 20_000))).is_empty());
+    // Those of eve go at once, one after the other: she has one under way then. What is worth one span is one.
+    let first = fed(core.step(4, job_of("eve", "E1", 4, 10_000)));
+    assert_eq!(first.len(), 1);
+    let (span, urgent) = (&first[0].span, first[0].urgent);
+    assert_eq!(
+        (&*span.job, span.first, span.last, urgent),
+        ("E1", 0, 3, true)
+    );
+    assert!(fed(core.step(5, job_of("eve", "E2", 1, 10_000))).is_empty());
+    // There is one such span for each node: that of fay follows.
+    assert!(fed(core.step(6, job_of("fay", "F", 1, 10_000))).is_empty());
+    let next = fed(core.step(10, ended(&first[0])));
+    assert_eq!(next.len(), 1, "{next:?}");
+    assert!(next[0].urgent && matches!(&*next[0].span.job, "E2" | "F"));
+    let last = fed(core.step(20, ended(&next[0])));
+    assert!(last.len() == 1 && last[0].urgent && last[0].span.job != next[0].span.job);
+    core.step(30, ended(&last[0]));
+    assert_eq!(core.in_flight(), 4);
+    // Where there is room nothing is urgent.
+    big.iter()
+        .for_each(|order| drop(core.step(40, ended(order))));
+    let mut core = conductor();
+    core.step(0, beat(4));
+    assert!(!fed(core.step(1, job_of("eve", "E3", 1, 10_000)))[0].urgent);
+}
+
+#[test]
+fn urgent_spans_leave_when_their_job_is_cancelled() {
+    let mut core = conductor();
+    core.step(0, job_of("ada", "big", 100, 1_000_000));
+    core.step(1, beat(4));
+    for n in 0..3 {
+        let id = format!("E{n}");
+        let sent = fed(core.step(2, job_of("eve", &id, 1, 10_000)));
+        assert!(sent.len() == 1 && sent[0].urgent, "{n}");
+        let flags = Flags {
+            cancelled: true,
+            paused: false,
+        };
+        let job: jobs::JobId = id.as_str().into();
+        core.step(
+            3,
+            Input::Flags {
+                job: job.clone(),
+                flags,
+            },
+        );
+        core.step(4, Input::Finished(job, 1));
+        assert_eq!(core.in_flight(), 4);
+    }
+}
+
 #[test]
 fn a_span_that_is_refused_goes_to_each_node_before_it_comes_to_one_again() {
     let mut core = conductor();

@@ -26,7 +26,10 @@ const COMPANY: Duration = Duration::from_millis(4);
 /// A task that ranks work on.
 struct Flying {
     rank: usize,
+    /// Threads of its rank that it takes; 0: it runs beside them.
     slots: usize,
+    /// Its rank is to do nothing else.
+    alone: bool,
     memory: u64,
     cost: f64,
 }
@@ -191,7 +194,18 @@ impl<'a> Desk<'a> {
         match event {
             Event::Task(ready) => {
                 self.pulse.add(&ready.assignment.task.id);
-                self.queue.push_back(ready);
+                // Before those that are not urgent, behind those that are.
+                match ready.assignment.task.urgent {
+                    true => {
+                        let at = self
+                            .queue
+                            .iter()
+                            .take_while(|one| one.assignment.task.urgent)
+                            .count();
+                        self.queue.insert(at, ready);
+                    }
+                    false => self.queue.push_back(ready),
+                }
             }
             Event::Refused(id, finished) => (self.say)(Answer::Finished { id, finished }),
             Event::Cancel(id) => {
@@ -282,6 +296,10 @@ impl<'a> Desk<'a> {
                 .rev()
                 .max_by_key(|&rank| self.free[rank])
                 .filter(|&rank| self.free[rank] >= slots);
+            let (rank, slots) = match rank {
+                None if self.goes_beside(&first) => (Some(0), 0),
+                rank => (rank, slots),
+            };
             let Some(rank) = rank.filter(|_| self.fits(&first)) else {
                 return self.queue.push_front(first);
             };
@@ -330,6 +348,14 @@ impl<'a> Desk<'a> {
         self.flying.is_empty() || used + ready.assignment.order.memory <= bytes
     }
 
+    /// Whether an image for which no thread is free has one more of rank 0: one that is urgent, where no other has it and
+    /// nothing there is to be alone.
+    fn goes_beside(&self, ready: &Ready) -> bool {
+        let task = &ready.assignment.task;
+        let taken = |flying: &Flying| flying.rank == 0 && (flying.alone || flying.slots == 0);
+        task.urgent && !task.alone && !self.flying.values().any(taken)
+    }
+
     /// Whether the image fits under its job's cap beside the others of that job; those of others are no concern of it.
     fn may(&self, ready: &Ready) -> bool {
         let Some(cap) = ready.memory else {
@@ -353,6 +379,7 @@ impl<'a> Desk<'a> {
         let flying = Flying {
             rank,
             slots,
+            alone: assignment.task.alone,
             memory: assignment.order.memory,
             cost: assignment.order.cost,
         };

@@ -91,7 +91,8 @@ pub fn serve(
         let end = match rank {
             0 => {
                 let sender = inbox.sender.clone();
-                let crew = Crew::start(scope, threads, move |id, finished| {
+                // One more for what is urgent.
+                let crew = Crew::start(scope, threads + 1, move |id, finished| {
                     let _ = sender.send(entry::Event::Done(id, Box::new(finished)));
                 });
                 desk::Desk::new(comm, threads, inbox, crew, pulse, say).run(here, stop)

@@ -55,6 +55,9 @@ pub struct Task {
     /// Shares its rank with no other task, so that a rank's death can be told to be its fault.
     #[serde(default)]
     pub alone: bool,
+    /// Begins before all that wait, and where no thread is free, one of them at a time, beside them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub urgent: bool,
     /// Whether the image may go to a graphics device.
     #[serde(default)]
     pub device: Device,

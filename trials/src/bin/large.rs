@@ -7,10 +7,11 @@ use dispatcher::names;
 use protocol::Job;
 use protocol::state::JobState;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 use trials::{Cluster, Front, StoreKind};
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -225,22 +226,76 @@ async fn fair(jobs: &Jobs, arguments: &Arguments) -> Result<(), Failure> {
     let status = jobs.status(OWNER, &id).await?;
     jobs.cancel(OWNER, &id).await?;
     until(|| async { Ok(!names::exists(&jobs.store, &names::open(&id)).await?) }).await?;
-    let at = |times: &[f64], share: f64| times[(times.len() as f64 * share) as usize];
-    let (before, beside) = (at(&idle, 0.95), at(&busy, 0.95));
+    let (before, beside) = (idle.at(0.95), busy.at(0.95));
     tell(json!({
         "step": "fair", "images_of_the_other": arguments.run, "still_running": !status.state.is_final(),
-        "idle_p50_ms": at(&idle, 0.5), "idle_p95_ms": before, "busy_p50_ms": at(&busy, 0.5), "busy_p95_ms": beside,
+        "idle_p50_ms": idle.at(0.5), "idle_p95_ms": before, "busy_p50_ms": busy.at(0.5), "busy_p95_ms": beside,
         "ratio_p95": (beside / before * 100.0).round() / 100.0,
+        "idle_stages_p50_ms": idle.stages(), "busy_stages_p50_ms": busy.stages(),
     }))
 }
 
-/// Milliseconds of single images, one a second, in order of size.
-async fn singles(jobs: &Jobs, n: usize) -> Result<Vec<f64>, Failure> {
-    let mut times = Vec::new();
+/// What single images took.
+#[derive(Default)]
+struct Singles {
+    /// Milliseconds from submit to the end that is told.
+    whole: Vec<f64>,
+    /// The same until each object of the job was there, by what it is.
+    until: BTreeMap<&'static str, Vec<f64>>,
+}
+
+impl Singles {
+    fn at(&self, share: f64) -> f64 {
+        at(&self.whole, share)
+    }
+
+    /// The median of each stage, since the submit began.
+    fn stages(&self) -> BTreeMap<&str, f64> {
+        let stages = self.until.iter();
+        stages
+            .map(|(name, times)| (*name, at(times, 0.5)))
+            .collect()
+    }
+
+    /// Notes when the objects of a job were written, where the store is a directory.
+    fn note(&mut self, jobs: &Jobs, id: &str, begun: SystemTime) -> Result<(), Failure> {
+        for (what, name) in [
+            ("1 accepted", names::spec(id)),
+            ("2 planned", names::plan(id)),
+            ("3 computed", format!("jobs/{id}/out/0-0000000.ppm")),
+            (
+                "4 committed",
+                format!("{}/0-0.json", names::done_page(id, 1, 0)),
+            ),
+            ("5 receipt", names::receipt(id)),
+        ] {
+            let Some(file) = jobs.store.file(&name)? else {
+                continue;
+            };
+            // Files are dated by a clock that is some milliseconds behind.
+            let written = std::fs::metadata(&file)?.modified()?;
+            let took = written.duration_since(begun).unwrap_or_default();
+            let times = self.until.entry(what).or_default();
+            times.push((took.as_secs_f64() * 1e4).round() / 10.0);
+        }
+        Ok(())
+    }
+}
+
+/// The value that so many of all, as a share, are below.
+fn at(times: &[f64], share: f64) -> f64 {
+    let mut times = times.to_vec();
+    times.sort_by(f64::total_cmp);
+    times[(times.len() as f64 * share) as usize]
+}
+
+/// Single images, one a second.
+async fn singles(jobs: &Jobs, n: usize) -> Result<Singles, Failure> {
+    let mut times = Singles::default();
     let mut every = tokio::time::interval(Duration::from_secs(1));
     for _ in 0..n {
         every.tick().await;
-        let begun = Instant::now();
+        let (begun, at) = (Instant::now(), SystemTime::now());
         let job = Job {
             inputs: vec!["uploads/01ONE/0000000.ppm".into()],
             pipeline: "gaussian(sigma=2)".into(),
@@ -250,9 +305,9 @@ async fn singles(jobs: &Jobs, n: usize) -> Result<Vec<f64>, Failure> {
         while !jobs.status(OTHER, &id).await?.state.is_final() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
-        times.push(ms(begun));
+        times.whole.push(ms(begun));
+        times.note(jobs, &id, at)?;
     }
-    times.sort_by(f64::total_cmp);
     Ok(times)
 }
 
