@@ -285,7 +285,11 @@ fn predictions_are_these_to_the_byte() {
         sample: SampleType::U8,
     };
     let cases = [
-        ("gaussian(sigma=2)", flat, ""),
+        (
+            "gaussian(sigma=2)",
+            flat,
+            "96000 652000 1008000 | 12652014 13008014 912000 150912020 7728003 1488000 150608017 450360051 190608027",
+        ),
         (
             "invert",
             PICTURE,
