@@ -11,6 +11,9 @@ use eframe::egui::{
     WidgetInfo, vec2,
 };
 
+/// Width that the whole of what is told of exactness needs.
+const ROOM: f32 = 130.0;
+
 /// The panel.
 pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
     let colors = palette(ui);
@@ -137,7 +140,10 @@ fn exactness(ui: &mut Ui, view: &View) {
             } else {
                 colors.warn
             };
-            let size = format!("exact · {} {}", text::bytes(written.bytes), written.format);
+            let size = match ui.available_width() > ROOM {
+                true => format!("exact · {} {}", text::bytes(written.bytes), written.format),
+                false => "exact".to_owned(),
+            };
             widgets::chip(ui, &size, color).on_hover_text(text::harmless(&told));
         }
         Exactness::Exact(_) => {}

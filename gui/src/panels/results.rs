@@ -7,8 +7,8 @@ use crate::state::run::{Ended, OUTPUT};
 use crate::text;
 use crate::theme::palette;
 use eframe::egui::{
-    self, Align, Button, CentralPanel, Image, Label, Layout, Panel, RichText, Role, ScrollArea,
-    Sense, Ui, WidgetInfo, vec2,
+    self, Button, CentralPanel, Image, Label, Panel, RichText, Role, ScrollArea, Sense, Ui,
+    WidgetInfo, vec2,
 };
 use std::path::PathBuf;
 
@@ -243,7 +243,7 @@ fn known(ui: &mut Ui, commands: &mut Vec<Command>, ended: &Ended, colors: crate:
     for output in ended.outputs.iter().take(8) {
         widgets::small(ui, "To");
         ui.add(Label::new(text::harmless(&output.to_string_lossy())).wrap());
-        ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
+        ui.horizontal(|ui| {
             if ui.button("Open").clicked() {
                 commands.push(Command::Open(output.clone()));
             }
