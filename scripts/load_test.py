@@ -84,12 +84,20 @@ class User:
         announced = await self.call("POST", "v1/uploads", json={"files": files})
         contents = {file["name"]: data for file, (_, data) in zip(files, chosen)}
         for place in announced["files"]:
-            async with self.session.request(
-                place["method"], place["url"], headers=place.get("headers", {}), data=contents[place["name"]]
-            ) as answer:
-                if answer.status >= 300:
-                    raise Refused(f"PUT object: {answer.status}")
+            await self.put(place, contents[place["name"]])
         return announced["inputs"]
+
+    async def put(self, place, data):
+        """Sends a file; waits where it is asked to, as where more files of one user arrive than have places."""
+        end = time.monotonic() + PATIENCE
+        while True:
+            async with self.session.request(place["method"], place["url"], headers=place.get("headers", {}), data=data) as answer:
+                if answer.status < 300:
+                    return
+                if answer.status not in BUSY or time.monotonic() >= end:
+                    raise Refused(f"PUT object: {answer.status}")
+                wait = float(answer.headers.get("retry-after", 1))
+            await asyncio.sleep(wait * random.uniform(0.5, 1.5))
 
     async def ended(self, job):
         """Waits for the end of a job: by its events, and by looking where there is no seat for that."""

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 const [link, samples, out, demo] = process.argv.slice(2);
-const PATIENCE = 120000;
+const PATIENCE = 60000;
 
 class Browser {
   constructor() {
@@ -125,7 +125,7 @@ async function page(browser) {
   // A reduction, with the tree that it will have, and the workers.
   await browser.value(`${byId("kind-reduce")}.click(), 0`);
   await browser.look(1100, 900, "light");
-  await browser.value(`${byId("make")}.click(), 0`);
+  await browser.value(`document.querySelector('#reduction details').open = true, ${change("format", "")}, ${byId("make")}.click(), 0`);
   await browser.until(`${byId("chosen")}.children.length === 20`);
   await browser.value(`${top("new-title")}, 0`);
   await browser.keep("page-reduce");
@@ -151,6 +151,8 @@ function host(folder) {
 async function demonstration(browser, folder) {
   const server = await host(folder);
   await browser.open(`http://127.0.0.1:${server.address().port}/`);
+  await browser.until(`${byId("operation")}.value === 'equalize'`);
+  await browser.value(`${byId("sample")}.click(), 0`);
   const drawn = `(${byId("status")}?.innerText ?? '').includes('ms')`;
   await browser.until(drawn);
   await browser.look(1100, 1000, "light");
@@ -169,6 +171,10 @@ const browser = new Browser();
 try {
   await page(browser);
   if (demo) await demonstration(browser, demo);
+} catch (error) {
+  // What was there instead.
+  await browser.keep("failed");
+  throw error;
 } finally {
   await browser.end();
 }

@@ -139,7 +139,7 @@ async function begin() {
     return;
   }
   operations = registry.operations;
-  formats = registry.formats.filter(({ written }) => written);
+  formats = registry.formats.filter(({ written }) => written !== false);
   byId("operation").replaceChildren(...operationOptions(operations));
   byId("operation").value = "equalize";
   byId("operation").disabled = false;

@@ -316,6 +316,7 @@ fn numbers_are_made_on_the_page_and_their_tree_is_followed_to_its_result() {
     let dir = dir.path();
     let (_serve, mut browser) = page(dir);
     browser.click("document.getElementById('kind-reduce')");
+    browser.click("document.querySelector('#reduction summary')");
     browser.type_into("document.getElementById('make-files')", "128");
     browser.type_into("document.getElementById('make-count')", "20001");
     browser.click("document.getElementById('make')");

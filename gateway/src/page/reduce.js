@@ -45,6 +45,7 @@ function showKind() {
   const all = reducing();
   byId("each").hidden = all;
   byId("reduction").hidden = !all;
+  say("files-label", all ? "Choose files" : "Choose images");
   byId("files").accept = all ? `${imagesAccepted},${NUMBERS.map((ending) => `.${ending}`).join(",")}` : imagesAccepted;
   for (const option of byId("format").options) {
     if (option.value in TEXTS) option.hidden = !all;
