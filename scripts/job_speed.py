@@ -30,6 +30,8 @@ class Cluster:
         )
         self.environment = dict(os.environ)
         for line in self.process.stdout:
+            if not line.startswith("export "):
+                continue
             name, _, value = line.removeprefix("export ").strip().partition("=")
             self.environment[name] = value.strip("'")
             if {"SUNDOG_GATEWAY", "SUNDOG_TOKEN"} <= self.environment.keys():
