@@ -8,7 +8,7 @@ use crate::receiving::{Pace, Receiving};
 use crate::routes;
 use axum::extract::FromRef;
 use cloud::links::LinkKey;
-use dispatcher::jobs::{Ended, Jobs, Weights};
+use dispatcher::jobs::{Jobs, Known, Weights};
 use dispatcher::scale::Scale;
 use dispatcher::scratch::Scratch;
 use service::{Api, Entrance, Tokens};
@@ -132,8 +132,8 @@ pub struct Gateway {
     pub(crate) ready: Arc<crate::routes::Ready>,
     /// Bytes of jobs that have ended.
     pub(crate) weights: Arc<Weights>,
-    /// Jobs that had ended when they were listed.
-    pub(crate) ended: Arc<Ended>,
+    /// What lists remember of jobs.
+    pub(crate) known: Arc<Known>,
     /// What the API is, made of its routes.
     pub(crate) description: Arc<OnceLock<crate::routes::Description>>,
     /// What starts and ends workers.
@@ -182,7 +182,7 @@ impl Gateway {
             ready: Arc::default(),
             scale: config.scale.clone(),
             weights: Arc::default(),
-            ended: Arc::default(),
+            known: Arc::default(),
             description: Arc::default(),
             receiving: Receiving::new(config.limits.receiving),
         })

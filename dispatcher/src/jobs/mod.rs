@@ -3,8 +3,10 @@
 mod check;
 mod dead;
 mod inputs;
+mod list;
 mod nodes;
 mod status;
+mod together;
 mod uploads;
 mod urls;
 
@@ -12,8 +14,9 @@ pub use check::{Rules, check};
 pub(crate) use check::{check_upload, check_url, file_of};
 pub use dead::{DeadLetter, LOOK};
 pub use inputs::object_of;
+pub use list::Known;
 pub use nodes::{Nodes, Total};
-pub use status::{Ended, JobStatus, Output};
+pub use status::{JobStatus, Output};
 pub(crate) use status::{count, to_field};
 pub use uploads::{Upload, UploadedFile, Usage, Weights};
 pub use urls::InputUrls;

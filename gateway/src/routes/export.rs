@@ -41,7 +41,7 @@ async fn export(
 ) -> std::result::Result<Response, Problem> {
     let owner = whose(query, user)?;
     // What can be refused is refused before the first byte.
-    let known = &gateway.ended;
+    let known = &gateway.known;
     gateway.jobs.page(&owner, 1, None, None, known).await?;
     let name = format!("sundog-{owner}.zip");
     Ok(Archive::answer(&name, |archive| async move {
@@ -69,7 +69,7 @@ impl Export<'_> {
         let jobs = &self.gateway.jobs;
         let mut after: Option<String> = None;
         loop {
-            let known = &self.gateway.ended;
+            let known = &self.gateway.known;
             let page = jobs.page(self.owner, PAGE.into(), None, after.as_deref(), known);
             let (found, next) = page.await.map_err(Error::other)?;
             for job in found {

@@ -185,7 +185,7 @@ async fn list(
     let Query(which) = which.map_err(|error| super::wrong_query(&error))?;
     let limit = which.limit.map_or(A_PAGE, Limit::get);
     let after = which.after.as_ref().map(Id::as_str);
-    let (jobs, known) = (&gateway.jobs, &gateway.ended);
+    let (jobs, known) = (&gateway.jobs, &gateway.known);
     let found = jobs.page(&user.name, limit, which.state, after, known);
     let (jobs, next) = found.await?;
     let jobs = parts(jobs, which.fields.as_ref())?;
