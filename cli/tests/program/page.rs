@@ -16,7 +16,12 @@ pub const TOP: &str = "document.querySelector('#jobs li')";
 
 /// A server that tells much, and a browser with its page open.
 pub fn page(dir: &Path) -> (Serve, Browser) {
-    let serve = Serve::set(dir, &[], &[("SUNDOG_LOG", "debug")]);
+    page_of(dir, &[])
+}
+
+/// The same of a server that was started so.
+pub fn page_of(dir: &Path, flags: &[&str]) -> (Serve, Browser) {
+    let serve = Serve::set(dir, flags, &[("SUNDOG_LOG", "debug")]);
     let mut browser = Browser::start();
     browser.open(&serve.link);
     browser.until("!document.getElementById('app').hidden");

@@ -1,7 +1,7 @@
 //! Reductions as jobs, by the programs: the bytes of `sundog reduce`, whoever dies, and nothing left.
 
 use crate::browser::Browser;
-use crate::page::{fits, nothing_ran, page, top_says};
+use crate::page::{fits, nothing_ran, page, page_of, top_says};
 use crate::server::{Serve, status, submit, wait};
 use crate::services::{self, Cluster, SLOW};
 use crate::{lines, run};
@@ -314,7 +314,9 @@ fn numbers_are_made_on_the_page_and_their_tree_is_followed_to_its_result() {
     }
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();
-    let (_serve, mut browser) = page(dir);
+    // Slow enough that something is seen of it.
+    let slow = ["--simulate-load", "1", "--simulate-delay", "60ms"];
+    let (_serve, mut browser) = page_of(dir, &slow);
     browser.click("document.getElementById('kind-reduce')");
     browser.click("document.querySelector('#reduction summary')");
     browser.type_into("document.getElementById('make-files')", "128");

@@ -223,8 +223,8 @@ fn all_results_are_one_archive() {
     );
     top_says(&mut browser, "partial, 2 of 3 done, 1 failed");
     // Failures first, with their reasons.
-    let failed = "document.querySelector('#jobs [aria-label=\"Images that failed\"]').innerText";
-    browser.until(&format!("{failed}.startsWith('c.ppm: ')"));
+    let failed = "document.querySelector('#jobs [aria-label=\"Images that failed\"]')?.innerText";
+    browser.until(&format!("{failed}?.startsWith('c.ppm: ')"));
     browser.click(&format!("{TOP}.querySelector('a.button')"));
     let mut zip = None;
     wait("no archive arrives", || {

@@ -230,7 +230,7 @@ impl Jobs {
         self.marked(&names::owner(owner)).await
     }
 
-    async fn open_ids(&self) -> Result<BTreeSet<String>> {
+    pub(super) async fn open_ids(&self) -> Result<BTreeSet<String>> {
         self.marked(names::OPEN).await
     }
 

@@ -83,3 +83,30 @@ async fn single_images_of_others_do_not_wait_for_the_slots_that_one_user_fills()
         (JobState::Succeeded, 40)
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn spans_that_come_to_a_node_at_once_do_not_wait_there_while_another_has_room() {
+    for _ in 0..8 {
+        let mut site = Site::new();
+        let worlds = ["a", "b", "c"].map(|node| {
+            let world = Arc::new(Held {
+                inner: Threads::start(1),
+                hold: AtomicBool::new(true),
+                has: AtomicUsize::new(0),
+            });
+            site.start_with(node, world.clone(), 2);
+            world
+        });
+        let events = &site.jobs.events;
+        soon(async || events.nodes().await.unwrap().len() == 3).await;
+        let id = site.submit(6, false).await;
+        // As many as there are slots: all of them begin, however they come to the nodes.
+        let has = || worlds.iter().map(|world| world.has.load(Ordering::SeqCst));
+        soon(async || has().sum::<usize>() == 6).await;
+        assert!(has().all(|n| n == 2));
+        worlds
+            .iter()
+            .for_each(|world| world.hold.store(false, Ordering::SeqCst));
+        assert_eq!(site.ended(&id).await.state, JobState::Succeeded);
+    }
+}
