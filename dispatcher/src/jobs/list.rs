@@ -121,7 +121,8 @@ impl Jobs {
 
     /// The marks of an owner's jobs, the newest first.
     async fn marks(&self, owner: &str) -> Result<Vec<(u64, String)>> {
-        let marks = self.store.list(&names::owner(owner)).await?;
+        let mut walk = self.store.walk(&names::owner(owner))?;
+        let marks = walk.next(usize::MAX).await?;
         let marks = marks.into_iter().filter_map(|mark| {
             let id = mark.name.rsplit('/').next()?.to_owned();
             Some((nanos(mark.modified), id))
