@@ -156,7 +156,7 @@ impl Pending {
 
     /// The hash and length of what was written so far.
     pub fn digest(&self) -> io::Result<Digested> {
-        let mut state = self.state.lock().unwrap_or_else(|e| e.into_inner());
+        let mut state = self.state();
         state.flush()?;
         state.digest()
     }
