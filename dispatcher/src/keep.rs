@@ -14,6 +14,8 @@ use std::time::{Duration, SystemTime};
 const OFTEN: Duration = Duration::from_secs(3600);
 /// Objects listed in one step.
 const LISTED: usize = 4096;
+/// Uploads removed between two looks at what jobs name.
+const REMOVED: usize = 64;
 
 /// How long what is kept; None: for ever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +43,9 @@ impl Keep {
         Some((shortest / 4).clamp(Duration::from_millis(100), OFTEN))
     }
 }
+
+/// A mark whose job is not stored belongs to one that is being submitted for so long, later to a submitter that died.
+const SUBMITTING: Duration = Duration::from_secs(3600);
 
 /// What an owner's jobs name, of those that were read.
 #[derive(Default)]
@@ -156,15 +161,23 @@ async fn old_uploads(
     let mut removed = 0;
     for (owner, uploads) in old {
         let claims = claims.entry(owner.clone()).or_default();
-        claims.read(jobs, &owner).await?;
-        for upload in uploads {
-            if !claims.of.values().any(|names| names.contains(&upload)) {
+        for some in uploads.chunks(REMOVED) {
+            // Anew, since removing takes its time and a job may name one meanwhile.
+            if !claims.read(jobs, &owner, now).await? {
+                tracing::debug!(
+                    owner,
+                    "a job is being submitted: its uploads are left for the next look"
+                );
+                break;
+            }
+            let named = |upload: &str| claims.of.values().any(|names| names.contains(upload));
+            for upload in some.iter().filter(|upload| !named(upload)) {
                 tracing::info!(
                     owner,
                     upload,
                     "an upload that no job names is kept no longer"
                 );
-                jobs.remove_all(&names::upload(&owner, &upload)).await?;
+                jobs.remove_all(&names::upload(&owner, upload)).await?;
                 removed += 1;
             }
         }
@@ -173,13 +186,18 @@ async fn old_uploads(
 }
 
 impl Claims {
-    /// Reads jobs that are new and forgets those that are gone: what a job names never changes.
-    async fn read(&mut self, jobs: &Jobs, owner: &str) -> Result<()> {
+    /// Reads jobs that are new and forgets those that are gone: what a job names never changes. False where one is being
+    /// submitted, so that nobody knows yet what it names.
+    async fn read(&mut self, jobs: &Jobs, owner: &str, now: SystemTime) -> Result<bool> {
         let marks = jobs.store.list(&names::owner(owner)).await?;
-        let ids = marks.iter().filter_map(|mark| mark.name.rsplit('/').next());
-        let ids: BTreeSet<&str> = ids.collect();
-        self.of.retain(|id, _| ids.contains(id.as_str()));
-        for id in ids {
+        let ids = marks.iter().filter_map(|mark| {
+            let id = mark.name.rsplit('/').next()?;
+            Some((id, mark.modified))
+        });
+        let ids: BTreeMap<&str, SystemTime> = ids.collect();
+        self.of.retain(|id, _| ids.contains_key(id.as_str()));
+        let mut all = true;
+        for (id, marked) in ids {
             if self.of.contains_key(id) {
                 continue;
             }
@@ -190,8 +208,10 @@ impl Claims {
                     inputs.filter_map(|input| input.strip_prefix("uploads/")?.split('/').next());
                 let named = named.map(str::to_owned).collect();
                 self.of.insert(id.to_owned(), named);
+            } else {
+                all &= is_older(marked, SUBMITTING, now);
             }
         }
-        Ok(())
+        Ok(all)
     }
 }

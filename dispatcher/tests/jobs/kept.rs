@@ -27,6 +27,54 @@ async fn age_job(site: &Site, id: &str, by: Duration) {
     age(site, &names::owned("ada", id), by);
 }
 
+/// A dispatcher that leads and keeps jobs for 30 days and uploads for one.
+fn keeper(site: &mut Site, probe: &std::sync::Arc<Probe>) {
+    let mut config = Config::new("b");
+    config.heartbeat = Duration::from_millis(50);
+    config.keep = Keep {
+        jobs: Some(30 * DAY),
+        uploads: Some(DAY),
+    };
+    let shutdown = CancellationToken::new();
+    let run = dispatcher::run(config, site.jobs.clone(), probe.clone(), shutdown.clone());
+    tokio::spawn(run);
+    site._dispatchers.push(shutdown.drop_guard());
+}
+
+/// Uploads that are there.
+async fn uploads(site: &Site) -> Vec<String> {
+    let uploads = site.jobs.uploads("ada", 100, None).await.unwrap();
+    uploads.into_iter().map(|one| one.upload).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn uploads_stay_while_a_job_of_their_owner_is_being_submitted() {
+    let mut site = Site::new();
+    let store = site.jobs.store.clone();
+    for (upload, owner) in [("OLD", "ada"), ("OTHER", "eve")] {
+        let name = names::upload(owner, &format!("{upload}/a.pgm"));
+        store
+            .put(&name, picture(1).into(), "image/x-portable-graymap")
+            .await
+            .unwrap();
+        age(&site, &name, 2 * DAY);
+    }
+    // What it names is not stored yet.
+    let mark = names::owned("ada", "01SUBMITTING");
+    store
+        .put(&mark, Vec::new().into(), "text/plain")
+        .await
+        .unwrap();
+    keeper(&mut site, &Probe::new());
+    soon(async || store.list("uploads/eve").await.unwrap().is_empty()).await;
+    assert_eq!(uploads(&site).await, ["OLD"]);
+    // Its submitter died.
+    age(&site, &mark, DAY / 12);
+    site._dispatchers.clear();
+    keeper(&mut site, &Probe::new());
+    soon(async || uploads(&site).await.is_empty()).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_older_than_it_is_kept_goes_and_what_goes_on_or_is_named_stays() {
     let mut site = Site::new();
@@ -67,29 +115,15 @@ async fn what_is_older_than_it_is_kept_goes_and_what_goes_on_or_is_named_stays()
         age(&site, &name, 40 * DAY);
     }
     // Whoever leads looks.
-    let mut config = Config::new("b");
-    config.heartbeat = Duration::from_millis(50);
-    config.keep = Keep {
-        jobs: Some(30 * DAY),
-        uploads: Some(DAY),
-    };
-    let shutdown = CancellationToken::new();
-    let run = dispatcher::run(config, site.jobs.clone(), probe.clone(), shutdown.clone());
-    tokio::spawn(run);
-    site._dispatchers.push(shutdown.drop_guard());
-    let uploads = async || {
-        let uploads = site.jobs.uploads("ada", 100, None).await.unwrap();
-        let ids: Vec<String> = uploads.into_iter().map(|one| one.upload).collect();
-        ids
-    };
+    keeper(&mut site, &probe);
     soon(async || {
-        let there = uploads().await;
+        let there = uploads(&site).await;
         ![&old, "OLD"]
             .iter()
             .any(|gone| there.iter().any(|id| id == gone))
     })
     .await;
-    let mut left = uploads().await;
+    let mut left = uploads(&site).await;
     left.retain(|id| id != &tried);
     let mut expected = vec![
         "MIXED".to_owned(),
