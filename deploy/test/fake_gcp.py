@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+import urllib.parse
 
 secrets, told = {}, []
 
@@ -33,7 +34,8 @@ class Cloud(http.server.BaseHTTPRequestHandler):
         if self.headers["Authorization"] != "Bearer t0k.en":
             return self.answer("", 401)
         if path.endswith("/instances"):
-            assert "t-world-" in self.path and "RUNNING" in self.path, self.path
+            asked = urllib.parse.parse_qs(self.path.split("?")[1])["filter"]
+            assert asked == ["(labels.deployment=t) AND (labels.role=world) AND (status=RUNNING)"], asked
             hosts = [{"networkInterfaces": [{"networkIP": ip}]} for ip in ("10.0.0.20", "10.0.0.3")]
             return self.answer({"items": hosts})
         name = path.removeprefix("/secrets/projects/p1/secrets/").removesuffix("/versions/latest:access")

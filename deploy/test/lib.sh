@@ -78,6 +78,13 @@ python_tools() {
   python3 -m venv "$venv" && "$venv/bin/pip" install --quiet --disable-pip-version-check "$@" && touch "$stamp"
 }
 
+# cargo_tool NAME VERSION: a program of cargo's in target/deploy-test/cargo, in this version.
+cargo_tool() {
+  [ -x "$home/cargo/bin/$1" ] && [ -e "$home/cargo/.$1-$2" ] && return 0
+  CARGO_TARGET_DIR=$home/cargo/target cargo install --quiet --locked --force --root "$home/cargo" --version "$2" "$1" &&
+    rm -rf "$home/cargo/target" && touch "$home/cargo/.$1-$2"
+}
+
 # packages NAME...: from Debian; a daemon that comes with one is not started.
 packages() {
   local missing=() name

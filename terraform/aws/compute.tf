@@ -5,14 +5,16 @@ data "aws_ssm_parameter" "image" {
 locals {
   # What a machine is told; scripts in terraform/boot do the rest. None of it is secret.
   settings = { for role in local.roles : role => {
-    SUNDOG_ROLE         = role
-    SUNDOG_CLOUD        = "aws"
-    SUNDOG_PREFIX       = var.name
-    SUNDOG_IMAGE        = var.image
-    SUNDOG_STORE        = "s3://${aws_s3_bucket.this.bucket}"
-    SUNDOG_PUBLIC_URL   = "https://${var.domain}/"
-    SUNDOG_RANKS        = role == "world" ? local.size.cores * var.world_hosts : local.size.cores
-    SUNDOG_CORES        = local.size.cores
+    SUNDOG_ROLE       = role
+    SUNDOG_CLOUD      = "aws"
+    SUNDOG_PREFIX     = var.name
+    SUNDOG_IMAGE      = var.image
+    SUNDOG_STORE      = "s3://${aws_s3_bucket.this.bucket}"
+    SUNDOG_PUBLIC_URL = "https://${var.domain}/"
+    SUNDOG_RANKS      = role == "world" ? local.size.cores * var.world_hosts : local.size.cores
+    SUNDOG_CORES      = local.size.cores
+    # A machine that is taken away is told two minutes before.
+    SUNDOG_DRAIN        = 80
     SUNDOG_WORLD_HOSTS  = var.world_hosts
     SUNDOG_GROUP        = "${var.name}-${role}"
     SUNDOG_SHARED       = var.world_hosts > 0 ? "${aws_efs_mount_target.shared[0].ip_address}:/" : ""
@@ -103,7 +105,9 @@ resource "aws_autoscaling_group" "this" {
   instance_refresh {
     strategy = "Rolling"
     preferences {
+      # The new one works before the old one goes.
       min_healthy_percentage = each.key == "world" ? 0 : 100
+      max_healthy_percentage = each.key == "world" ? 100 : 200
     }
   }
   dynamic "tag" {

@@ -162,4 +162,5 @@ resource "aws_flow_log" "this" {
   log_destination          = "${aws_s3_bucket.logs.arn}/flows/"
   max_aggregation_interval = 600
   tags                     = { Name = var.name }
+  depends_on               = [aws_s3_bucket_policy.this]
 }

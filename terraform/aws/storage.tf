@@ -127,6 +127,18 @@ data "aws_iam_policy_document" "bucket" {
       values   = ["false"]
     }
   }
+  # Who delivers the network's logs looks first whether it may.
+  dynamic "statement" {
+    for_each = each.key == "logs" ? ["s3:GetBucketAcl", "s3:ListBucket"] : []
+    content {
+      actions   = [statement.value]
+      resources = [each.value.arn]
+      principals {
+        type        = "Service"
+        identifiers = ["delivery.logs.amazonaws.com"]
+      }
+    }
+  }
   dynamic "statement" {
     for_each = each.key == "logs" ? ["logging.s3.amazonaws.com", "delivery.logs.amazonaws.com", "logdelivery.elasticloadbalancing.amazonaws.com"] : []
     content {

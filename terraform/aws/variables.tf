@@ -3,8 +3,8 @@ variable "name" {
   type        = string
   default     = "sundog"
   validation {
-    condition     = can(regex("^[a-z][a-z0-9-]{1,18}[a-z0-9]$", var.name))
-    error_message = "The name has 3 to 20 lower-case letters, digits and hyphens, and begins with a letter."
+    condition     = can(regex("^[a-z][a-z0-9-]{1,18}[a-z0-9]$", var.name)) && !strcontains(var.name, "--")
+    error_message = "The name has 3 to 20 lower-case letters, digits and single hyphens, and begins with a letter."
   }
 }
 

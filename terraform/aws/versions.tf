@@ -32,7 +32,7 @@ locals {
     large  = { dispatcher = "c7i.4xlarge", cores = 16, gateway = "t3.large", broker = "mq.m7g.xlarge", mode = "CLUSTER_MULTI_AZ", redis = "cache.m7g.xlarge", replicas = 1 }
   }
   size  = local.sizes[var.size]
-  zones = slice(data.aws_availability_zones.this.names, 0, 3)
+  zones = slice(data.aws_availability_zones.this.names, 0, min(3, length(data.aws_availability_zones.this.names)))
 }
 
 data "aws_availability_zones" "this" {

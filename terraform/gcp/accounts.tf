@@ -30,6 +30,14 @@ resource "google_project_iam_member" "logs" {
   member   = google_service_account.this[each.key].member
 }
 
+# Images of a registry of the same project; one of another project must let these accounts in itself.
+resource "google_project_iam_member" "images" {
+  for_each = local.roles
+  project  = var.project
+  role     = "roles/artifactregistry.reader"
+  member   = google_service_account.this[each.key].member
+}
+
 # The gateway tells the autoscaler how deep the queue is.
 resource "google_project_iam_member" "metrics" {
   project = var.project

@@ -11,19 +11,23 @@ locals {
   metadata = {
     enable-oslogin         = "TRUE"
     block-project-ssh-keys = "TRUE"
+    # Logs of machines that are gone are in the project's logs.
+    google-logging-enabled = "true"
   }
 
   # What a machine is told; scripts in terraform/boot do the rest. None of it is secret.
   settings = { for role in ["gateway", "dispatcher", "world", "broker"] : role => {
-    SUNDOG_ROLE         = role
-    SUNDOG_CLOUD        = "gcp"
-    SUNDOG_PREFIX       = var.name
-    SUNDOG_IMAGE        = role == "broker" ? var.broker_image : var.image
-    SUNDOG_STORE        = "gs://${google_storage_bucket.this.name}"
-    SUNDOG_PUBLIC_URL   = "https://${var.domain}/"
-    SUNDOG_BROKER_HOST  = google_compute_address.broker.address
-    SUNDOG_RANKS        = role == "world" ? local.size.cores * var.world_hosts : local.size.cores
-    SUNDOG_CORES        = local.size.cores
+    SUNDOG_ROLE        = role
+    SUNDOG_CLOUD       = "gcp"
+    SUNDOG_PREFIX      = var.name
+    SUNDOG_IMAGE       = role == "broker" ? var.broker_image : var.image
+    SUNDOG_STORE       = "gs://${google_storage_bucket.this.name}"
+    SUNDOG_PUBLIC_URL  = "https://${var.domain}/"
+    SUNDOG_BROKER_HOST = google_compute_address.broker.address
+    SUNDOG_RANKS       = role == "world" ? local.size.cores * var.world_hosts : local.size.cores
+    SUNDOG_CORES       = local.size.cores
+    # A machine that is to go has 90 seconds, one that is taken away 30.
+    SUNDOG_DRAIN        = var.spot && role == "dispatcher" ? 15 : 60
     SUNDOG_WORLD_HOSTS  = var.world_hosts
     SUNDOG_GROUP        = "${var.name}-${role}"
     SUNDOG_SHARED       = var.world_hosts > 0 ? "${google_filestore_instance.shared[0].networks[0].ip_addresses[0]}:/shared" : ""
@@ -44,6 +48,7 @@ resource "google_compute_instance_template" "this" {
   machine_type = each.key == "gateway" ? local.size.gateway : local.size.dispatcher
   region       = var.region
   tags         = ["${var.name}-${each.key}"]
+  labels       = { role = each.key }
 
   disk {
     source_image = data.google_compute_image.this.self_link

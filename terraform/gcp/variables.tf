@@ -12,8 +12,8 @@ variable "name" {
   type        = string
   default     = "sundog"
   validation {
-    condition     = can(regex("^[a-z][a-z0-9-]{1,18}[a-z0-9]$", var.name))
-    error_message = "The name has 3 to 20 lower-case letters, digits and hyphens, and begins with a letter."
+    condition     = can(regex("^[a-z][a-z0-9-]{1,17}[a-z0-9]$", var.name)) && !strcontains(var.name, "--")
+    error_message = "The name has 3 to 19 lower-case letters, digits and single hyphens, and begins with a letter."
   }
 }
 
@@ -59,7 +59,11 @@ variable "image" {
 variable "broker_image" {
   description = "The image of RabbitMQ, 3.12 or newer, with a tag or digest."
   type        = string
-  default     = "rabbitmq:4.1-management"
+  default     = "rabbitmq:4.1.4"
+  validation {
+    condition     = can(regex("(:[A-Za-z0-9_][A-Za-z0-9._-]*|@sha256:[0-9a-f]{64})$", var.broker_image)) && !endswith(var.broker_image, ":latest")
+    error_message = "The image of RabbitMQ needs a tag other than latest, or a digest."
+  }
 }
 
 variable "domain" {

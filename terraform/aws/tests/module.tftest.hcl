@@ -46,6 +46,14 @@ run "small" {
     condition     = yamldecode(local.cloud_init["dispatcher"]).write_files[1].content == file("../boot/boot") && contains(yamldecode(local.cloud_init["dispatcher"]).packages, "docker")
     error_message = "a machine gets the boot script as it is, and what it needs"
   }
+  assert {
+    condition     = strcontains(data.aws_iam_policy_document.bucket["logs"].json, "s3:GetBucketAcl") && !strcontains(data.aws_iam_policy_document.bucket["objects"].json, "delivery.logs")
+    error_message = "the network's logs can be delivered, into their own bucket"
+  }
+  assert {
+    condition     = alltrue([for group in aws_autoscaling_group.this : group.instance_refresh[0].preferences[0].max_healthy_percentage == 200])
+    error_message = "a new machine works before the old one goes"
+  }
 }
 
 run "large_with_a_world" {
@@ -123,6 +131,7 @@ run "refuses_a_zone_as_region_and_other_words" {
     domain          = "localhost"
     certificate_arn = "none"
     cidr            = "10.0.0.0/24"
+    name            = "two--hyphens"
   }
-  expect_failures = [var.region, var.gateway_cidrs, var.retention_days, var.domain, var.certificate_arn, var.cidr]
+  expect_failures = [var.name, var.region, var.gateway_cidrs, var.retention_days, var.domain, var.certificate_arn, var.cidr]
 }

@@ -50,6 +50,18 @@ run "small" {
     condition     = strcontains(local.cloud_init["dispatcher"], "SUNDOG_RANKS=4\n") && yamldecode(local.cloud_init["dispatcher"]).write_files[1].content == file("../boot/boot")
     error_message = "a machine is told its ranks and gets the boot script as it is"
   }
+  assert {
+    condition     = local.settings["dispatcher"].SUNDOG_DRAIN == 15 && local.settings["gateway"].SUNDOG_DRAIN == 60
+    error_message = "one that may be taken away within 30 seconds hands its work back before"
+  }
+  assert {
+    condition     = alltrue([for role, template in google_compute_instance_template.this : template.labels.role == role]) && google_compute_instance_template.this["dispatcher"].metadata["google-logging-enabled"] == "true"
+    error_message = "machines are found by their role, and their logs outlive them"
+  }
+  assert {
+    condition     = keys(google_project_iam_member.images) == ["broker", "dispatcher", "gateway"]
+    error_message = "every machine may get its image from the project's registry"
+  }
 }
 
 run "large_with_a_world" {
@@ -120,6 +132,26 @@ run "refuses_a_world_of_one" {
     world_hosts = 1
   }
   expect_failures = [var.world_hosts]
+}
+
+run "refuses_names_of_which_the_cloud_would_make_none" {
+  command = plan
+  variables {
+    name         = "a-name-of-20-letters"
+    broker_image = "rabbitmq"
+  }
+  expect_failures = [var.name, var.broker_image]
+}
+
+run "the_longest_name" {
+  variables {
+    name        = "a-name-of-19-letter"
+    world_hosts = 2
+  }
+  assert {
+    condition     = alltrue([for account in google_service_account.this : length(account.account_id) <= 30])
+    error_message = "names of accounts have 30 letters at most"
+  }
 }
 
 run "refuses_a_zone_as_region_and_other_words" {

@@ -48,6 +48,10 @@ capabilities:
 - name: SUNDOG_S3_ENDPOINT
   value: {{ . | quote }}
 {{- end }}
+{{- with .Values.store.publicEndpoint }}
+- name: SUNDOG_S3_PUBLIC_ENDPOINT
+  value: {{ . | quote }}
+{{- end }}
 {{- with .Values.store.region }}
 - name: AWS_REGION
   value: {{ . | quote }}
@@ -57,6 +61,10 @@ capabilities:
   value: /run/sundog/access-key
 - name: AWS_SECRET_ACCESS_KEY_FILE
   value: /run/sundog/secret-key
+{{- end }}
+{{- range $name, $value := .Values.env }}
+- name: {{ $name }}
+  value: {{ $value | quote }}
 {{- end }}
 {{- end }}
 
