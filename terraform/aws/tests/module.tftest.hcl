@@ -23,6 +23,14 @@ run "small" {
     error_message = "only the page's own origin is let in"
   }
   assert {
+    condition     = { for rule in aws_s3_bucket_lifecycle_configuration.this.rule : rule.id => one(rule.expiration).days if length(rule.expiration) > 0 } == { jobs = 30, open = 30, owners = 30, uploads = 2 }
+    error_message = "uploads go after two days, jobs when the variable says"
+  }
+  assert {
+    condition     = strcontains(output.token, "sundog token add") && strcontains(output.token, "sundog-tokens")
+    error_message = "it is said how a user gets a token"
+  }
+  assert {
     condition     = length(aws_autoscaling_group.this) == 2 && length(aws_efs_file_system.shared) == 0
     error_message = "without a world there is neither its group nor its shared files"
   }

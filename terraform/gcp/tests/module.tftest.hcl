@@ -23,6 +23,18 @@ run "small" {
     error_message = "only the page's own origin is let in"
   }
   assert {
+    condition     = [for rule in google_storage_bucket.this.lifecycle_rule : one(rule.condition).age if length(coalesce(one(rule.condition).matches_prefix, [])) > 0] == [2, 30]
+    error_message = "uploads go after two days, jobs when the variable says"
+  }
+  assert {
+    condition     = google_service_account_iam_member.sign.role == "roles/iam.serviceAccountTokenCreator" && google_service_account_iam_member.sign.service_account_id == google_service_account.this["gateway"].name
+    error_message = "the gateway signs as itself, without a key"
+  }
+  assert {
+    condition     = strcontains(output.token, "sundog token add") && strcontains(output.token, "sundog-tokens")
+    error_message = "it is said how a user gets a token"
+  }
+  assert {
     condition     = length(google_compute_region_instance_group_manager.this) == 2 && length(google_filestore_instance.shared) == 0
     error_message = "without a world there is neither its group nor its shared files"
   }
