@@ -65,16 +65,29 @@ pub async fn all(
     life: Duration,
     bar: &ProgressBar,
 ) -> Result<Outcome> {
+    some(client, results, &|_| true, dir, life, bar).await
+}
+
+/// Fetches those of the outputs of `results` that are `wanted`, by the names that they have beside the others.
+pub async fn some(
+    client: &Client,
+    results: &Results,
+    wanted: &(dyn Fn(&Output) -> bool + Sync),
+    dir: &Path,
+    life: Duration,
+    bar: &ProgressBar,
+) -> Result<Outcome> {
     let transfer = Transfer::new()?;
     let mut outcome = Outcome::default();
-    let mut wanted = Vec::new();
+    let mut taken = Vec::new();
     for (output, name) in local_names(&results.results) {
         match name {
-            Some(name) => wanted.push((output, dir.join(name))),
+            _ if !wanted(output) => {}
+            Some(name) => taken.push((output, dir.join(name))),
             None => outcome.fail(output, "its name leads out of the directory"),
         }
     }
-    let total = wanted.iter().filter_map(|(output, _)| output.bytes).sum();
+    let total = taken.iter().filter_map(|(output, _)| output.bytes).sum();
     bar.set_length(total);
     let first = (results.results.iter()).map(|o| ((o.task, o.page), o.url.clone()));
     let links = Links {
@@ -83,7 +96,7 @@ pub async fn all(
         life,
         known: Mutex::new((0, first.collect())),
     };
-    let mut fetches = stream::iter(wanted)
+    let mut fetches = stream::iter(taken)
         .map(|(output, target)| {
             let (links, transfer) = (&links, &transfer);
             async move { (output, one(links, transfer, output, target, bar).await) }

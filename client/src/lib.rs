@@ -13,6 +13,7 @@ mod http;
 mod lists;
 mod pace;
 pub mod problem;
+mod ready;
 pub mod remote;
 pub mod serving;
 pub mod settings;
@@ -27,6 +28,7 @@ mod webhooks;
 pub use account::Erased;
 pub use cloud::config::Config;
 pub use direct::Direct;
+pub use dispatcher::jobs::Silent;
 pub use find::{connect, services, user};
 pub use follow::{Follow, Update};
 pub use http::Gateway;
@@ -65,6 +67,14 @@ impl Client {
         match self {
             Client::Gateway(gateway) => gateway.submit(job, key).await,
             Client::Direct(direct) => direct.submit(job, key).await,
+        }
+    }
+
+    /// The services behind that do not answer, as far as that can be told.
+    pub async fn silent(&self) -> Result<Silent> {
+        match self {
+            Client::Gateway(gateway) => gateway.silent().await,
+            Client::Direct(direct) => Ok(direct.jobs.silent().await),
         }
     }
 

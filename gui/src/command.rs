@@ -3,12 +3,13 @@
 use crate::state::Tab;
 use crate::state::files::{Key, Show};
 use crate::state::inspect::Subject;
-use crate::state::jobs::{Target, Token};
+use crate::state::jobs::{Target, Token, Which};
 use crate::state::view::Compare;
 use crate::work::dialogs::Purpose;
 use crate::work::jobs::Ask;
 use imaging::op::{Op, Value};
 use protocol::job::{Bits, ReduceOp};
+use std::ops::Range;
 use std::path::PathBuf;
 
 /// One thing asked for.
@@ -19,8 +20,10 @@ pub enum Command {
     Ask(Purpose),
     /// Add files, folders, and prefixes of stores.
     Add(Vec<PathBuf>),
-    /// The address of a store is being typed.
+    /// A path or the address of a store is being typed.
     Typed(String),
+    /// Whether what lies in stores is fetched for thumbnails.
+    Far(bool),
     /// A row was clicked: alone, with those before, or as the end of a range.
     Click {
         /// The row.
@@ -98,8 +101,10 @@ pub enum Command {
     Workers(Option<usize>),
     /// Look at a job.
     ChooseJob(Option<String>),
-    /// List only images in trouble.
-    OnlyFailedTasks(bool),
+    /// List images of a job by their state, and by text.
+    ListTasks(Which, String),
+    /// Rows of jobs that are in sight.
+    JobsInSight(Range<usize>),
     /// Whether a job is to be deleted is asked for, or not any more.
     Sure(Option<String>),
     /// Put the links of a job away.
@@ -110,6 +115,10 @@ pub enum Command {
     RenewLinks,
     /// Fetch a job's outputs into the folder for results.
     Download(String),
+    /// Choose an output of those with links, by task and page, or not any more.
+    ChooseOutput((u64, Option<u32>), bool),
+    /// Fetch the chosen outputs into the folder for results.
+    DownloadChosen,
     /// What is made of many files.
     Stack(ReduceOp),
     /// Its samples.
@@ -154,6 +163,8 @@ pub enum Command {
     Theme(Option<bool>),
     /// Larger or smaller text.
     Zoom(f32),
+    /// Widths of the files and of the pipeline were changed.
+    Widths([f32; 2]),
     /// Show or hide the overview of keys.
     Help(bool),
     /// Close the window, though work goes on.

@@ -182,13 +182,21 @@ pub static ALL: &[Binding] = &[
     }),
 ];
 
+/// What lies over the window has the keys to itself.
+fn covered(state: &State) -> bool {
+    state.help || state.closing || state.inspect.open || !matches!(state.plan, Plan::None)
+}
+
+/// Whether a panel may take single keys: nothing lies over it and no text is being edited.
+pub fn free(ctx: &Context, state: &State) -> bool {
+    !covered(state) && !ctx.text_edit_focused()
+}
+
 /// What the pressed keys ask for.
 pub fn pressed(ctx: &Context, state: &State, commands: &mut Vec<Command>) {
     let typing = ctx.text_edit_focused();
     let inside = ctx.memory(|m| m.focused()).is_some();
-    // What lies over the window has the keys to itself.
-    let covered =
-        state.help || state.closing || state.inspect.open || !matches!(state.plan, Plan::None);
+    let covered = covered(state);
     for binding in ALL {
         if !binding.always && (typing || covered && binding.key != Key::Questionmark) {
             continue;

@@ -6,6 +6,7 @@
 pub mod app;
 pub mod args;
 pub mod command;
+mod dropped;
 pub mod keys;
 pub mod logic;
 pub mod panels;
@@ -13,6 +14,7 @@ pub mod picture;
 pub mod presets;
 pub mod remember;
 pub mod secrets;
+mod sight;
 pub mod state;
 pub mod text;
 pub mod theme;

@@ -80,6 +80,11 @@ impl Thumbs {
         self.asked.clear();
     }
 
+    /// Asks again for what is in sight.
+    pub fn look_again(&mut self) {
+        self.asked.clear();
+    }
+
     /// Forgets what was asked for, as its source is gone.
     pub fn clear(&mut self) {
         *self = Thumbs::default();

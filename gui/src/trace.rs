@@ -9,6 +9,7 @@ use std::collections::HashMap;
 #[derive(Default)]
 pub struct Trace {
     link: String,
+    silent: String,
     jobs: HashMap<String, String>,
     banner: String,
 }
@@ -31,6 +32,21 @@ impl Trace {
         if self.link != link && state.jobs.target != Target::Local {
             link.clone_into(&mut self.link);
             lines.push(format!("link {link}"));
+        }
+        let silent = &state.jobs.silent;
+        let all = [
+            ("broker", &silent.queue),
+            ("events", &silent.events),
+            ("store", &silent.store),
+        ];
+        let silent = all.iter().filter(|(_, why)| why.is_some());
+        let silent: String = silent.map(|(name, _)| format!(" {name}")).collect();
+        if self.silent != silent {
+            lines.push(match silent.as_str() {
+                "" => "all answer".to_owned(),
+                silent => format!("no answer{silent}"),
+            });
+            self.silent = silent;
         }
         for status in &state.jobs.list {
             let counts = &status.counts;
@@ -71,6 +87,11 @@ mod tests {
         let job = vec![serde_json::from_value(job).unwrap()];
         state.jobs.listed(Listed::Newest(job, false));
         assert_eq!(trace.changes(&state), ["link up", "job J running 1 of 3"]);
+        state.jobs.silent.queue = Some("refused".into());
+        state.jobs.silent.store = Some("refused".into());
+        assert_eq!(trace.changes(&state), ["no answer broker store"]);
+        state.jobs.silent = client::Silent::default();
+        assert_eq!(trace.changes(&state), ["all answer"]);
         state.tell(true, "a\nb");
         assert_eq!(trace.changes(&state), ["error a\\nb"]);
         assert!(trace.changes(&state).is_empty());

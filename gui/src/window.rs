@@ -5,14 +5,19 @@ use crate::command::Command;
 use crate::panels::canvas::Canvas;
 use crate::panels::{self, Scene};
 use crate::presets::Presets;
+use crate::remember::{self, Remembered};
+use crate::state::State;
 use crate::state::jobs::Target;
-use crate::state::{State, job};
 use crate::thumbs::Thumbs;
 use crate::work::{News, Post, Work};
-use crate::{keys, logic, theme};
+use crate::{dropped, keys, logic, sight, theme};
 use eframe::egui::{self, Context, ThemePreference};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
+
+/// What is told in place of an end of the window.
+const BROKEN: &str = "internal error: what was asked for last may not have been done; the window goes on (please report it)";
 
 /// Time for news in one frame: what is left waits for the next.
 const NEWS: Duration = Duration::from_millis(4);
@@ -45,6 +50,11 @@ struct Asked {
     base: protocol::Job,
 }
 
+/// Whether `work` came to its end: a panic of it is a message and not the end of the window.
+fn survived(work: impl FnOnce()) -> bool {
+    catch_unwind(AssertUnwindSafe(work)).is_ok()
+}
+
 impl Window {
     /// A window that shows what the command line names.
     pub fn new(ctx: &Context, args: &Args, presets: Presets) -> Window {
@@ -56,6 +66,8 @@ impl Window {
         let mut work = Work::new(post);
         let mut state = State {
             zoom: 1.0,
+            far: true,
+            widths: panels::WIDTHS,
             ..State::default()
         };
         if let Some(spec) = &args.spec {
@@ -93,8 +105,9 @@ impl Window {
         self.take_news(&ctx);
         let mut commands = Vec::new();
         keys::pressed(&ctx, &self.state, &mut commands);
-        dropped(&ctx, &mut commands);
+        dropped::take(&ctx, &mut commands);
         self.state.files.refresh();
+        self.state.jobs.tasks.refresh();
         let mut scene = Scene {
             state: &self.state,
             thumbs: &self.thumbs,
@@ -102,14 +115,17 @@ impl Window {
             canvas: &mut self.canvas,
             commands: &mut commands,
         };
-        panels::show(ui, &mut scene);
+        if !survived(|| panels::show(ui, &mut scene)) {
+            self.state.tell(true, BROKEN);
+        }
         self.close(&ctx);
         for command in commands {
             self.carry_out(&ctx, command);
         }
         self.ask_preview();
         self.ask_stack();
-        if self.state.run.active() || self.state.files.is_stale() {
+        let state = &self.state;
+        if state.run.active() || state.files.is_stale() || state.jobs.tasks.is_stale() {
             // The clock and what is left move on by themselves.
             ctx.request_repaint_after(Duration::from_millis(250));
         }
@@ -135,23 +151,11 @@ impl Window {
         match &command {
             Command::InSight(ids) => {
                 if let Some(wanted) = self.thumbs.in_sight(ids) {
-                    let unread = |e: &crate::state::files::Entry| {
-                        e.info == crate::state::files::Info::Unread
-                    };
-                    let files = wanted.iter().filter_map(|id| {
-                        panels::results::output_of(state, *id).or_else(|| {
-                            let entry = state.files.get(*id)?;
-                            // Nothing is fetched for a thumbnail.
-                            crate::work::objects::url_of(&entry.input.path)
-                                .is_none()
-                                .then_some(())?;
-                            Some((*id, entry.input.path.clone(), unread(entry)))
-                        })
-                    });
-                    self.work.shelf.in_sight(files.collect());
+                    sight::ask(state, &self.work, &wanted);
                 }
                 return;
             }
+            Command::Far(_) => self.thumbs.look_again(),
             Command::Clear => self.thumbs.clear(),
             Command::Start | Command::Retry => self.thumbs.forget_outputs(),
             Command::Theme(dark) => ctx.set_theme(match dark {
@@ -162,8 +166,15 @@ impl Window {
             Command::Zoom(zoom) => ctx.set_zoom_factor(zoom.clamp(0.6, 3.0)),
             _ => {}
         }
-        logic::apply(state, &mut self.work, &mut self.presets, command);
-        ctx.request_repaint();
+        // Told in every frame; what it changes comes as news.
+        let told = matches!(command, Command::JobsInSight(_));
+        let (work, presets) = (&mut self.work, &mut self.presets);
+        if !survived(|| logic::apply(state, work, presets, command)) {
+            state.tell(true, BROKEN);
+        }
+        if !told {
+            ctx.request_repaint();
+        }
     }
 
     /// Takes in news; also called while the window is hidden, so that nobody waits for it to be seen.
@@ -175,7 +186,10 @@ impl Window {
             if let News::Thumbnail(id, picture) = news {
                 self.thumbs.put(ctx, id, picture);
             } else {
-                logic::take(&mut self.state, &mut self.work, news);
+                let (state, work) = (&mut self.state, &mut self.work);
+                if !survived(|| logic::take(state, work, news)) {
+                    state.tell(true, BROKEN);
+                }
             }
             if Instant::now() >= until {
                 ctx.request_repaint();
@@ -233,64 +247,10 @@ impl Window {
         }
     }
 
-    /// Takes over what was remembered, as far as the command line says nothing else.
-    pub fn recall(&mut self, ctx: &Context, remembered: &crate::remember::Remembered) {
-        let setup = &mut self.state.setup;
-        if setup.output.is_empty() {
-            setup.output.clone_from(&remembered.output);
-        }
-        if setup.format.is_empty() && setup.base == protocol::Job::default() {
-            setup.format.clone_from(&remembered.format);
-        }
-        self.state.view.histograms = remembered.histograms.unwrap_or(true);
-        let zoom = remembered.zoom.filter(|z| z.is_finite()).unwrap_or(1.0);
-        for command in [Command::Theme(remembered.dark), Command::Zoom(zoom)] {
+    /// Takes over what was remembered, as far as the command line says nothing else; `target`: whether it names one.
+    pub fn recall(&mut self, ctx: &Context, remembered: &Remembered, target: bool) {
+        for command in remember::recall(&mut self.state, remembered, target) {
             self.carry_out(ctx, command);
         }
     }
-
-    /// What is worth remembering for the next start.
-    pub fn remembered(&self, ctx: &Context) -> crate::remember::Remembered {
-        let size = ctx
-            .input(|i| i.viewport().inner_rect)
-            .map(|r| (r.width(), r.height()));
-        crate::remember::Remembered {
-            dark: self.state.dark,
-            zoom: Some(self.state.zoom),
-            size,
-            output: self.state.setup.output.clone(),
-            format: self.state.setup.format.clone(),
-            histograms: Some(self.state.view.histograms),
-        }
-    }
-}
-
-/// Files that were dropped on the window, or pasted as paths.
-fn dropped(ctx: &Context, commands: &mut Vec<Command>) {
-    let mut paths: Vec<std::path::PathBuf> = ctx.input(|i| {
-        let files = i.raw.dropped_files.iter();
-        files.map(|file| file.path().to_owned()).collect()
-    });
-    if !ctx.egui_wants_keyboard_input() {
-        ctx.input(|i| {
-            for event in &i.events {
-                if let egui::Event::Paste(text) = event {
-                    paths.extend(text.lines().filter_map(pasted));
-                }
-            }
-        });
-    }
-    if !paths.is_empty() {
-        commands.push(Command::Add(paths));
-    }
-}
-
-/// The file that is there, or the URL, of a line of text.
-fn pasted(line: &str) -> Option<std::path::PathBuf> {
-    let line = line.trim();
-    if crate::work::objects::is_url(line) {
-        return Some(protocol::name::to_path(line));
-    }
-    let path = std::path::PathBuf::from(line.trim_start_matches("file://"));
-    (path.is_absolute() && path.exists()).then(|| job::absolute(&path))
 }

@@ -3,17 +3,13 @@
 use crate::run::Gateway;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
-use cloud::queue::QueueName;
 use http::StatusCode;
 use schemars::JsonSchema;
 use serde::Serialize;
 use service::{Api, Operation, Scope};
-use std::future::Future;
 use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 
-/// How long a service may take to answer.
-const PATIENCE: Duration = Duration::from_secs(3);
 /// How long what it answered stands.
 const FRESH: Duration = Duration::from_secs(1);
 
@@ -86,21 +82,6 @@ async fn ready(State(gateway): State<Gateway>) -> Response {
 
 /// Whether queue, events and store answer.
 async fn ask(gateway: &Gateway) -> [bool; 3] {
-    let jobs = &gateway.jobs;
-    let store = async {
-        match jobs.store.head("ready").await {
-            Err(cloud::Error::NotFound(_)) => Ok(()),
-            other => other.map(|_| ()),
-        }
-    };
-    let (queue, events, store) = tokio::join!(
-        answers(jobs.queue.stats(&QueueName::Jobs)),
-        answers(jobs.events.nodes()),
-        answers(store),
-    );
-    [queue, events, store]
-}
-
-async fn answers<T>(call: impl Future<Output = cloud::Result<T>>) -> bool {
-    matches!(tokio::time::timeout(PATIENCE, call).await, Ok(Ok(_)))
+    let silent = gateway.jobs.silent().await;
+    [silent.queue, silent.events, silent.store].map(|why| why.is_none())
 }

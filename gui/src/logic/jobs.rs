@@ -1,6 +1,6 @@
 //! Jobs of the job system.
 
-use crate::state::jobs::{Link, Links, Target};
+use crate::state::jobs::{Chosen, Link, Links, Target};
 use crate::state::run::Plan;
 use crate::state::{State, Tab};
 use crate::text::harmless;
@@ -10,12 +10,44 @@ use crate::work::{Work, dialogs};
 /// Submits the job as it stands.
 pub(super) fn submit(state: &mut State, work: &Work) {
     match state.job() {
-        Ok(job) => {
-            state.plan = Plan::None;
-            state.tab = Tab::Queue;
-            work.jobs.ask(Ask::Submit(Box::new(job)));
-        }
+        Ok(job) => send(state, work, job),
         Err(why) => state.tell(true, why),
+    }
+}
+
+/// Submits that job.
+pub(super) fn send(state: &mut State, work: &Work, job: protocol::Job) {
+    state.plan = Plan::None;
+    tab(state, work, Tab::Queue);
+    let (pixels, known) = state.files.pixels;
+    let mean = (known > 0).then(|| pixels as f64 / known as f64 / 1e6);
+    work.jobs.ask(Ask::Submit(Box::new(job), mean));
+}
+
+/// Fetches a job's outputs into the folder for results; of some, those alone.
+pub(super) fn download(state: &mut State, work: &Work, job: String, only: Option<Chosen>) {
+    match state.setup.output.trim() {
+        "" => state.tell(
+            true,
+            "choose the folder for the results first, at the bottom of Compose",
+        ),
+        output if output.contains("://") => state.tell(
+            true,
+            "results are in the store already; choose a folder to fetch them",
+        ),
+        output => {
+            let folder = super::job::absolute(&protocol::name::to_path(output));
+            work.jobs.ask(Ask::Download(job, folder, only));
+        }
+    }
+}
+
+/// Jobs that are in sight are looked at more often than others.
+pub(super) fn in_sight(state: &mut State, work: &Work, rows: &std::ops::Range<usize>) {
+    let part = state.jobs.part(rows);
+    if state.jobs.part != part {
+        state.jobs.part.clone_from(&part);
+        work.jobs.ask(Ask::Sight(true, part));
     }
 }
 
@@ -24,6 +56,10 @@ pub(super) fn tab(state: &mut State, work: &Work, tab: Tab) {
     let seen = |tab| tab == Tab::Monitor;
     if seen(tab) != seen(state.tab) {
         work.jobs.ask(Ask::Nodes(seen(tab)));
+    }
+    if state.tab != tab && (tab == Tab::Queue || state.tab == Tab::Queue) {
+        state.jobs.part = None;
+        work.jobs.ask(Ask::Sight(tab == Tab::Queue, None));
     }
     if tab == Tab::Queue && state.tab != tab {
         work.jobs.ask(Ask::Look);
@@ -82,7 +118,11 @@ pub(super) fn answered(state: &mut State, work: &Work, answer: Answer) {
         }
         Answer::Nodes(nodes) => state.jobs.counted(nodes),
         Answer::Down(why) => state.jobs.link = Link::Down(why),
-        Answer::Accepted(id) => {
+        Answer::Silent(silent) => state.jobs.silent = silent,
+        Answer::Accepted(id, mean) => {
+            if let Some(mean) = mean {
+                state.jobs.sizes.insert(id.clone(), mean);
+            }
             state.jobs.own.push(id.clone());
             state.jobs.choose(Some(id.clone()));
             work.jobs.ask(Ask::Follow(Some(id)));
@@ -105,8 +145,13 @@ pub(super) fn answered(state: &mut State, work: &Work, answer: Answer) {
                     .links
                     .take()
                     .filter(|links| links.job == page.job);
-                let before = before.map_or(Vec::new(), |links| links.before);
-                state.jobs.links = Some(Links { before, ..*page });
+                let kept = before.map(|links| (links.before, links.chosen));
+                let (before, chosen) = kept.unwrap_or_default();
+                state.jobs.links = Some(Links {
+                    before,
+                    chosen,
+                    ..*page
+                });
             }
         }
         Answer::Verified(job, told) => state.jobs.verified = Some((job, told)),

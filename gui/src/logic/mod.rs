@@ -31,6 +31,10 @@ pub fn apply(state: &mut State, work: &mut Work, presets: &mut Presets, command:
         Command::Ask(purpose) => dialogs::ask(&work.post, purpose),
         Command::Add(paths) => files::add(state, work, paths),
         Command::Typed(text) => state.typed = text,
+        Command::Far(far) => {
+            state.far = far;
+            work.far.in_sight(Vec::new());
+        }
         Command::Click { row, toggle, range } => state.files.click(row, toggle, range),
         Command::Step(by) => drop(state.files.step(by)),
         Command::SelectAll => state.files.select_all(),
@@ -86,7 +90,8 @@ pub fn apply(state: &mut State, work: &mut Work, presets: &mut Presets, command:
         Command::Histograms(shown) => state.view.histograms = shown,
         Command::Target(target, token) => {
             state.jobs.turn(target.clone());
-            work.jobs.ask(Ask::Turn(target, token));
+            let services = work.services.clone();
+            work.jobs.ask(Ask::Turn(target, token, services));
         }
         Command::Address(address) => state.jobs.address = address,
         Command::Workers(wanted) => state.jobs.workers = wanted,
@@ -95,35 +100,31 @@ pub fn apply(state: &mut State, work: &mut Work, presets: &mut Presets, command:
             state.jobs.choose(job.clone());
             work.jobs.ask(Ask::Follow(job));
         }
-        Command::OnlyFailedTasks(only) => state.jobs.only_failed = only,
+        Command::ListTasks(which, filter) => state.jobs.tasks.list(which, filter),
+        Command::JobsInSight(rows) => jobs::in_sight(state, work, &rows),
         Command::Sure(job) => state.jobs.sure = job,
         Command::CloseLinks => state.jobs.links = None,
         Command::TurnLinks(on) => jobs::turn_links(state, work, on),
         Command::RenewLinks => jobs::renew_links(state, work),
-        Command::Download(job) => match state.setup.output.trim() {
-            "" => state.tell(
-                true,
-                "choose the folder for the results first, at the bottom of Compose",
-            ),
-            output if output.contains("://") => state.tell(
-                true,
-                "results are in the store already; choose a folder to fetch them",
-            ),
-            output => {
-                let folder = job::absolute(&protocol::name::to_path(output));
-                work.jobs.ask(Ask::Download(job, folder));
+        Command::Download(job) => jobs::download(state, work, job, None),
+        Command::ChooseOutput(output, on) => {
+            if let Some(links) = &mut state.jobs.links {
+                match on {
+                    true => drop(links.chosen.insert(output)),
+                    false => drop(links.chosen.remove(&output)),
+                }
             }
-        },
+        }
+        Command::DownloadChosen => {
+            let chosen = state.jobs.links.as_ref();
+            if let Some((job, chosen)) = chosen.map(|l| (l.job.clone(), l.chosen.clone())) {
+                jobs::download(state, work, job, Some(chosen));
+            }
+        }
         Command::Stack(op) => state.stack.op = op,
         Command::StackBits(bits) => state.stack.bits = bits,
         Command::StackOutput(output) => state.stack.output = output,
-        Command::StackStart => {
-            let job = state.stack.job(&state.files.inputs(), &state.stack.output);
-            match job {
-                Ok(job) => runs::begin(state, work, job, None),
-                Err(why) => state.tell(true, why),
-            }
-        }
+        Command::StackStart => stack::start(state, work),
         Command::Plan => runs::plan(state, work),
         Command::ClosePlan => {
             if let Some(stop) = work.plan.take() {
@@ -179,6 +180,7 @@ pub fn apply(state: &mut State, work: &mut Work, presets: &mut Presets, command:
         }
         Command::Theme(dark) => state.dark = dark,
         Command::Zoom(zoom) => state.zoom = zoom.clamp(0.6, 3.0),
+        Command::Widths(widths) => state.widths = widths,
         Command::Help(open) => state.help = open,
         Command::Quit => {
             if let Some(stop) = &work.run {

@@ -1,12 +1,14 @@
 //! Plans and runs of this computer.
 
-use crate::state::run::{Plan, Run};
+use crate::state::files::{Info, Progress};
+use crate::state::run::{Ended, Plan, Run};
 use crate::state::{State, Tab};
 use crate::text::harmless;
 use crate::work::{Work, dialogs, plan as planning, run};
 use imaging::executor::Stop;
-use protocol::state::JobState;
+use protocol::state::{JobState, TaskState};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Makes the plan.
 pub(super) fn plan(state: &mut State, work: &mut Work) {
@@ -50,7 +52,7 @@ pub(super) fn begin(
     work.run = Some(stop.clone());
     work.hold = run::Hold::default();
     state.plan = Plan::None;
-    let by_path = state.files.by_path();
+    let by_path = Arc::new(state.files.by_path());
     let earlier = only.as_ref().map(|_| std::mem::take(&mut state.run.ended));
     let output = protocol::name::to_path(&job.output);
     state.run = Run::begin(output, by_path.clone());
@@ -76,6 +78,42 @@ pub(super) fn pause(state: &mut State, work: &Work, held: bool) {
         work.hold.set(held);
         state.run.pause(held);
     }
+}
+
+/// Takes in the end of an image.
+pub(super) fn task_ended(state: &mut State, work: &Work, task: u64, ended: Ended) {
+    if let Some(id) = ended.file {
+        if let Some(Info::Ready(h)) = state.files.get(id).map(|e| &e.info) {
+            state.run.pixels += u64::from(h.width) * u64::from(h.height);
+        }
+        let progress = match &ended.reason {
+            None => Progress::Done,
+            Some(reason) if reason == TaskState::Cancelled.name() => Progress::Idle,
+            Some(reason) => Progress::Failed(harmless(reason).into_owned()),
+        };
+        state.files.progress(id, progress);
+    }
+    let full = ended.reason.as_deref().is_some_and(is_full);
+    state.run.task_ended(task, ended);
+    if full && !state.run.full {
+        state.run.full = true;
+        // All others would fail of it, too.
+        pause(state, work, true);
+        let held = match state.run.paused.is_some() {
+            true => "the run is paused: make room and press Resume, then Run the rest again",
+            false => "make room, then press Run the rest again",
+        };
+        let text = format!("The disk of the results is full; {held}");
+        dialogs::notify(&work.post, "The disk is full".into(), text.clone());
+        state.tell(true, text);
+    }
+}
+
+/// Whether an image failed since there was no room for its result.
+fn is_full(reason: &str) -> bool {
+    // What the system says of a full disk and of a used-up quota.
+    const FULL: [&str; 3] = [imaging::Error::NO_ROOM, "os error 28", "os error 122"];
+    FULL.iter().any(|text| reason.contains(text))
 }
 
 /// Takes in the end of a run.

@@ -5,9 +5,8 @@ use crate::state::State;
 use crate::state::files::{Info, Progress};
 use crate::state::run::Plan;
 use crate::state::view::Exactness;
-use crate::text::{count, harmless};
+use crate::text::count;
 use crate::work::{News, Work};
-use protocol::state::TaskState;
 
 /// Takes in one piece of news.
 pub fn take(state: &mut State, work: &mut Work, news: News) {
@@ -67,19 +66,7 @@ pub fn take(state: &mut State, work: &mut Work, news: News) {
                 state.files.progress(*id, Progress::Running);
             }
         }
-        News::TaskEnded(task, ended) => {
-            if let Some(id) = ended.file {
-                state.files.progress(
-                    id,
-                    match &ended.reason {
-                        None => Progress::Done,
-                        Some(reason) if reason == TaskState::Cancelled.name() => Progress::Idle,
-                        Some(reason) => Progress::Failed(harmless(reason).into_owned()),
-                    },
-                );
-            }
-            state.run.task_ended(task, *ended);
-        }
+        News::TaskEnded(task, ended) => runs::task_ended(state, work, task, *ended),
         News::Side(serial, after, side) if serial == state.inspect.serial => match after {
             true => state.inspect.after = side,
             false => state.inspect.before = side,

@@ -1,4 +1,4 @@
-//! The bar at the top: the parts of the window, theme, help; what is to be told; the question before closing.
+//! The bar at the top: the parts of the window, theme, help; the question before closing.
 
 use super::{Scene, widgets};
 use crate::command::Command;
@@ -6,7 +6,6 @@ use crate::state::Tab;
 use crate::state::jobs::{Jobs, Link, Target, Token};
 use crate::text;
 use crate::theme::{mix, palette};
-use eframe::egui;
 use eframe::egui::containers::menu::{MenuButton, MenuConfig};
 use eframe::egui::{
     Align, Button, Frame, Id, Layout, Margin, Panel, PopupCloseBehavior, RichText, Role, Sense,
@@ -77,7 +76,10 @@ fn target(ui: &mut Ui, scene: &mut Scene<'_>) {
             "Runs use the threads of this computer; nothing leaves it".to_owned(),
         ),
         Link::Connecting => (colors.warn, "Connecting…".to_owned()),
-        Link::Up => (colors.good, "It answers".to_owned()),
+        Link::Up => match jobs.trouble() {
+            None => (colors.good, "It answers".to_owned()),
+            Some(trouble) => (colors.warn, trouble.what),
+        },
         Link::Down(why) => (
             colors.bad,
             format!(
@@ -159,50 +161,6 @@ fn gateway(ui: &mut Ui, jobs: &Jobs, commands: &mut Vec<Command>) {
     }
     ui.data_mut(|data| data.insert_temp(keep_id, keep));
     ui.data_mut(|data| data.insert_temp(id, token));
-}
-
-/// What is to be told.
-pub fn banners(ui: &mut Ui, scene: &mut Scene<'_>) {
-    if scene.state.banners.is_empty() {
-        return;
-    }
-    let state = scene.state;
-    Panel::top("banners")
-        .frame(Frame::NONE)
-        .show_separator_line(false)
-        .show(ui, |ui| {
-            ui.spacing_mut().item_spacing.y = 1.0;
-            for (number, banner) in state.banners.iter().enumerate() {
-                let colors = palette(ui);
-                let color = if banner.error {
-                    colors.bad
-                } else {
-                    colors.good
-                };
-                let frame = Frame::NONE
-                    .fill(mix(colors.panel, color, 0.16))
-                    .inner_margin(Margin::symmetric(14, 6));
-                frame.show(ui, |ui| {
-                    ui.set_min_width(ui.available_width());
-                    ui.horizontal(|ui| {
-                        let sign = if banner.error { "!" } else { "●" };
-                        ui.label(RichText::new(sign).color(color));
-                        let width = (ui.available_width() - 40.0).max(80.0);
-                        ui.allocate_ui_with_layout(
-                            vec2(width, 20.0),
-                            Layout::left_to_right(Align::Center),
-                            |ui| {
-                                ui.set_min_width(width);
-                                ui.add(egui::Label::new(&banner.text).wrap());
-                            },
-                        );
-                        if widgets::bare_sign(ui, "×", "Put this message away", true).clicked() {
-                            scene.commands.push(Command::Dismiss(number));
-                        }
-                    });
-                });
-            }
-        });
 }
 
 /// The question before closing while a run goes on.

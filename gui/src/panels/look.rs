@@ -3,7 +3,7 @@
 use super::Scene;
 use crate::command::Command;
 use crate::state::view::{Seen, View};
-use eframe::egui::{self, Pos2, Rect, Ui, Vec2, pos2, vec2};
+use eframe::egui::{self, Key, Modifiers, Pos2, Rect, Ui, Vec2, pos2, vec2};
 
 /// Where a picture lies on the screen.
 pub(super) fn place(view: &View, size: (usize, usize), area: Rect, ppp: f32) -> Rect {
@@ -23,7 +23,49 @@ pub(super) fn place(view: &View, size: (usize, usize), area: Rect, ppp: f32) -> 
     }
 }
 
-/// Wheel, drag, double click and the arrow keys move and zoom.
+/// How much a key zooms, and which share of what is seen it moves.
+const ZOOM: f32 = 1.25;
+const MOVE: f32 = 0.1;
+
+/// Plus and minus zoom, Shift and an arrow moves.
+pub(super) fn keys(
+    ui: &Ui,
+    scene: &mut Scene<'_>,
+    area: Rect,
+    target: Rect,
+    size: (usize, usize),
+    ppp: f32,
+) {
+    if !crate::keys::free(ui.ctx(), scene.state) {
+        return;
+    }
+    let view = &scene.state.view;
+    // These count with Shift, too, which plus needs on many keyboards.
+    let hit = |key, held: Modifiers| ui.input_mut(|i| i.count_and_consume_key(held, key)) as f32;
+    let steps = hit(Key::Plus, Modifiers::NONE) - hit(Key::Minus, Modifiers::NONE);
+    let by = |on, back| hit(on, Modifiers::SHIFT) - hit(back, Modifiers::SHIFT);
+    let moved = vec2(
+        by(Key::ArrowRight, Key::ArrowLeft),
+        by(Key::ArrowDown, Key::ArrowUp),
+    );
+    if steps == 0.0 && (moved == Vec2::ZERO || view.zoom.is_none()) {
+        return;
+    }
+    let now = target.width() * ppp / size.0.max(1) as f32;
+    let zoom = (now * ZOOM.powf(steps)).clamp(0.02, 32.0);
+    let middle = if view.zoom.is_none() {
+        (0.5, 0.5)
+    } else {
+        view.center
+    };
+    let center = (
+        middle.0 + moved.x * MOVE * area.width() / target.width().max(1.0),
+        middle.1 + moved.y * MOVE * area.height() / target.height().max(1.0),
+    );
+    scene.ask(Command::Look(Some(zoom), center));
+}
+
+/// Wheel, drag and double click move and zoom.
 pub(super) fn navigate(
     ui: &Ui,
     scene: &mut Scene<'_>,

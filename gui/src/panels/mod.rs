@@ -1,5 +1,6 @@
 //! What is seen. Panels look at the state and make commands; they change nothing themselves.
 
+mod banners;
 pub mod canvas;
 mod compose;
 mod divider;
@@ -20,6 +21,8 @@ pub mod results;
 mod stack;
 mod start;
 mod widgets;
+
+pub use compose::WIDTHS;
 
 use crate::command::Command;
 use crate::presets::Presets;
@@ -59,7 +62,7 @@ fn frame(ui: &egui::Ui) -> Frame {
 /// Paints the window.
 pub fn show(ui: &mut egui::Ui, scene: &mut Scene<'_>) {
     header::show(ui, scene);
-    header::banners(ui, scene);
+    banners::show(ui, scene);
     let bare = matches!(scene.state.tab, Tab::Stack | Tab::Monitor);
     if !bare || scene.state.run.active() {
         start::show(ui, scene);

@@ -178,7 +178,7 @@ fn one(ui: &mut Ui, scene: &mut Scene<'_>, step: &Step, at: usize, count: usize)
         } else {
             text.color(colors.weak).strikethrough()
         };
-        let head = Button::new(text)
+        let head = Button::new((text, egui::Atom::grow()))
             .frame(false)
             .min_size(egui::vec2(110.0, 24.0));
         if ui.add(head).on_hover_text(step.op.0.about).clicked() {

@@ -1,7 +1,7 @@
 //! The preview: before and after, zoomed and moved together, with levels under the pointer and histograms.
 
 use super::look::{levels, navigate, place};
-use super::{Scene, divider, histogram, widgets};
+use super::{Scene, divider, histogram, look, widgets};
 use crate::command::Command;
 use crate::state::view::{Compare, Exactness, Seen, View};
 use crate::text;
@@ -223,6 +223,7 @@ fn pictures(ui: &mut Ui, scene: &mut Scene<'_>, area: Rect, before: &Seen) {
             &why,
         );
     }
+    look::keys(ui, scene, lens, target, size, ppp);
     navigate(ui, scene, &response, target, size, ppp);
     let view = &scene.state.view;
     let percent = target.width() * ppp / size.0.max(1) as f32 * 100.0;

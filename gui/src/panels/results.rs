@@ -14,11 +14,10 @@ use std::path::PathBuf;
 
 const TILE: egui::Vec2 = vec2(172.0, 158.0);
 
-/// The number, output and kind of reading for the thumbnail of a result.
-pub fn output_of(state: &State, id: u64) -> Option<(u64, PathBuf, bool)> {
+/// The output whose thumbnail has that number, if it is one of a result.
+pub fn output_of(state: &State, id: u64) -> Option<PathBuf> {
     let number = (id & OUTPUT != 0).then_some((id & !OUTPUT) as usize)?;
-    let output = state.run.ended.get(number)?.outputs.first()?;
-    Some((id, output.clone(), false))
+    state.run.ended.get(number)?.outputs.first().cloned()
 }
 
 /// The part.

@@ -2,6 +2,7 @@
 
 use super::{Scene, widgets};
 use crate::command::Command;
+use crate::state::jobs::Target;
 use crate::state::stack::{FEW, about};
 use crate::text;
 use crate::theme::{palette, primary};
@@ -89,11 +90,14 @@ fn choices(ui: &mut Ui, scene: &mut Scene<'_>) {
     ui.add_space(4.0);
     ui.horizontal(|ui| {
         let ready = state.stack_job();
-        let start = ui.add_enabled(
-            ready.is_ok() && !state.run.active(),
-            primary(ui, "Stack them"),
-        );
-        if start.clicked() {
+        let local = state.jobs.target == Target::Local;
+        let (name, about) = match local {
+            true => ("Stack them", "Make it on this computer"),
+            false => ("Submit", "Upload the files and make it in the job system"),
+        };
+        let free = !local || !state.run.active();
+        let start = ui.add_enabled(ready.is_ok() && free, primary(ui, name));
+        if start.on_hover_text(about).clicked() {
             scene.commands.push(Command::StackStart);
         }
         if let Err(why) = ready {

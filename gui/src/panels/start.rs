@@ -53,7 +53,10 @@ fn going(ui: &mut Ui, scene: &mut Scene<'_>) {
             format!(", about {} left", text::time(secs))
         });
         let held = if run.paused.is_some() { ", paused" } else { "" };
-        let told = format!("{}{left}{held}", run.summary());
+        let pace = run.pace().map_or(String::new(), |pace| {
+            format!(", {pace:.1} megapixels a second")
+        });
+        let told = format!("{}{pace}{left}{held}", run.summary());
         let bar = ProgressBar::new(run.share())
             .text(&told)
             .desired_width(ui.available_width() - 6.0);

@@ -206,6 +206,14 @@ impl Edit {
         self.text = text;
     }
 
+    /// Begins with a pipeline that was kept as text; what is none any more is left out.
+    pub fn recall(&mut self, text: &str) {
+        if let Ok(pipeline) = Pipeline::parse(text) {
+            self.replace(pipeline);
+            self.retell();
+        }
+    }
+
     /// Puts a whole pipeline in place of the steps.
     pub fn load(&mut self, pipeline: Pipeline) {
         self.remember(None);

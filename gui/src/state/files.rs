@@ -3,7 +3,7 @@
 use crate::text::harmless;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use worker::inputs::Input;
 
 /// A file or folder as the user added it.
@@ -138,6 +138,8 @@ pub struct Files {
     pub(super) stale: bool,
     /// When the order was brought up to date, which a long list is not in every frame.
     pub(super) fresh: Option<Instant>,
+    /// How long that took.
+    pub(super) cost: Duration,
 }
 
 impl Files {

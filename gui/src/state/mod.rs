@@ -84,8 +84,10 @@ pub struct State {
     pub jobs: Jobs,
     /// What is to be told, the newest last.
     pub banners: Vec<Banner>,
-    /// The address of a store as it is being typed.
+    /// A path or the address of a store as it is being typed.
     pub typed: String,
+    /// Whether what lies in stores is fetched for thumbnails.
+    pub far: bool,
     /// Folders and stores that are being searched.
     pub searching: usize,
     /// Text by which operations are searched.
@@ -94,6 +96,8 @@ pub struct State {
     pub dark: Option<bool>,
     /// The size of text, 1 being usual.
     pub zoom: f32,
+    /// Widths of the files and of the pipeline.
+    pub widths: [f32; 2],
     /// Whether the overview of keys is open.
     pub help: bool,
     /// Whether the window asks before it closes.

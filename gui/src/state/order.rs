@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 const LONG: usize = 5000;
 /// That delay.
 const DELAY: Duration = Duration::from_millis(400);
+/// The delay is so many times what it takes, so that frames which are late are few.
+const SHARE: u32 = 30;
 
 impl Files {
     /// Whether the order will change by itself.
@@ -18,11 +20,13 @@ impl Files {
     /// Brings the order up to date where something changed. Takes time in proportion to the list, so it is not for every
     /// frame.
     pub fn refresh(&mut self) {
-        let recent = self.fresh.is_some_and(|at| at.elapsed() < DELAY);
+        let delay = DELAY.max(self.cost * SHARE);
+        let recent = self.fresh.is_some_and(|at| at.elapsed() < delay);
         if !self.stale || recent && self.entries.len() > LONG {
             return;
         }
-        (self.stale, self.fresh) = (false, Some(Instant::now()));
+        let began = Instant::now();
+        self.stale = false;
         let filter = self.filter.to_lowercase();
         let shown = |e: &Entry| {
             let fits = match self.show {
@@ -49,7 +53,7 @@ impl Files {
         };
         match self.sort.0 {
             Key::Added => {}
-            Key::Name => view.sort_by(|a, b| natural(&at(a).shown, &at(b).shown)),
+            Key::Name => view.sort_by_cached_key(|a| natural(&at(a).shown)),
             Key::Size => view.sort_by_key(|a| at(a).bytes),
             Key::Pixels => view.sort_by_key(|a| pixels(at(a))),
             Key::Format => view.sort_by_key(|a| format(at(a))),
@@ -60,6 +64,7 @@ impl Files {
         }
         self.view = view;
         self.anchor = None;
+        (self.cost, self.fresh) = (began.elapsed(), Some(Instant::now()));
     }
 }
 

@@ -4,6 +4,7 @@ use crate::text::harmless;
 use protocol::state::JobState;
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Numbers of results' thumbnails have this bit, which those of files have not.
@@ -97,6 +98,10 @@ pub struct Run {
     pub tasks: u64,
     /// Succeeded and failed.
     pub counts: (u64, u64),
+    /// Pixels of those whose size is known.
+    pub pixels: u64,
+    /// Whether the disk of the results was found full.
+    pub full: bool,
     /// Images that have ended, in that order.
     pub ended: Vec<Ended>,
     /// The row of results whose picture is shown.
@@ -110,7 +115,7 @@ pub struct Run {
     /// Where outputs go.
     pub output: PathBuf,
     /// Numbers of files by their paths.
-    pub by_path: HashMap<String, u64>,
+    pub by_path: Arc<HashMap<String, u64>>,
     /// Predicted seconds of one core: of all, and of what has ended.
     cost: (f64, f64),
     costs: HashMap<u64, f64>,
@@ -120,7 +125,7 @@ pub struct Run {
 
 impl Run {
     /// A run that begins now.
-    pub fn begin(output: PathBuf, by_path: HashMap<String, u64>) -> Run {
+    pub fn begin(output: PathBuf, by_path: Arc<HashMap<String, u64>>) -> Run {
         Run {
             began: Some(Instant::now()),
             output,
@@ -185,6 +190,16 @@ impl Run {
         }
         self.cost.1 += self.costs.remove(&task).unwrap_or(0.0);
         self.ended.push(ended);
+    }
+
+    /// Megapixels a second, once enough is done to tell.
+    pub fn pace(&self) -> Option<f64> {
+        let elapsed = match self.took {
+            Some(took) => took,
+            None => self.began?.elapsed(),
+        };
+        let told = self.pixels > 0 && elapsed.as_secs_f64() > 0.5 && self.paused.is_none();
+        told.then(|| self.pixels as f64 / 1e6 / elapsed.as_secs_f64())
     }
 
     /// In words, for the bar below.

@@ -4,7 +4,8 @@ use crate::picture::{Histogram, Pyramid};
 use std::sync::Arc;
 
 /// How before and after are compared.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Compare {
     /// One picture, cut by a line that can be moved.
     #[default]

@@ -2,6 +2,10 @@
 
 use super::{News, Post, spawn};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// Sooner than that nobody closes a dialog: there was none.
+const AT_ONCE: Duration = Duration::from_millis(250);
 
 /// What a choice is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +25,7 @@ pub enum Purpose {
 /// Asks; the answer comes as [`News::Chosen`].
 pub fn ask(post: &Post, purpose: Purpose) {
     spawn(post, "dialog", move |post| {
+        let asked = Instant::now();
         let dialog = rfd::FileDialog::new();
         let jobs =
             || rfd::FileDialog::new().add_filter("Job files", &["toml", "yaml", "yml", "json"]);
@@ -43,6 +48,19 @@ pub fn ask(post: &Post, purpose: Purpose) {
         };
         if !chosen.is_empty() {
             post.send(News::Chosen(purpose, chosen));
+        } else if asked.elapsed() < AT_ONCE {
+            let way = match purpose {
+                Purpose::Files | Purpose::Folder => {
+                    "or drop files on the window, paste their paths, or use Path…"
+                }
+                Purpose::Output => "or type the folder",
+                Purpose::OpenJob => "or start the window with --spec FILE",
+                Purpose::SaveJob => "or keep it as a preset",
+            };
+            let text = format!(
+                "The desktop shows no dialog for files (install xdg-desktop-portal or zenity, {way})"
+            );
+            post.send(News::Told(true, text));
         }
     });
 }

@@ -1,6 +1,7 @@
 //! What is done beside the window's thread: reading files, computing, running. All of it answers by [`News`].
 
 pub mod dialogs;
+pub mod far;
 pub mod find;
 pub mod inspect;
 pub mod jobs;
@@ -103,6 +104,8 @@ pub struct Work {
     pub finding: Stop,
     /// Reads headers and makes thumbnails.
     pub shelf: shelf::Shelf,
+    /// Fetches what lies in stores for thumbnails.
+    pub far: far::Far,
     /// Computes previews.
     pub preview: preview::Previewer,
     /// Asks the job system.
@@ -124,6 +127,7 @@ impl Work {
             services: objects::Services::default(),
             finding: Stop::default(),
             shelf: shelf::Shelf::new(post.clone()),
+            far: far::Far::new(post.clone()),
             preview: preview::Previewer::new(post.clone()),
             jobs: jobs::Asker::new(&post),
             post,

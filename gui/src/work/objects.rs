@@ -52,6 +52,11 @@ pub struct Local {
 
 /// The file of a path; an object is fetched.
 pub fn local(services: &Services, path: &Path, stop: &Stop) -> Result<Local> {
+    local_of(services, path, MOST, stop)
+}
+
+/// The same of an object of so many bytes at the most.
+pub fn local_of(services: &Services, path: &Path, most: u64, stop: &Stop) -> Result<Local> {
     let Some(url) = url_of(path) else {
         return Ok(Local {
             path: path.to_owned(),
@@ -65,7 +70,7 @@ pub fn local(services: &Services, path: &Path, stop: &Stop) -> Result<Local> {
     // Its own name, of which its format may be told; nothing else of the path.
     let own = path.file_name().map_or("object".into(), PathBuf::from);
     let to = folder.path().join(own);
-    let got = remote::get(&config, &url, &to, MOST, stop);
+    let got = remote::get(&config, &url, &to, most, stop);
     got.map_err(|failure| Error::Io(failure.message))?;
     Ok(Local {
         path: to,

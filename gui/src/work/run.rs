@@ -101,7 +101,7 @@ pub fn start(
     post: &Post,
     job: Job,
     only: Option<Vec<String>>,
-    by_path: HashMap<String, u64>,
+    by_path: Arc<HashMap<String, u64>>,
     stop: Stop,
     hold: Hold,
     services: Services,

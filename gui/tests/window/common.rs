@@ -141,6 +141,20 @@ impl Desk {
         self.frames(2);
     }
 
+    /// Runs that pipeline on this computer, with results at `output`, to a good end.
+    pub fn run(&mut self, output: &str, format: &str, pipeline: &str) {
+        self.change(|state| {
+            state.setup.output = output.into();
+            state.setup.format = format.into();
+            state.edit.type_text(pipeline.into());
+        });
+        self.click("Start");
+        self.until("the end of the run", |s| s.run.took.is_some());
+        let how = self.state().run.state;
+        let told = &self.state().banners;
+        assert_eq!(how, Some(protocol::state::JobState::Succeeded), "{told:?}");
+    }
+
     /// Waits until all headers are read.
     pub fn until_read(&mut self) {
         use gui::state::files::Info;

@@ -113,6 +113,27 @@ fn steps_are_reordered_by_buttons_and_keys() {
 }
 
 #[test]
+fn the_preview_is_zoomed_and_moved_by_keys() {
+    let mut desk = Desk::with_photos();
+    desk.until_read();
+    desk.until_exact();
+    desk.press(Modifiers::SHIFT, Key::Plus);
+    let zoom = desk.state().view.zoom.unwrap();
+    desk.press(Modifiers::NONE, Key::Plus);
+    let larger = desk.state().view.zoom.unwrap();
+    assert!((larger / zoom - 1.25).abs() < 0.01, "{zoom} {larger}");
+    let before = desk.state().view.center;
+    desk.press(Modifiers::SHIFT, Key::ArrowRight);
+    let after = desk.state().view.center;
+    assert!(
+        after.0 > before.0 && after.1 == before.1,
+        "{before:?} {after:?}"
+    );
+    desk.press(Modifiers::NONE, Key::Num0);
+    assert_eq!(desk.state().view.zoom, None);
+}
+
+#[test]
 fn a_wrong_text_says_why_and_the_newest_change_wins() {
     let mut desk = Desk::with_photos();
     desk.until_read();

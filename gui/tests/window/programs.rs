@@ -1,11 +1,11 @@
 //! The programs around the window: `sundog run` of what it saves, jobs in a real `sundog serve`.
 
 use super::common::{Desk, photos};
-use super::systems::Serve;
+use super::systems::at_serve;
 use gui::args::Args;
 use gui::command::Command as Ask;
 use gui::state::Tab;
-use gui::state::jobs::{Link, Target, Token};
+use gui::state::jobs::Link;
 use protocol::state::JobState;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -107,31 +107,23 @@ fn what_the_window_saves_the_command_line_runs_to_the_same_bytes() {
 
 #[test]
 fn a_job_goes_to_a_job_system_and_its_files_come_back() {
-    let dir = photos();
-    std::fs::remove_file(dir.path().join("photos/cut.png")).unwrap();
-    let home = dir.path().join("home");
-    std::fs::create_dir(&home).unwrap();
-    let serve = Serve::start(&home);
-    let mut desk = composed(dir);
-    let token = Token {
-        text: serve.token.clone(),
-        keep: false,
-    };
-    desk.ask(Ask::Target(
-        Target::Gateway(serve.address.clone()),
-        Some(token),
-    ));
-    desk.until("the gateway", |s| s.jobs.link == Link::Up);
+    let (mut desk, serve) = at_serve();
+    let home = desk.path("home");
     desk.click("Submit");
     assert_eq!(desk.state().tab, Tab::Queue);
     desk.until("the end of the job", |s| {
         s.jobs.list.iter().any(|j| j.state == JobState::Succeeded)
     });
     desk.until("its images", |s| {
-        s.jobs.rows().len() == 2 && s.jobs.chosen_status().is_some_and(|j| j.state.is_final())
+        s.jobs.tasks.rows().len() == 2 && s.jobs.chosen_status().is_some_and(|j| j.state.is_final())
     });
     assert!(desk.sees("a.ppm") && desk.sees("2 of 2"));
     desk.harness.check_accessibility();
+    desk.click("Running");
+    assert!(desk.sees("No image is in that state"));
+    desk.click("Done");
+    desk.write("Filter images", "b.ppm");
+    assert_eq!(desk.state().jobs.tasks.rows().len(), 1);
     desk.click("Download");
     desk.until("the files", |s| !s.banners.is_empty());
     assert!(

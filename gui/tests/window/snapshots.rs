@@ -9,7 +9,6 @@ use gui::args::Args;
 use gui::picture::Picture;
 use gui::presets::Presets;
 use gui::state::inspect::{Side, Subject};
-use gui::state::jobs::{Listed, Target, Task};
 use gui::state::record::{Line, Record};
 use gui::state::run::{Ended, Run};
 use gui::state::view::Exactness;
@@ -17,7 +16,7 @@ use gui::state::{State, Tab};
 use gui::window::Window;
 use imaging::codec::{self, Format, KeepMetadata};
 use imaging::{Buffer, Color, Image, SampleType, Shape};
-use protocol::state::{JobState, TaskState};
+use protocol::state::JobState;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -28,15 +27,19 @@ const LEVELS: u8 = 24;
 const PERMILLE: usize = 2;
 
 /// A window on a screen of pixels, with some photos; what is shown of it comes from `state`.
-struct Shown {
+pub struct Shown {
     screen: Screen,
     window: Window,
     _folder: tempfile::TempDir,
 }
 
 impl Shown {
-    fn new(dark: bool, files: bool) -> Shown {
-        let folder = photos();
+    pub fn new(dark: bool, files: bool) -> Shown {
+        Shown::of(photos(), dark, files)
+    }
+
+    /// The same with the folder `photos` in that one.
+    pub fn of(folder: tempfile::TempDir, dark: bool, files: bool) -> Shown {
         let args = Args {
             files: Vec::from_iter(files.then(|| folder.path().join("photos"))),
             ..Args::default()
@@ -68,11 +71,11 @@ impl Shown {
         shown
     }
 
-    fn state(&mut self) -> &mut State {
+    pub fn state(&mut self) -> &mut State {
         &mut self.window.state
     }
 
-    fn until(&mut self, holds: impl Fn(&State) -> bool) {
+    pub fn until(&mut self, holds: impl Fn(&State) -> bool) {
         let end = Instant::now() + Duration::from_secs(60);
         while !holds(&self.window.state) || !self.window.is_idle() {
             assert!(Instant::now() < end, "{:?}", self.window.state.banners);
@@ -82,7 +85,7 @@ impl Shown {
     }
 
     /// Compares with what is kept under that name.
-    fn check(mut self, name: &str, dark: bool) {
+    pub fn check(mut self, name: &str, dark: bool) {
         self.state().banners.clear();
         // Twice for what is laid out by what was seen before; then until nothing moves any more.
         for _ in 0..6 {
@@ -129,7 +132,7 @@ fn write(picture: &Picture, path: &Path) {
     std::fs::write(path, bytes).unwrap();
 }
 
-fn both(name: &str, files: bool, arrange: impl Fn(&mut State)) {
+pub fn both(name: &str, files: bool, arrange: impl Fn(&mut State)) {
     for dark in [false, true] {
         let mut shown = Shown::new(dark, files);
         arrange(shown.state());
@@ -224,67 +227,5 @@ fn a_result_beside_its_input_looks_as_it_did() {
         })));
         state.inspect.checked = Some(Ok("It has the hash of its receipt".into()));
         (state.inspect.open, state.inspect.asked) = (true, true);
-    });
-}
-
-fn at_a_cluster(state: &mut State) {
-    state.jobs.turn(Target::Cluster);
-    let job = |id: &str, name: &str, how: &str, done: u64| {
-        serde_json::from_value(serde_json::json!({
-            "job": id, "name": name, "state": how, "submitted": "2026-11-28T03:00:00Z",
-            "stage": if how == "running" { "running" } else { "" },
-            "counts": {"tasks": 40, "succeeded": done, "failed": u64::from(how == "partial"), "rejected": 0},
-        }))
-        .unwrap()
-    };
-    let jobs = vec![
-        job("01JDRUN", "holiday", "running", 12),
-        job("01JDPART", "scans", "partial", 39),
-        job("01JDONE", "night sky", "succeeded", 40),
-    ];
-    state.jobs.listed(Listed::Newest(jobs, true));
-    let node = |name: &str, busy: u32| {
-        serde_json::json!({
-            "node": name, "state": "ready", "busy": busy, "slots": 4, "load": 1.25, "ranks": 4, "restarts": 0
-        })
-    };
-    state
-        .jobs
-        .counted(vec![node("node-1", 4), node("node-2", 2)]);
-    state.jobs.choose(Some("01JDPART".into()));
-    let task = |n: u64| Task {
-        input: format!("scan-{n:02}.tif"),
-        state: if n == 7 {
-            TaskState::Failed
-        } else {
-            TaskState::Succeeded
-        },
-        reason: if n == 7 {
-            "not enough data".into()
-        } else {
-            String::new()
-        },
-        ms: Some(41 + n),
-        attempt: 1,
-        node: format!("node-{}", n % 2 + 1),
-    };
-    state
-        .jobs
-        .learn(true, (0..40).map(|n| (n, task(n))).collect());
-}
-
-#[test]
-fn the_queue_looks_as_it_did() {
-    both("queue", false, |state| {
-        state.tab = Tab::Queue;
-        at_a_cluster(state);
-    });
-}
-
-#[test]
-fn the_monitor_looks_as_it_did() {
-    both("monitor", false, |state| {
-        state.tab = Tab::Monitor;
-        at_a_cluster(state);
     });
 }

@@ -1,8 +1,11 @@
 //! One picture out of many.
 
 use super::common::{Desk, picture};
+use super::systems::at_serve;
 use eframe::egui::{Key, Modifiers};
 use gui::args::Args;
+use gui::command::Command;
+use protocol::state::JobState;
 
 #[test]
 fn the_preview_is_the_reduction_itself() {
@@ -45,4 +48,36 @@ fn the_preview_is_the_reduction_itself() {
         "{:?}",
         desk.state().banners
     );
+}
+
+#[test]
+fn a_stack_is_made_in_a_job_system_to_the_same_pixels() {
+    let (mut desk, serve) = at_serve();
+    picture(&desk.path("frames/1.ppm"), 20, 10);
+    picture(&desk.path("frames/2.ppm"), 20, 10);
+    let frames = desk.path("frames");
+    desk.ask(Command::Clear);
+    desk.ask(Command::Add(vec![frames]));
+    desk.until("the frames", |s| {
+        s.searching == 0 && s.files.entries.len() == 2
+    });
+    desk.press(Modifiers::COMMAND, Key::Num2);
+    desk.until("the preview", |s| s.stack.seen.is_some() && !s.stack.busy);
+    desk.change(|state| state.stack.output = "night sky.png".into());
+    desk.click("Submit");
+    desk.until("the end of the job", |s| {
+        let job = s.jobs.chosen_status();
+        job.is_some_and(|job| job.state == JobState::Succeeded)
+    });
+    assert!(desk.sees("night sky"));
+    desk.click("Download");
+    desk.until("the file", |s| !s.banners.is_empty());
+    let fetched = std::fs::read(desk.path("window/mean.png")).unwrap();
+    let image = imaging::codec::decode(fetched, &Default::default(), &Default::default());
+    let seen = desk.state().stack.seen.as_ref().unwrap();
+    assert_eq!(
+        gui::picture::Picture::of(&image.unwrap().rows),
+        *seen.pyramid.full()
+    );
+    drop(serve);
 }

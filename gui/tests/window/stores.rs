@@ -10,7 +10,6 @@ use gui::state::files::Info;
 use gui::state::run::Plan;
 use gui::state::view::Exactness;
 use gui::work::objects::Services;
-use protocol::state::JobState;
 use std::sync::Arc;
 
 /// A server with a bucket, and the services that lead there.
@@ -71,6 +70,8 @@ impl Bucket {
         let mut desk = Desk::open(tempfile::tempdir().unwrap(), Args::default());
         let window = desk.harness.state_mut().as_mut().unwrap();
         window.work.services = Services::Given(self.services.clone());
+        // What is fetched is what a test asks for.
+        window.state.far = false;
         desk
     }
 }
@@ -92,10 +93,10 @@ fn a_prefix_is_typed_listed_previewed_and_run_to_the_same_bytes() {
         ("other/c.ppm".into(), ppm(5, 5)),
     ]);
     let mut desk = bucket.desk();
-    desk.click("Store…");
-    assert!(!desk.can_press("Add from the store"));
-    desk.write("Address in a store", "s3://bucket/raw/");
-    desk.click("Add from the store");
+    desk.click("Path…");
+    assert!(!desk.can_press("Add what is there"));
+    desk.write("Path or address", "s3://bucket/raw/");
+    desk.click("Add what is there");
     desk.until("the list", |s| {
         s.searching == 0 && s.files.entries.len() == 2
     });
@@ -108,10 +109,11 @@ fn a_prefix_is_typed_listed_previewed_and_run_to_the_same_bytes() {
     assert!(desk.sees("60 × 40"));
     assert_eq!(desk.state().files.entries[1].info, Info::Far);
     let out = desk.path("out").to_str().unwrap().to_owned();
+    let pipeline = "equalize | sharpen";
     desk.change(|state| {
-        state.setup.output = out;
+        state.setup.output = out.clone();
         state.setup.format = "png".into();
-        state.edit.type_text("equalize | sharpen".into());
+        state.edit.type_text(pipeline.into());
     });
     desk.until("the preview of another pipeline", |s| {
         matches!(&s.view.exactness, Exactness::Exact(w) if w.format == "png") && !s.view.busy
@@ -125,14 +127,7 @@ fn a_prefix_is_typed_listed_previewed_and_run_to_the_same_bytes() {
     desk.until("the plan", |s| matches!(s.plan, Plan::Made(_)));
     assert!(desk.sees("2 outputs") && !desk.path("out").exists());
     desk.ask(Command::ClosePlan);
-    desk.click("Start");
-    desk.until("the end of the run", |s| s.run.took.is_some());
-    assert_eq!(
-        desk.state().run.state,
-        Some(JobState::Succeeded),
-        "{:?}",
-        desk.state().banners
-    );
+    desk.run(&out, "png", pipeline);
     let digest = worker::atomic::digest_file(&desk.path("out/a.png")).unwrap();
     assert_eq!(digest.sha256, written.sha256);
     assert!(desk.path("out/more/b.png").is_file());
@@ -159,20 +154,37 @@ fn a_prefix_is_pasted_and_results_go_to_a_store() {
     desk.until("the list", |s| {
         s.searching == 0 && s.files.entries.len() == 1
     });
-    desk.change(|state| {
-        state.setup.output = "s3://bucket/done/".into();
-        state.setup.format = "png".into();
-        state.edit.type_text("invert".into());
-    });
-    desk.click("Start");
-    desk.until("the end of the run", |s| s.run.took.is_some());
-    assert_eq!(
-        desk.state().run.state,
-        Some(JobState::Succeeded),
-        "{:?}",
-        desk.state().banners
-    );
+    desk.run("s3://bucket/done/", "png", "invert");
     assert!(bucket.get("done/a.png").starts_with(b"\x89PNG"));
+}
+
+#[test]
+fn what_is_in_sight_is_fetched_for_its_thumbnail_unless_that_is_switched_off() {
+    let bucket = Bucket::new();
+    bucket.put((0..3).map(|n| (format!("raw/{n}.ppm"), ppm(30 + n, 20))));
+    bucket.put([("raw/cut.png".into(), b"\x89PNG\r\n\x1a\n\0\0".to_vec())]);
+    let mut desk = bucket.desk();
+    desk.ask(Command::Add(vec!["s3://bucket/raw/".into()]));
+    desk.until("the list", |s| {
+        s.searching == 0 && s.files.entries.len() == 4
+    });
+    desk.until_exact();
+    let far = |s: &gui::state::State| {
+        let far = s.files.entries.iter().filter(|e| e.info == Info::Far);
+        far.count()
+    };
+    assert_eq!(far(desk.state()), 3, "only what is looked at is fetched");
+    desk.click("⋯");
+    desk.click("Thumbnails of what lies in stores");
+    desk.until("their headers", |s| far(s) == 0);
+    assert!(desk.sees("31 × 20") && desk.sees("32 × 20"));
+    let cut = desk
+        .state()
+        .files
+        .entries
+        .iter()
+        .find(|e| e.shown == "cut.png");
+    assert!(matches!(cut.unwrap().info, Info::Broken(_)));
 }
 
 #[test]

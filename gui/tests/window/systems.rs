@@ -2,6 +2,7 @@
 
 use super::common::{Desk, photos};
 use super::programs::{composed, sundog};
+use eframe::egui;
 use gui::command::Command as Ask;
 use gui::state::inspect::Side;
 use gui::state::jobs::{Link, Target, Token, Until};
@@ -53,8 +54,8 @@ impl Drop for Serve {
     }
 }
 
-/// A window that has submitted a job of two photos to a `sundog serve`, and the job, which is over.
-fn submitted() -> (Desk, Serve, String) {
+/// A window with two photos that reaches a `sundog serve`, whose home is the folder `home`.
+pub fn at_serve() -> (Desk, Serve) {
     let dir = photos();
     std::fs::remove_file(dir.path().join("photos/cut.png")).unwrap();
     let home = dir.path().join("home");
@@ -68,6 +69,12 @@ fn submitted() -> (Desk, Serve, String) {
     let gateway = Target::Gateway(serve.address.clone());
     desk.ask(Ask::Target(gateway, Some(token)));
     desk.until("the gateway", |s| s.jobs.link == Link::Up);
+    (desk, serve)
+}
+
+/// The same after it has submitted a job, and the job, which is over.
+fn submitted() -> (Desk, Serve, String) {
+    let (mut desk, serve) = at_serve();
     desk.click("Submit");
     desk.until("the end of the job", |s| {
         let job = s.jobs.chosen_status();
@@ -115,6 +122,60 @@ fn links_say_how_long_they_are_good_and_are_renewed() {
     assert_eq!(desk.copied(), [links(&desk).0]);
     desk.click("Back to the images");
     assert!(desk.state().jobs.links.is_none());
+    drop(serve);
+}
+
+#[test]
+fn chosen_results_are_fetched_alone() {
+    let (mut desk, serve, _) = submitted();
+    desk.click("Results and links");
+    desk.until("the links", |s| s.jobs.links.is_some());
+    assert!(!desk.can_press("Download chosen"));
+    desk.click_containing("more/b.jpg");
+    assert!(desk.sees("2 links, 1 chosen"));
+    desk.click("Download chosen");
+    desk.until("the file", |s| !s.banners.is_empty());
+    assert!(desk.sees("1 file fetched into"));
+    let out = desk.path("window");
+    assert!(out.join("more/b.jpg").is_file() && !out.join("a.jpg").exists());
+    // Such a receipt would name files that are not there.
+    assert!(!out.join("sundog-receipt.json").exists());
+    drop(serve);
+}
+
+#[test]
+fn a_job_that_somebody_else_deletes_goes_soon_also_far_down_the_list() {
+    let (mut desk, serve, first) = submitted();
+    let home = desk.path("home");
+    let photo = desk.path("photos/a.ppm");
+    for _ in 0..23 {
+        let mut submit = sundog(&home);
+        submit.arg("submit").arg(&photo).args(["-p", "invert"]);
+        assert!(submit.output().unwrap().status.success());
+    }
+    desk.until("all jobs", |s| s.jobs.list.len() == 24);
+    desk.until("their ends", |s| {
+        s.jobs.list.iter().all(|job| job.state.is_final())
+    });
+    // Down to the oldest.
+    desk.harness.hover_at(egui::pos2(200.0, 400.0));
+    desk.harness.event(egui::Event::MouseWheel {
+        unit: egui::MouseWheelUnit::Point,
+        delta: egui::vec2(0.0, -5000.0),
+        phase: egui::TouchPhase::Move,
+        modifiers: egui::Modifiers::NONE,
+        source: egui::MouseWheelSource::Wheel,
+    });
+    desk.until("the oldest in sight", |s| s.jobs.part.is_some());
+    let began = std::time::Instant::now();
+    let mut delete = sundog(&home);
+    delete.arg("delete").arg(&first);
+    assert!(delete.output().unwrap().status.success());
+    desk.until("its end", |s| {
+        s.jobs.list.iter().all(|job| job.job != first)
+    });
+    assert!(began.elapsed().as_secs() < 30, "{:?}", began.elapsed());
+    assert_eq!(desk.state().jobs.list.len(), 23);
     drop(serve);
 }
 

@@ -21,9 +21,9 @@ pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
         ui.menu_button("⋯", |ui| add::more(ui, scene))
             .response
             .on_hover_text("More about the list");
-        ui.menu_button("Store…", |ui| add::store(ui, scene))
+        ui.menu_button("Path…", |ui| add::typed(ui, scene))
             .response
-            .on_hover_text("Add what lies in S3 or Google Cloud Storage");
+            .on_hover_text("Add what a path names, or an address in S3 or Google Cloud Storage");
         if ui
             .button("Folder…")
             .on_hover_text("Add folders with all that is in them")

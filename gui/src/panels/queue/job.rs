@@ -100,7 +100,11 @@ pub(super) fn show(ui: &mut Ui, scene: &mut Scene<'_>, status: &Status) {
         widgets::chip(ui, state, color);
         let pace = scene.state.jobs.pace(&status.job);
         if status.state == JobState::Running && pace > 0.0 {
-            widgets::weak(ui, format!("{pace:.1} images a second"));
+            let size = scene.state.jobs.sizes.get(&status.job);
+            let pixels = size.map_or(String::new(), |size| {
+                format!(", {:.1} megapixels", pace * size)
+            });
+            widgets::weak(ui, format!("{pace:.1} images{pixels} a second"));
         }
         widgets::small(ui, &status.job);
         if status.warnings > 0 {
@@ -109,10 +113,6 @@ pub(super) fn show(ui: &mut Ui, scene: &mut Scene<'_>, status: &Status) {
                 &text::count(status.warnings as usize, "warning"),
                 colors.warn,
             );
-        }
-        let only = scene.state.jobs.only_failed;
-        if ui.selectable_label(only, "Only failed").clicked() {
-            scene.commands.push(Command::OnlyFailedTasks(!only));
         }
     });
     ui.add_space(2.0);

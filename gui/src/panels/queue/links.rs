@@ -6,7 +6,7 @@ use crate::state::inspect::Subject;
 use crate::state::jobs::{Links, Until, until};
 use crate::text;
 use crate::theme::{Palette, palette};
-use eframe::egui::{Button, Color32, Label, RichText, ScrollArea, Ui};
+use eframe::egui::{Button, Color32, Label, RichText, Role, ScrollArea, Ui, WidgetInfo};
 use jiff::Timestamp;
 use std::time::Duration;
 
@@ -67,7 +67,24 @@ pub(super) fn show(ui: &mut Ui, scene: &mut Scene<'_>, page: &Links) {
         if on.on_hover_text("The results behind these").clicked() {
             scene.commands.push(Command::TurnLinks(true));
         }
-        widgets::weak(ui, text::count(page.outputs.len(), "link"));
+        let chosen = page.chosen.len();
+        let fetch = ui.add_enabled(chosen > 0, Button::new("Download chosen"));
+        if fetch
+            .on_hover_text(
+                "Into the folder for results; what is there already is not fetched again",
+            )
+            .clicked()
+        {
+            scene.commands.push(Command::DownloadChosen);
+        }
+        let count = text::count(page.outputs.len(), "link");
+        widgets::weak(
+            ui,
+            match chosen {
+                0 => count,
+                n => format!("{count}, {} chosen", text::grouped(n)),
+            },
+        );
         let (told, color) = told(first, colors);
         match first {
             Until::Over => {
@@ -103,6 +120,16 @@ fn link(ui: &mut Ui, scene: &mut Scene<'_>, page: &Links, row: usize, now: Times
     let until = until(output, now);
     ui.horizontal(|ui| {
         ui.set_min_height(28.0);
+        let key = (output.task, output.page);
+        let mut chosen = page.chosen.contains(&key);
+        let name = text::harmless(&output.output).into_owned();
+        let check = ui.checkbox(&mut chosen, "");
+        check.widget_info(|| {
+            WidgetInfo::selected(Role::CheckBox, true, chosen, format!("Choose {name}"))
+        });
+        if check.changed() {
+            scene.commands.push(Command::ChooseOutput(key, chosen));
+        }
         let copy = ui.add_enabled(until != Until::Over, Button::new("Copy link"));
         if copy
             .on_disabled_hover_text("It has ended: renew the links")
@@ -128,6 +155,6 @@ fn link(ui: &mut Ui, scene: &mut Scene<'_>, page: &Links, row: usize, now: Times
         ui.label(RichText::new(until).small().color(color));
         let size = output.bytes.map_or(String::new(), text::bytes);
         widgets::small(ui, size);
-        ui.add(Label::new(text::harmless(&output.output)).truncate());
+        ui.add(Label::new(name).truncate());
     });
 }

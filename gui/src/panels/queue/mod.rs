@@ -86,13 +86,6 @@ fn list(ui: &mut Ui, scene: &mut Scene<'_>) {
     widgets::title(ui, "Jobs", |ui| {
         widgets::small(ui, text::count(count, "job"));
     });
-    if let Link::Down(why) = &scene.state.jobs.link {
-        let colors = palette(ui);
-        let told = RichText::new(format!("! {}", text::harmless(why)))
-            .small()
-            .color(colors.warn);
-        ui.add(Label::new(told).wrap());
-    }
     if let (true, Some(last)) = (scene.state.jobs.older, scene.state.jobs.list.last()) {
         let older = Ask::Older(last.job.clone());
         let frame = egui::Frame::NONE;
@@ -109,6 +102,7 @@ fn list(ui: &mut Ui, scene: &mut Scene<'_>) {
     ScrollArea::vertical()
         .auto_shrink(false)
         .show_rows(ui, CARD, count, |ui, range| {
+            scene.ask(Command::JobsInSight(range.clone()));
             for row in range {
                 card(ui, scene, &scene.state.jobs.list[row]);
             }

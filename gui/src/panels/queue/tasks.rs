@@ -1,26 +1,58 @@
 //! The images of the job that is chosen.
 
+use crate::command::Command;
 use crate::panels::{Scene, widgets};
-use crate::state::jobs::Task;
+use crate::state::jobs::{Task, Tasks, Which};
 use crate::text;
 use crate::theme::palette;
-use eframe::egui::{Align, Label, Layout, RichText, Ui};
+use eframe::egui::{Align, Label, Layout, RichText, Role, TextEdit, Ui, WidgetInfo};
 use egui_extras::{Column, TableBuilder};
 use protocol::state::TaskState;
 
+/// Which images are listed.
+fn filter(ui: &mut Ui, tasks: &Tasks, commands: &mut Vec<Command>) {
+    ui.horizontal(|ui| {
+        let mut typed = tasks.filter.clone();
+        let field = TextEdit::singleline(&mut typed)
+            .hint_text("Filter names and reasons")
+            .desired_width(190.0);
+        let response = ui.add(field);
+        response.widget_info(|| WidgetInfo::labeled(Role::TextInput, true, "Filter images"));
+        if response.changed() {
+            commands.push(Command::ListTasks(tasks.which, typed));
+        }
+        for (which, name) in Which::ALL {
+            let name = match (which, tasks.failed()) {
+                (Which::Failed, failed) if failed > 0 => {
+                    format!("{name} {}", text::grouped(failed))
+                }
+                _ => name.to_owned(),
+            };
+            if ui.selectable_label(tasks.which == which, name).clicked() {
+                commands.push(Command::ListTasks(which, tasks.filter.clone()));
+            }
+        }
+        let listed = tasks.rows().len();
+        if listed != tasks.all.len() {
+            widgets::small(ui, format!("{} listed", text::grouped(listed)));
+        }
+    });
+}
+
 /// The table.
 pub(super) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
-    let jobs = &scene.state.jobs;
+    let tasks = &scene.state.jobs.tasks;
+    filter(ui, tasks, scene.commands);
     let colors = palette(ui);
     let trouble = |task: &Task| matches!(task.state, TaskState::Failed | TaskState::Rejected);
-    let numbers = jobs.rows();
+    let numbers = tasks.rows();
     if numbers.is_empty() {
         ui.add_space(30.0);
-        widgets::empty(
-            ui,
-            "No image to list",
-            "Images appear as nodes work on them",
-        );
+        let way = match tasks.all.is_empty() {
+            true => "Images appear as nodes work on them",
+            false => "No image is in that state or has that text",
+        };
+        widgets::empty(ui, "No image to list", way);
         return;
     }
     let table = TableBuilder::new(ui)
@@ -41,7 +73,7 @@ pub(super) fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
         })
         .body(|body| {
             body.rows(26.0, numbers.len(), |mut row| {
-                let Some(task) = numbers.get(row.index()).and_then(|n| jobs.tasks.get(n)) else {
+                let Some(task) = numbers.get(row.index()).and_then(|n| tasks.all.get(n)) else {
                     return;
                 };
                 row.col(|ui| {

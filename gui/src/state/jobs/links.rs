@@ -2,6 +2,7 @@
 
 use client::{Output, Results};
 use jiff::Timestamp;
+use std::collections::BTreeSet;
 
 /// Links that are asked for at once.
 pub const PAGE: usize = 200;
@@ -21,7 +22,12 @@ pub struct Links {
     pub before: Vec<Option<u64>>,
     /// Whether they are being renewed.
     pub renewing: bool,
+    /// Outputs that are chosen, by task and page; also of other pages.
+    pub chosen: Chosen,
 }
+
+/// Outputs by task and page of a file.
+pub type Chosen = BTreeSet<(u64, Option<u32>)>;
 
 /// Until when a link is good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +47,7 @@ impl Links {
     pub fn page(results: Results, after: Option<u64>) -> Links {
         let tasks = (results.results.iter().map(|o| o.task))
             .chain(results.failed.iter().map(|f| f.task))
-            .collect::<std::collections::BTreeSet<u64>>();
+            .collect::<BTreeSet<u64>>();
         let next = tasks.last().copied().filter(|_| tasks.len() >= PAGE);
         Links {
             job: results.job,
@@ -50,6 +56,7 @@ impl Links {
             next,
             before: Vec::new(),
             renewing: false,
+            chosen: Chosen::new(),
         }
     }
 

@@ -16,6 +16,9 @@ pub(super) struct Pace {
     course: client::Pace,
 }
 
+/// Newest jobs of which every look tells.
+pub const NEWEST: usize = 20;
+
 /// What the job system told of its jobs.
 #[derive(Debug)]
 pub enum Listed {
@@ -23,6 +26,8 @@ pub enum Listed {
     Newest(Vec<Status>, bool),
     /// Those behind the last of the list; whether there are others.
     Older(Vec<Status>, bool),
+    /// Those behind one of the list; whether there are others.
+    Part(String, Vec<Status>, bool),
     /// Some that were asked for by their names, and those that are gone.
     Some(Vec<Status>, Vec<String>),
 }
@@ -114,6 +119,24 @@ impl Jobs {
                 self.list.append(&mut fresh);
                 self.older = others;
             }
+            Listed::Part(before, part, others) => {
+                let first = self.list.iter().position(|s| s.job == before);
+                let Some(first) = first.map(|at| at + 1) else {
+                    return;
+                };
+                // What lies between and was not told of is gone.
+                let last = match (others, part.last()) {
+                    (false, _) => Some(self.list.len()),
+                    (true, None) => None,
+                    (true, Some(last)) => {
+                        let at = self.list.iter().rposition(|s| s.job == last.job);
+                        at.map(|at| at + 1).filter(|at| *at >= first)
+                    }
+                };
+                if let Some(last) = last {
+                    self.list.splice(first..last, part);
+                }
+            }
             Listed::Some(some, gone) => {
                 let some = some.into_iter().map(|s| (s.job.clone(), s));
                 let mut some: HashMap<String, Status> = some.collect();
@@ -202,6 +225,20 @@ mod tests {
         let each = names.chars().map(|c| c.to_string());
         each.map(|job| status(&job, JobState::Succeeded, 100))
             .collect()
+    }
+
+    #[test]
+    fn jobs_that_are_gone_are_noticed_among_those_in_sight() {
+        let mut jobs = Jobs::default();
+        jobs.listed(Listed::Newest(some("hgfedcba"), false));
+        jobs.listed(Listed::Part("f".into(), some("dc"), true));
+        assert_eq!(names(&jobs), ["h", "g", "f", "d", "c", "b", "a"]);
+        jobs.listed(Listed::Part("c".into(), some("a"), false));
+        assert_eq!(names(&jobs), ["h", "g", "f", "d", "c", "a"]);
+        // Of a place that is not known nothing is told.
+        jobs.listed(Listed::Part("x".into(), some("a"), false));
+        jobs.listed(Listed::Part("h".into(), some("yx"), true));
+        assert_eq!(names(&jobs), ["h", "g", "f", "d", "c", "a"]);
     }
 
     #[test]

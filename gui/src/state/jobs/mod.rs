@@ -2,17 +2,20 @@
 
 mod links;
 mod list;
+mod load;
 mod target;
 mod tasks;
+mod trouble;
 
 use client::Status;
-pub use links::{Links, PAGE, Until, until};
-pub use list::Listed;
+pub use links::{Chosen, Links, PAGE, Until, until};
 use list::Pace;
+pub use list::{Listed, NEWEST};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Instant;
 pub use target::{Link, Target, Token};
-pub use tasks::Task;
+pub use tasks::{Task, Tasks, Which};
+pub use trouble::Trouble;
 
 /// A file on its way here or there.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,18 +33,20 @@ pub struct Jobs {
     pub target: Target,
     /// Whether it answers.
     pub link: Link,
+    /// Services behind it that do not answer.
+    pub silent: client::Silent,
     /// Jobs, the newest first.
     pub list: Vec<Status>,
     /// The job that is looked at.
     pub chosen: Option<String>,
     /// The job that goes if it is asked for once more.
     pub sure: Option<String>,
-    /// Its images by their numbers.
-    pub tasks: HashMap<u64, Task>,
-    /// Their numbers as they came, and of those in trouble.
-    order: [Vec<u64>; 2],
-    /// Only images in trouble are listed.
-    pub only_failed: bool,
+    /// Its images.
+    pub tasks: Tasks,
+    /// Jobs in sight beyond the newest: the one before the first of them, and how many there are.
+    pub part: Option<(String, usize)>,
+    /// Megapixels of an image of a job that was submitted here, on average.
+    pub sizes: HashMap<String, f64>,
     /// Links to its results, where they are looked at.
     pub links: Option<Links>,
     /// What checking a job's hashes told.
@@ -89,6 +94,12 @@ impl Jobs {
     /// Takes in the nodes.
     pub fn counted(&mut self, nodes: Vec<client::Node>) {
         let sum = |key: &str| nodes.iter().filter_map(|n| n[key].as_f64()).sum::<f64>() as f32;
+        if self.load.is_empty() {
+            let before = load::history(&nodes, jiff::Timestamp::now());
+            before
+                .into_iter()
+                .for_each(|point| push(&mut self.load, point));
+        }
         push(&mut self.load, (Instant::now(), sum("busy"), sum("slots")));
         self.nodes = nodes;
     }
@@ -99,11 +110,18 @@ impl Jobs {
         self.list.iter().find(|status| status.job == *chosen)
     }
 
+    /// The jobs of these rows beyond the newest, which every look tells of anyway.
+    pub fn part(&self, rows: &std::ops::Range<usize>) -> Option<(String, usize)> {
+        let first = rows.start.max(NEWEST);
+        let before = self.list.get(first - 1)?;
+        (first < rows.end).then(|| (before.job.clone(), rows.end - first))
+    }
+
     /// Looks at another job.
     pub fn choose(&mut self, job: Option<String>) {
         self.chosen = job;
         self.sure = None;
-        self.forget_tasks();
+        self.tasks.forget();
         self.links = None;
         self.verified = None;
     }

@@ -18,7 +18,7 @@ pub(super) async fn work(client: Arc<Client>, ask: Ask, number: u64, post: Post)
         _ => None,
     };
     let done = match ask {
-        Ask::Submit(job) => transfers::submit(&client, *job, number, &post).await,
+        Ask::Submit(job, mean) => transfers::submit(&client, *job, mean, number, &post).await,
         Ask::Cancel(job) => client.cancel(&job).await.map(drop),
         Ask::Pause(job) => client.pause(&job).await.map(drop),
         Ask::Resume(job) => client.resume(&job).await.map(drop),
@@ -43,10 +43,10 @@ pub(super) async fn work(client: Arc<Client>, ask: Ask, number: u64, post: Post)
             let told = format!("{workers} worker{s} asked for{before}");
             post.send(News::Told(false, told));
         }),
-        Ask::Download(job, folder) => {
-            transfers::download(&client, &job, folder, number, &post).await
+        Ask::Download(job, folder, only) => {
+            transfers::download(&client, &job, folder, only, number, &post).await
         }
-        Ask::Turn(..) | Ask::Look | Ask::Nodes(_) | Ask::Follow(_) => Ok(()),
+        Ask::Turn(..) | Ask::Look | Ask::Nodes(_) | Ask::Sight(..) | Ask::Follow(_) => Ok(()),
     };
     say(&post, Answer::Transfer(number, None));
     if let Err(failure) = done {

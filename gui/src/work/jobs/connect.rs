@@ -2,12 +2,19 @@
 
 use crate::secrets;
 use crate::state::jobs::{Target, Token};
+use crate::work::objects::Services;
 use crate::work::{News, Post};
 use client::exit::{Exit, Failure, Result};
 use client::{Client, settings};
+use std::sync::Arc;
 
 /// Makes it; nothing is asked yet.
-pub(super) fn connect(target: &Target, token: Option<&Token>, post: &Post) -> Result<Client> {
+pub(super) fn connect(
+    target: &Target,
+    token: Option<&Token>,
+    services: &Services,
+    post: &Post,
+) -> Result<Client> {
     match target {
         Target::Local => Err(Failure::failed("this computer needs no job system")),
         Target::Serve => {
@@ -36,7 +43,10 @@ pub(super) fn connect(target: &Target, token: Option<&Token>, post: &Post) -> Re
         }
         Target::Cluster => {
             let layers = settings::load()?;
-            let config = client::services(&layers)?;
+            let config = match services {
+                Services::Settings => Arc::new(client::services(&layers)?),
+                Services::Given(config) => config.clone(),
+            };
             let missing = config.missing();
             if !missing.is_empty() {
                 return Err(Failure {

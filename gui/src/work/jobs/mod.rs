@@ -2,36 +2,37 @@
 
 mod carry;
 mod connect;
+mod desk;
 mod follow;
 mod inspect;
 mod transfers;
 mod watch;
 
+use super::objects::Services;
 use super::{News, Post};
 use crate::state::inspect::Subject;
-use crate::state::jobs::{Links, Listed, Target, Task, Token, Transfer};
-use client::Client;
-use client::exit::Exit;
+use crate::state::jobs::{Chosen, Links, Listed, Target, Task, Token, Transfer};
+use client::Silent;
 use protocol::Job;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
-use watch::Watch;
 
 /// What is asked of the job system.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Ask {
-    /// Go on with another one, with a token where one was typed.
-    Turn(Target, Option<Token>),
+    /// Go on with another one, with a token where one was typed; services of a cluster are found by the last.
+    Turn(Target, Option<Token>, Services),
     /// Look at once.
     Look,
     /// Whether nodes are in sight.
     Nodes(bool),
+    /// Whether the queue is in sight, and the jobs of it beyond the newest: the one before them, and how many.
+    Sight(bool, Option<(String, usize)>),
     /// Ask for the jobs behind that one.
     Older(String),
-    /// Upload files and submit the job.
-    Submit(Box<Job>),
+    /// Upload files and submit the job; megapixels of an image on average, where that is known.
+    Submit(Box<Job>, Option<f64>),
     /// End a job.
     Cancel(String),
     /// Begin nothing more of a job until it is resumed.
@@ -52,8 +53,8 @@ pub enum Ask {
     Verify(String),
     /// Fetch an output and its input to look at, and what its receipt says.
     Inspect(u64, Box<Subject>),
-    /// Fetch a job's outputs into a folder.
-    Download(String, PathBuf),
+    /// Fetch a job's outputs into a folder: all, or the chosen ones.
+    Download(String, PathBuf, Option<Chosen>),
     /// Have so many workers.
     Scale(usize),
 }
@@ -66,8 +67,10 @@ pub enum Answer {
     Nodes(Vec<client::Node>),
     /// It does not answer.
     Down(String),
-    /// A job was accepted.
-    Accepted(String),
+    /// Services behind it that do not answer.
+    Silent(Silent),
+    /// A job was accepted; megapixels of an image on average.
+    Accepted(String, Option<f64>),
     /// Images of the job that is followed; true: what was known of them before counts no more.
     Tasks(String, bool, Vec<(u64, Task)>),
     /// What a job was to do.
@@ -101,7 +104,8 @@ impl Asker {
                 .build();
             match runtime {
                 Ok(runtime) => {
-                    tokio::task::LocalSet::new().block_on(&runtime, serve(inbox, post.clone()));
+                    tokio::task::LocalSet::new()
+                        .block_on(&runtime, desk::serve(inbox, post.clone()));
                     // A transfer that hangs keeps nobody.
                     runtime.shutdown_background();
                 }
@@ -122,133 +126,4 @@ impl Asker {
 
 fn say(post: &Post, answer: Answer) -> bool {
     post.send(News::Jobs(answer))
-}
-
-/// What is asked, and of whom.
-struct Desk {
-    post: Post,
-    target: (Target, Option<Token>),
-    client: Option<Arc<Client>>,
-    watch: Watch,
-    followed: Option<String>,
-    following: Option<tokio::task::JoinHandle<()>>,
-    number: u64,
-}
-
-async fn serve(mut inbox: mpsc::UnboundedReceiver<Ask>, post: Post) {
-    let mut desk = Desk {
-        post,
-        target: (Target::Local, None),
-        client: None,
-        watch: Watch::default(),
-        followed: None,
-        following: None,
-        number: 0,
-    };
-    loop {
-        let ask = tokio::select! {
-            ask = inbox.recv() => match ask {
-                Some(ask) => ask,
-                None => return,
-            },
-            () = desk.due() => Ask::Look,
-        };
-        if !desk.take(ask).await {
-            return;
-        }
-    }
-}
-
-impl Desk {
-    /// Waits until it is time to look again; without a job system, for ever.
-    async fn due(&self) {
-        match self.target.0 {
-            Target::Local => std::future::pending().await,
-            _ => self.watch.due().await,
-        }
-    }
-
-    /// Carries one thing out; false once the window is gone.
-    async fn take(&mut self, ask: Ask) -> bool {
-        match ask {
-            Ask::Turn(target, token) => {
-                self.target = (target, token);
-                (self.client, self.followed) = (None, None);
-                self.watch.forget();
-                self.leave();
-            }
-            Ask::Follow(job) => {
-                self.leave();
-                self.followed = job;
-                self.follow();
-                return true;
-            }
-            Ask::Nodes(seen) => {
-                self.watch.nodes(seen);
-                if !seen {
-                    return true;
-                }
-            }
-            Ask::Look => {}
-            ask => {
-                self.number += 1;
-                // Something is about to change.
-                self.watch.soon();
-                if let Ask::Retry(job) | Ask::Resume(job) = &ask {
-                    self.watch.goes_on(job);
-                }
-                let Some(client) = &self.client else {
-                    let told = "the job system does not answer yet (try again in a moment)";
-                    return self.post.send(News::Told(true, told.into()));
-                };
-                let asked = carry::work(client.clone(), ask, self.number, self.post.clone());
-                drop(tokio::task::spawn_local(asked));
-                return true;
-            }
-        }
-        self.look().await
-    }
-
-    /// Follows the images of the job that is looked at no more.
-    fn leave(&mut self) {
-        if let Some(task) = self.following.take() {
-            task.abort();
-        }
-    }
-
-    fn follow(&mut self) {
-        if let (Some(client), Some(job), None) = (&self.client, &self.followed, &self.following) {
-            let following = follow::follow(client.clone(), job.clone(), self.post.clone());
-            self.following = Some(tokio::spawn(following));
-        }
-    }
-
-    /// Looks at jobs and nodes; false once the window is gone.
-    async fn look(&mut self) -> bool {
-        if self.target.0 == Target::Local {
-            return true;
-        }
-        let client = match &self.client {
-            Some(client) => client.clone(),
-            None => match connect::connect(&self.target.0, self.target.1.as_ref(), &self.post) {
-                Ok(made) => self.client.insert(Arc::new(made)).clone(),
-                Err(failure) => {
-                    self.watch.failed();
-                    return say(&self.post, Answer::Down(failure.message));
-                }
-            },
-        };
-        let looked = self.watch.look(&client, &self.post).await;
-        let Err(failure) = looked else {
-            self.follow();
-            return true;
-        };
-        self.watch.failed();
-        // A serve that was started again has another address.
-        if self.target.0 == Target::Serve || failure.exit != Exit::Unreachable {
-            self.client = None;
-            self.leave();
-        }
-        say(&self.post, Answer::Down(failure.message))
-    }
 }

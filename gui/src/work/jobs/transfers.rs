@@ -1,10 +1,10 @@
 //! Files that go to the job system and come back.
 
 use super::{Answer, LIFE, say};
-use crate::state::jobs::{Links, PAGE, Transfer};
+use crate::state::jobs::{Chosen, Links, PAGE, Transfer};
 use crate::work::Post;
 use client::exit::{Failure, Result};
-use client::{Client, upload};
+use client::{Client, Output, upload};
 use protocol::Job;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -34,7 +34,13 @@ async fn watched<T>(
 }
 
 /// Uploads the files of a job and submits it.
-pub(super) async fn submit(client: &Client, mut job: Job, number: u64, post: &Post) -> Result<()> {
+pub(super) async fn submit(
+    client: &Client,
+    mut job: Job,
+    mean: Option<f64>,
+    number: u64,
+    post: &Post,
+) -> Result<()> {
     let given = job.clone();
     let found = tokio::task::spawn_blocking(move || upload::find(&given)).await;
     let (files, urls) = found.map_err(|error| Failure::failed(error.to_string()))??;
@@ -65,15 +71,16 @@ pub(super) async fn submit(client: &Client, mut job: Job, number: u64, post: &Po
         job.output.clear();
     }
     let id = client.submit(&job, &worker::batch::new_job_id()).await?;
-    say(post, Answer::Accepted(id));
+    say(post, Answer::Accepted(id, mean));
     Ok(())
 }
 
-/// Fetches a job's outputs into a folder.
+/// Fetches a job's outputs into a folder: all with the receipt, or some.
 pub(super) async fn download(
     client: &Client,
     job: &str,
     folder: PathBuf,
+    only: Option<Chosen>,
     number: u64,
     post: &Post,
 ) -> Result<()> {
@@ -81,9 +88,16 @@ pub(super) async fn download(
     std::fs::create_dir_all(&folder)
         .map_err(|error| Failure::failed(format!("{}: {error}", folder.display())))?;
     let bar = indicatif::ProgressBar::hidden();
-    let all = client::download::all(client, &results, &folder, LIFE, &bar);
-    let outcome = watched("Downloading", number, post, &bar, all).await?;
-    if let Some(receipt) = client.receipt(job).await? {
+    let wanted = |output: &Output| match &only {
+        Some(only) => only.contains(&(output.task, output.page)),
+        None => true,
+    };
+    let some = client::download::some(client, &results, &wanted, &folder, LIFE, &bar);
+    let outcome = watched("Downloading", number, post, &bar, some).await?;
+    // A receipt beside some of its outputs would miss the others.
+    if only.is_none()
+        && let Some(receipt) = client.receipt(job).await?
+    {
         client::download::write_receipt(&receipt, &results, &folder)?;
     }
     let mut told = crate::text::count(outcome.fetched, "file");
