@@ -119,13 +119,17 @@ impl Node {
         *known = conductor;
     }
 
-    /// Whether a span could be begun at once, which then is as good as begun. `others`: there are other nodes, which also
-    /// want some.
+    /// Whether a span is taken here without a queue: what can be begun at once, and what follows on it where nobody else could
+    /// take it. `others`: there are other nodes, which also want some.
     pub(crate) fn takes_own(&self, others: bool, urgent: bool) -> bool {
         let slots = self.config.slots.max(1);
-        let most = if others { slots.div_ceil(2) } else { slots };
-        let free = !self.closing.load(Ordering::Relaxed) && self.has_room(urgent);
-        let takes = free && (urgent || self.own.load(Ordering::Relaxed) < most);
+        let (most, begins) = match others {
+            true => (slots.div_ceil(2), self.has_room(urgent)),
+            // Of the next for each slot none waits for long: it is given back then, see `take_own`.
+            false => (slots * 2, true),
+        };
+        let open = begins && !self.closing.load(Ordering::Relaxed);
+        let takes = open && (urgent || self.own.load(Ordering::Relaxed) < most);
         if takes {
             self.own.fetch_add(1, Ordering::Relaxed);
         }

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tracing::Instrument as _;
 
-/// How long a span that anybody may run waits for room, up to twice that; then it goes to whoever has some.
+/// How long a span that others may run, too, waits for room, up to twice that; then it goes to whoever has some.
 const SOON: Duration = Duration::from_millis(200);
 
 impl Node {
@@ -66,7 +66,7 @@ impl Node {
             return;
         }
         let mut place = None;
-        if delivery.queue == QueueName::Tasks && !order.alone {
+        if !order.alone && !order.stays {
             place = self.place_soon(order.urgent).await;
             if place.is_none() {
                 // It came before its turn here, and another node may have nothing to do.

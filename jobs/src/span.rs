@@ -85,6 +85,9 @@ pub struct Order {
     /// Whether a node may refuse it.
     #[serde(default, skip_serializing_if = "is_false")]
     pub may_refuse: bool,
+    /// It was drawn for its node, which has to accept it: it waits there for room, however long. Others go to whoever has some.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub stays: bool,
     /// Its owner has nothing else under way while others fill all slots: it waits for none of those, see
     /// [`crate::conductor::Settings::soon`].
     #[serde(default, skip_serializing_if = "is_false")]
@@ -103,6 +106,7 @@ impl Order {
             copy_of: None,
             rejections: 0,
             may_refuse: false,
+            stays: false,
             urgent: false,
             store: None,
         }

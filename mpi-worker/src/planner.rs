@@ -282,8 +282,7 @@ fn spread(
 }
 
 pub(crate) fn probe(path: &Path, settings: &Settings) -> Result<Probed> {
-    let mut file = source::open(path)?;
-    let file_bytes = file.metadata()?.len();
+    let (mut file, file_bytes) = source::open_to_probe(path)?;
     let header = imaging::executor::guarded(|| codec::probe(&mut file, &settings.limits))?;
     let format = settings.format_for(&header);
     let selection = pages::select(settings, &header, &format)?;

@@ -35,14 +35,38 @@ impl Hash {
     }
 }
 
-/// Opens a file for probing.
+/// Files up to this size are read whole for probing, too: one call of the system instead of dozens that look here and there.
+const PROBED_WHOLE: u64 = 64 << 10;
+
+/// Opens a file to be read where it lies.
 pub fn open(path: &Path) -> Result<File> {
+    Ok(regular(path)?.0)
+}
+
+/// Opens a file for probing; says how long it is.
+pub(crate) fn open_to_probe(path: &Path) -> Result<(Box<dyn ReadSeek>, u64)> {
+    let (mut file, len) = regular(path)?;
+    if len > PROBED_WHOLE {
+        return Ok((Box::new(file), len));
+    }
+    Ok((Box::new(Cursor::new(whole(&mut file, len)?)), len))
+}
+
+/// A file that can be read, and its length.
+fn regular(path: &Path) -> Result<(File, u64)> {
     let file = File::open(path).map_err(|error| Error::Io(explain(&error)))?;
     match file.metadata() {
-        Ok(meta) if meta.is_file() => Ok(file),
+        Ok(meta) if meta.is_file() => Ok((file, meta.len())),
         Ok(_) => Err(Error::Io("not a regular file".into())),
         Err(error) => Err(Error::Io(explain(&error))),
     }
+}
+
+fn whole(file: &mut File, len: u64) -> Result<Vec<u8>> {
+    // One more than there should be, so that its end is found without growing; `take` asks for no length again.
+    let mut bytes = Vec::with_capacity(len as usize + 1);
+    file.take(u64::MAX).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 fn explain(error: &std::io::Error) -> String {
@@ -96,12 +120,10 @@ impl Input {
 
 /// Opens an input and begins to hash it.
 pub fn fetch(path: &Path) -> Result<(Input, Hash)> {
-    let mut file = open(path)?;
-    let len = file.metadata()?.len();
+    let (mut file, len) = regular(path)?;
     let mut input = Input::at(path);
     if len <= READ_WHOLE {
-        let mut bytes = Vec::with_capacity(len as usize);
-        file.read_to_end(&mut bytes)?;
+        let bytes = whole(&mut file, len)?;
         let hash = Hash::Known(atomic::sha256(&bytes));
         input.bytes = Some(Whole(Arc::new(bytes)));
         return Ok((input, hash));

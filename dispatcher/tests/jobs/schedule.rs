@@ -1,7 +1,7 @@
 //! What a job's schedule changes: copies of slow tasks, and stopping at the first error.
 
 use crate::site::*;
-use protocol::job::OnError;
+use protocol::job::{Acceptance, OnError, Placement};
 use protocol::state::{JobState, TaskState};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
@@ -108,4 +108,43 @@ async fn a_job_stops_at_its_first_error_if_it_says_so() {
     site.upload("U", "00.pgm", picture(0)).await;
     site.jobs.retry("ada", &id).await.unwrap();
     site.until(&id, |s| s.state == JobState::Succeeded).await;
+}
+
+/// Two nodes, one of which does nothing with what it has; many images are drawn for both.
+async fn drawn(acceptance: Acceptance) -> (Site, String, Arc<Probe>) {
+    let mut site = Site::new();
+    let (held, free) = (Probe::new(), Probe::new());
+    held.hold.store(true, Ordering::SeqCst);
+    site.start("a", held.clone());
+    site.start("b", free);
+    let mut job = job("U");
+    job.schedule.placement = Placement::Random;
+    job.schedule.acceptance = acceptance;
+    // None is refused.
+    job.schedule.max_rejections = 0;
+    job.schedule.speculate = false;
+    for n in 0..30 {
+        site.upload("U", &format!("{n:02}.pgm"), picture(n)).await;
+    }
+    let id = site.jobs.submit("ada", job).await.unwrap();
+    (site, id, held)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_at_a_full_node_goes_to_whoever_has_room() {
+    let (site, id, held) = drawn(Acceptance::Optional).await;
+    // All but what fills the slots.
+    site.until(&id, |s| s.counts.succeeded >= 26).await;
+    held.hold.store(false, Ordering::SeqCst);
+    assert_eq!(site.ended(&id).await.state, JobState::Succeeded);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_drawn_for_a_node_that_must_accept_it_waits_there() {
+    let (site, id, held) = drawn(Acceptance::Mandatory).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let status = site.jobs.status("ada", &id).await.unwrap();
+    assert!(status.counts.succeeded < 26, "{:?}", status.counts);
+    held.hold.store(false, Ordering::SeqCst);
+    assert_eq!(site.ended(&id).await.state, JobState::Succeeded);
 }

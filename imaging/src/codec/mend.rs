@@ -30,6 +30,11 @@ impl<R: Read + Seek> Mended<R> {
         })
     }
 
+    /// Bytes that are there to be read.
+    pub fn len(&self) -> u64 {
+        self.len + self.tail.len() as u64
+    }
+
     /// Puts these bytes in the place of as many that begin there.
     pub fn replace(&mut self, at: u64, bytes: Vec<u8>) {
         self.patches.push((at, bytes));

@@ -237,6 +237,7 @@ impl Conductor {
         let schedule = self.jobs.get(&span.job).map(|job| job.schedule.clone());
         let placed = schedule.as_ref().is_some_and(Self::is_placed) || self.skewed();
         let refused = flight.refused_by.clone();
+        let stays = schedule.as_ref().is_some_and(Self::stays);
         let to = match schedule {
             Some(schedule) if placed || !refused.is_empty() => {
                 self.choose(schedule.placement, &refused)
@@ -253,6 +254,7 @@ impl Conductor {
             return;
         };
         let before = std::mem::replace(&mut flight.to, to.clone());
+        flight.order.stays = stays;
         flight.fed = now;
         out.push(Effect::Feed(flight.order.clone(), to.clone()));
         self.release(&before);

@@ -344,6 +344,11 @@ impl Conductor {
         schedule.acceptance == Acceptance::Optional && schedule.max_rejections > 0
     }
 
+    /// Whether a span of it waits for the node that was drawn.
+    fn stays(schedule: &Schedule) -> bool {
+        schedule.placement == Placement::Random && schedule.acceptance == Acceptance::Mandatory
+    }
+
     fn is_placed(schedule: &Schedule) -> bool {
         schedule.placement != Placement::Shared
     }

@@ -167,6 +167,7 @@ impl Conductor {
             flight.order.copy_of = Some(holder.clone());
             let order = Order {
                 may_refuse: false,
+                stays: false,
                 ..flight.order.clone()
             };
             out.push(Effect::Feed(order, Some(node)));

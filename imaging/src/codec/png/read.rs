@@ -67,7 +67,9 @@ fn start<R: Read + Seek>(mut input: R, limits: &Limits, page: u32) -> Result<Sta
     options.set_ignore_checksums(false);
     options.set_skip_ancillary_crc_failures(true);
     options.set_ignore_text_chunk(true);
-    let mut decoder = Decoder::new_with_options(BufReader::with_capacity(BUFFER, input), options);
+    // No more than there is: of many small files the emptying of buffers would be what takes the time.
+    let buffer = usize::try_from(input.len()).map_or(BUFFER, |len| len.clamp(1, BUFFER));
+    let mut decoder = Decoder::new_with_options(BufReader::with_capacity(buffer, input), options);
     let info = decoder.read_header_info().map_err(error)?;
     let (rows, cols) = (u64::from(info.height), u64::from(info.width));
     let (color_type, depth) = (info.color_type, info.bit_depth);
