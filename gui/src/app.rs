@@ -5,14 +5,12 @@ use crate::presets::Presets;
 use crate::remember::{Remembered, folder, remembered};
 use crate::trace::Trace;
 use crate::window::Window;
-use eframe::Renderer;
 use eframe::egui::{self, ColorImage, ScreenshotCallback, ViewportBuilder, ViewportCommand, vec2};
 use imaging::codec::{self, Format, FormatKind, KeepMetadata};
 use imaging::{Buffer, Color, Image, SampleType, Shape};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -48,40 +46,30 @@ pub fn run(args: Args) -> ExitCode {
         .with_inner_size(size)
         .with_min_inner_size(vec2(880.0, 520.0))
         .with_icon(icon());
+    let options = eframe::NativeOptions {
+        viewport,
+        ..eframe::NativeOptions::default()
+    };
     let shot = Shot::default();
+    let kept = shot.clone();
     let wanted = args.screenshot.is_some();
-    let mut failed = Vec::new();
-    let opened = Arc::new(AtomicBool::new(false));
-    for (renderer, name) in renderers(&args) {
-        let options = eframe::NativeOptions {
-            viewport: viewport.clone(),
-            renderer,
-            ..eframe::NativeOptions::default()
-        };
-        let (args, remembered, kept) = (args.clone(), remembered.clone(), shot.clone());
-        let flag = opened.clone();
-        let made = move |creation: &eframe::CreationContext<'_>| {
-            flag.store(true, Ordering::Relaxed);
-            let app = App::new(&creation.egui_ctx, args, remembered, began, kept);
-            Ok(Box::new(app) as Box<dyn eframe::App>)
-        };
-        match eframe::run_native("sundog", options, Box::new(made)) {
-            Ok(()) => {
-                failed.clear();
-                break;
-            }
-            Err(error) => failed.push(format!("{name}: {error}")),
-        }
-        // What fails later has nothing to do with what draws.
-        if opened.load(Ordering::Relaxed) {
-            break;
-        }
-    }
-    if !failed.is_empty() {
+    let done = eframe::run_native(
+        "sundog",
+        options,
+        Box::new(move |creation| {
+            Ok(Box::new(App::new(
+                &creation.egui_ctx,
+                args,
+                remembered,
+                began,
+                kept,
+            )))
+        }),
+    );
+    if let Err(error) = done {
         complain(&format!(
-            "no window can be opened: {} (is there a display? check DISPLAY or WAYLAND_DISPLAY and that OpenGL is installed; \
-             without one: sundog run)",
-            failed.join("; ")
+            "no window can be opened: {error} (is there a display? check DISPLAY or WAYLAND_DISPLAY and that OpenGL is installed; \
+             without one: sundog run)"
         ));
         return ExitCode::from(4);
     }
@@ -96,26 +84,6 @@ pub fn run(args: Args) -> ExitCode {
             ExitCode::FAILURE
         }
         _ => ExitCode::SUCCESS,
-    }
-}
-
-/// What is tried to draw the window, one after the other.
-fn renderers(args: &Args) -> Vec<(Renderer, &'static str)> {
-    let opengl = (Renderer::Glow, "OpenGL");
-    #[cfg(feature = "vulkan")]
-    {
-        use crate::args::Renderer as Wanted;
-        let vulkan = (Renderer::Wgpu, "Vulkan");
-        match args.renderer {
-            None => vec![opengl, vulkan],
-            Some(Wanted::Opengl) => vec![opengl],
-            Some(Wanted::Vulkan) => vec![vulkan],
-        }
-    }
-    #[cfg(not(feature = "vulkan"))]
-    {
-        let _ = args;
-        vec![opengl]
     }
 }
 

@@ -3,16 +3,6 @@
 use clap::Parser;
 use std::path::PathBuf;
 
-/// What can draw the window.
-#[cfg(feature = "vulkan")]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Renderer {
-    /// OpenGL
-    Opengl,
-    /// Vulkan
-    Vulkan,
-}
-
 /// The window of Sundog: files, a pipeline, a preview, runs and jobs
 #[derive(Clone, Debug, Default, Parser)]
 #[command(name = "sundog-gui", version, max_term_width = 100)]
@@ -26,10 +16,6 @@ pub struct Args {
     /// Where jobs run: local, serve, cluster, or the address of a gateway
     #[arg(long, value_name = "WHERE")]
     pub target: Option<String>,
-    /// What draws the window; without, OpenGL, and Vulkan where there is none
-    #[cfg(feature = "vulkan")]
-    #[arg(long, value_name = "WHAT")]
-    pub renderer: Option<Renderer>,
     /// Write a picture of the window and end
     #[arg(long, value_name = "OUT.png")]
     pub screenshot: Option<PathBuf>,

@@ -91,7 +91,7 @@ fn target(ui: &mut Ui, scene: &mut Scene<'_>) {
     let text = RichText::new(format!("● {}", jobs.target.name())).color(color);
     let config = MenuConfig::new().close_behavior(PopupCloseBehavior::CloseOnClickOutside);
     let (response, _) = MenuButton::new(text).config(config).ui(ui, |ui| {
-        ui.set_min_width(280.0);
+        ui.set_width(300.0);
         widgets::small(ui, "Where jobs run");
         let places = [
             (
@@ -127,6 +127,8 @@ fn target(ui: &mut Ui, scene: &mut Scene<'_>) {
 }
 
 fn gateway(ui: &mut Ui, jobs: &Jobs, commands: &mut Vec<Command>) {
+    // Fields and buttons are to look like such; menus have none.
+    ui.reset_style();
     widgets::small(ui, "A gateway: address and token");
     let mut address = jobs.address.clone();
     let field = TextEdit::singleline(&mut address)

@@ -15,6 +15,7 @@ mod monitor;
 mod options;
 mod pipeline;
 mod plan;
+mod presets;
 mod preview;
 mod queue;
 pub mod results;

@@ -9,6 +9,8 @@ use protocol::job::{KeepMetadata, OnClash, Priority};
 /// The rest of the job.
 pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
     ui.set_min_width(300.0);
+    // Fields are to look like such; menus have none.
+    ui.reset_style();
     let base = &scene.state.setup.base;
     let cores = std::thread::available_parallelism().map_or(1, |n| n.get());
     let mut set =

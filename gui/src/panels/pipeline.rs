@@ -1,6 +1,6 @@
-//! The pipeline: operations to add, steps to order, their text, presets.
+//! The pipeline: operations to add, steps to order, their text.
 
-use super::{Scene, forms, widgets};
+use super::{Scene, forms, presets, widgets};
 use crate::command::Command;
 use crate::state::edit::Step;
 use crate::theme::palette;
@@ -21,7 +21,7 @@ pub fn show(ui: &mut Ui, scene: &mut Scene<'_>) {
         if widgets::sign(ui, "↶", "Undo", undo).clicked() {
             scene.ask(Command::Undo);
         }
-        ui.menu_button("Presets", |ui| presets(ui, scene));
+        ui.menu_button("Presets", |ui| presets::show(ui, scene));
     });
     add(ui, scene);
     ui.add_space(2.0);
@@ -50,7 +50,11 @@ fn menu(ui: &mut Ui, scene: &mut Scene<'_>) {
     let edit = TextEdit::singleline(&mut search)
         .hint_text("Search operations")
         .desired_width(f32::INFINITY);
-    let response = ui.add(edit).on_hover_text("Search operations");
+    let response = ui.scope(|ui| {
+        ui.reset_style();
+        ui.add(edit).on_hover_text("Search operations")
+    });
+    let response = response.inner;
     response.widget_info(|| {
         egui::WidgetInfo::labeled(egui::Role::TextInput, true, "Search operations")
     });
@@ -236,49 +240,6 @@ fn written(ui: &mut Ui, scene: &mut Scene<'_>) {
         }
         None => drop(widgets::small(ui, " ")),
     }
-}
-
-fn presets(ui: &mut Ui, scene: &mut Scene<'_>) {
-    ui.set_min_width(240.0);
-    let mut own = false;
-    for (number, preset) in scene.presets.all.iter().enumerate() {
-        if preset.own && !own {
-            own = true;
-            ui.separator();
-        }
-        let text = preset.job.pipeline.to_value();
-        let text = text.as_str().unwrap_or_default().to_owned();
-        if ui
-            .button(crate::text::harmless(&preset.name))
-            .on_hover_text(text)
-            .clicked()
-        {
-            scene.commands.push(Command::Preset(number));
-            ui.close();
-        }
-    }
-    ui.separator();
-    let id = Id::unique("preset name");
-    let mut name: String = ui.data(|data| data.get_temp(id)).unwrap_or_default();
-    ui.horizontal(|ui| {
-        let field = TextEdit::singleline(&mut name)
-            .hint_text("Name of a new one")
-            .desired_width(150.0);
-        let response = ui.add(field).on_hover_text("Name of the new preset");
-        response.widget_info(|| {
-            egui::WidgetInfo::labeled(egui::Role::TextInput, true, "Name of the new preset")
-        });
-        if ui
-            .add_enabled(!name.trim().is_empty(), Button::new("Keep"))
-            .clicked()
-        {
-            scene
-                .commands
-                .push(Command::KeepPreset(std::mem::take(&mut name)));
-            ui.close();
-        }
-    });
-    ui.data_mut(|data| data.insert_temp(id, name));
 }
 
 #[cfg(test)]

@@ -176,7 +176,7 @@ fn tile(ui: &mut Ui, scene: &mut Scene<'_>, number: usize) {
     );
     let mut words = widgets::inside(ui, words);
     words.spacing_mut().item_spacing.y = 0.0;
-    words.add(Label::new(&ended.input).truncate().selectable(false));
+    widgets::name(&mut words, &ended.input);
     let (line, color) = told(ended, colors);
     let line = RichText::new(line).small().color(color);
     words.add(Label::new(line).truncate().selectable(false));

@@ -35,9 +35,37 @@ pub fn modal(ui: &Ui, name: &'static str) -> egui::Modal {
 pub fn title(ui: &mut Ui, text: &str, right: impl FnOnce(&mut Ui)) {
     ui.horizontal(|ui| {
         ui.set_min_height(26.0);
-        ui.label(RichText::new(text).heading().strong());
-        ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), right);
+        ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
+            right(ui);
+            ui.with_layout(egui::Layout::left_to_right(egui::Align::Center), |ui| {
+                let title = RichText::new(text).heading().strong();
+                ui.add(egui::Label::new(title).truncate());
+            });
+        });
     });
+}
+
+/// A name in one line; where it is too long, what is in its middle is left out: names of one folder often begin alike.
+pub fn name(ui: &mut Ui, name: &str) -> Response {
+    let font = egui::TextStyle::Body.resolve(ui.style());
+    let room = ui.available_width();
+    let width = |text: &str| {
+        let galley = ui
+            .painter()
+            .layout_no_wrap(text.to_owned(), font.clone(), Color32::WHITE);
+        galley.size().x
+    };
+    let whole = width(name);
+    if whole <= room {
+        return ui.add(egui::Label::new(name).truncate().selectable(false));
+    }
+    let chars: Vec<char> = name.chars().collect();
+    let kept = (chars.len() as f32 * room / whole) as usize;
+    let ends = kept.saturating_sub(2) / 2;
+    let (head, tail) = (&chars[..ends], &chars[chars.len() - ends..]);
+    let short: String = head.iter().chain(&['…']).chain(tail).collect();
+    let label = egui::Label::new(short).truncate().selectable(false);
+    ui.add(label).on_hover_text(name)
 }
 
 /// A short text on a coloured ground.

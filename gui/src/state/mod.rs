@@ -122,7 +122,7 @@ impl State {
         }
     }
 
-    /// Seconds that the whole list takes, as long for each pixel as the previewed image took.
+    /// Seconds that the whole list takes on so many threads, as long for each pixel as the previewed image took.
     pub fn estimate(&self, threads: usize) -> Option<f64> {
         let view::Exactness::Exact(written) = &self.view.exactness else {
             return None;
@@ -130,11 +130,9 @@ impl State {
         let (width, height) = self.view.before.as_ref()?.size;
         let (pixels, known) = self.files.pixels;
         let all = pixels as f64 / known.max(1) as f64 * self.files.entries.len() as f64;
-        // The preview had all threads for one image.
         let cores = std::thread::available_parallelism().map_or(1, |n| n.get());
-        let share = cores as f64 / threads.max(1) as f64;
-        let each = written.ms as f64 / 1e3 / (width * height).max(1) as f64;
-        Some(all * each * share.max(1.0)).filter(|_| known > 0)
+        let each = written.core_ms / 1e3 / (width * height).max(1) as f64;
+        Some(all * each / threads.clamp(1, cores) as f64).filter(|_| known > 0)
     }
 
     /// What is missing before the job can be run, told at once however many files there are.

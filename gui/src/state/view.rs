@@ -39,6 +39,8 @@ pub struct Written {
     pub bytes: u64,
     /// Milliseconds that it took.
     pub ms: u64,
+    /// Milliseconds of one core, as far as that can be told.
+    pub core_ms: f64,
     /// Its format.
     pub format: &'static str,
     /// What is odd about it.

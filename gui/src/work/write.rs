@@ -68,11 +68,16 @@ pub fn write(
     let Some((path, sha256, bytes)) = stored else {
         return Err(Error::Unsuitable("there is no output".into()));
     };
+    // Reading and writing have one thread, computing has all of them.
+    let stages = &receipt.ms;
+    let alone = stages.fetch + stages.decode + stages.encode + stages.store;
+    let core_ms = alone + stages.compute * pool.current_num_threads() as f64;
     let warnings = receipt.warnings.into_iter().map(|w| w.text).collect();
     let written = Written {
         sha256,
         bytes,
         ms: finished.ms,
+        core_ms,
         format: read::header(&path)?.kind.name(),
         warnings,
     };

@@ -9,7 +9,9 @@ use eframe::egui::{self, Button, TextEdit, Ui};
 
 /// A path, or the address of objects in a store, that is typed.
 pub(super) fn typed(ui: &mut Ui, scene: &mut Scene<'_>) {
-    ui.set_min_width(330.0);
+    ui.set_width(330.0);
+    // Fields and buttons are to look like such; menus have none.
+    ui.reset_style();
     widgets::small(
         ui,
         "A file or folder, or an object, a prefix or a pattern in a store",

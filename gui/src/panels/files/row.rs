@@ -1,7 +1,7 @@
 //! What a row of the table is made of.
 
 use super::ROW;
-use crate::panels::Scene;
+use crate::panels::{Scene, widgets};
 use crate::state::files::{Entry, Info, Progress};
 use crate::text;
 use crate::theme::palette;
@@ -64,12 +64,7 @@ pub(super) fn name(ui: &mut Ui, entry: &Entry) {
     ui.vertical(|ui| {
         ui.spacing_mut().item_spacing.y = 0.0;
         ui.add_space(3.0);
-        ui.add(
-            egui::Label::new(&entry.shown)
-                .truncate()
-                .selectable(false)
-                .show_tooltip_when_elided(true),
-        );
+        widgets::name(ui, &entry.shown);
         let line = RichText::new(line).small().color(color);
         ui.add(
             egui::Label::new(line)
