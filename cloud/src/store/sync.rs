@@ -47,12 +47,15 @@ impl Syncing {
 
 struct Waiting {
     files: Vec<PathBuf>,
+    /// Folders that are to be safe with their names.
+    folders: Vec<PathBuf>,
     tell: oneshot::Sender<std::result::Result<(), Failure>>,
 }
 
 impl Store {
     /// Returns when these objects are safe from a loss of power. After an error each of them may or may not be; other
-    /// stores than directories keep objects safe by themselves.
+    /// stores than directories keep objects safe by themselves. A name that ends in `/` is that of a folder in which others
+    /// will write: who waits for those has fewer folders to wait for.
     pub async fn sync(&self, names: &[&str]) -> Result<()> {
         self.sync_with(names, true).await
     }
@@ -67,21 +70,35 @@ impl Store {
         let Some(local) = &self.local else {
             return Ok(());
         };
-        let mut files = Vec::with_capacity(names.len());
+        let (mut files, mut folders) = (Vec::with_capacity(names.len()), Vec::new());
         for name in names {
-            files.extend(self.file(name)?);
+            match name.strip_suffix('/') {
+                // One that comes later is not safe because it was not there.
+                Some(folder) => folders.extend(self.file(folder)?.filter(|path| path.is_dir())),
+                None => files.extend(self.file(name)?),
+            }
         }
-        let synced = local.sync(files, urgent).await;
+        let synced = local.sync(files, folders, urgent).await;
         synced.map_err(|error| self.failed(names.first().unwrap_or(&""), &error))
     }
 }
 
 impl Local {
-    async fn sync(&self, files: Vec<PathBuf>, urgent: bool) -> io::Result<()> {
+    async fn sync(
+        &self,
+        files: Vec<PathBuf>,
+        folders: Vec<PathBuf>,
+        urgent: bool,
+    ) -> io::Result<()> {
         let (tell, told) = oneshot::channel();
         let begin = {
             let mut lane = self.syncing.lane(urgent);
-            lane.waiting.push(Waiting { files, tell });
+            let waits = Waiting {
+                files,
+                folders,
+                tell,
+            };
+            lane.waiting.push(waits);
             !std::mem::replace(&mut lane.busy, true)
         };
         if begin {
@@ -128,7 +145,8 @@ async fn work(syncing: Arc<Syncing>, urgent: bool, root: PathBuf) {
         known.extend(safe);
         drop(known);
         for one in waiting {
-            let mut paths = one.files.iter().flat_map(|file| file.ancestors());
+            let named = one.files.iter().chain(&one.folders);
+            let mut paths = named.flat_map(|path| path.ancestors());
             let failure = paths.find_map(|path| failed.get(path).cloned());
             // Whoever asked may have gone.
             let _ = one.tell.send(failure.map_or(Ok(()), Err));
@@ -139,8 +157,14 @@ async fn work(syncing: Arc<Syncing>, urgent: bool, root: PathBuf) {
 /// The folders of the files, and those above them that may be new.
 fn folders(waiting: &[Waiting], known: &BTreeSet<PathBuf>, root: &Path) -> Vec<PathBuf> {
     let mut folders = BTreeSet::new();
-    for file in waiting.iter().flat_map(|w| &w.files) {
-        for folder in file.ancestors().skip(1) {
+    let of_files = waiting.iter().flat_map(|w| &w.files);
+    let of_files = of_files.filter_map(|file| file.parent());
+    let own = waiting
+        .iter()
+        .flat_map(|w| &w.folders)
+        .map(PathBuf::as_path);
+    for innermost in of_files.chain(own) {
+        for folder in innermost.ancestors() {
             if !folders.insert(folder.to_owned()) || known.contains(folder) || folder == root {
                 break;
             }
@@ -218,6 +242,25 @@ mod tests {
         }
         let known = lock(&local.syncing.known);
         assert!(known.contains(&dir.path().join("a/2")));
+    }
+
+    #[tokio::test]
+    async fn a_folder_that_is_safe_itself_leaves_those_above_it_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::directory(dir.path()).unwrap();
+        store.prepare(&["a/b/out".into()]).unwrap();
+        store.sync(&["a/b/out/", "a/none/"]).await.unwrap();
+        let local = store.local.as_ref().unwrap();
+        let file = dir.path().join("a/b/out/1");
+        let waiting = [Waiting {
+            files: vec![file],
+            folders: Vec::new(),
+            tell: oneshot::channel().0,
+        }];
+        let known = lock(&local.syncing.known);
+        let out = dir.path().join("a/b/out");
+        assert_eq!(folders(&waiting, &known, dir.path()), [out]);
+        assert!(!known.contains(&dir.path().join("a/none")));
     }
 
     #[tokio::test]

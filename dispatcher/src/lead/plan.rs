@@ -144,10 +144,20 @@ async fn plan(node: &Arc<Node>, job: &Arc<Job>) -> Result<Vec<Loading>> {
         false => crate::records::plan(store, id).await?.unwrap_or(plan),
     };
     let (synced, head) = (store.clone(), names::plan(id));
+    // Somebody waits for the end of a single image.
+    let at_once = tasks == 1;
+    // Where spans will write: a folder of which this is known is one less to wait for when they are done.
+    let filled = [names::done_page(id, job.round, 0), names::outputs(id)];
+    let filled = filled.map(|folder| folder + "/");
     // Work begins meanwhile: a plan that a loss of power takes is made again.
     tokio::spawn(async move {
-        let all = written.iter().map(String::as_str).chain([head.as_str()]);
-        if let Err(error) = synced.sync_soon(&all.collect::<Vec<_>>()).await {
+        let all = written.iter().chain(&filled).map(String::as_str);
+        let all: Vec<&str> = all.chain([head.as_str()]).collect();
+        let safe = match at_once {
+            true => synced.sync(&all).await,
+            false => synced.sync_soon(&all).await,
+        };
+        if let Err(error) = safe {
             tracing::warn!(%error, "a plan is not safe yet");
         }
     });
